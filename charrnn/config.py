@@ -1,0 +1,308 @@
+"""What a run is made of: frozen dataclasses by concern, checked when they are made.
+
+Each default lives here once; the command line reads it off the class. `None` means "not chosen": the training
+presets choose it from corpus, device and budget. Nothing here knows torch, numpy or files.
+"""
+
+import json
+import math
+import operator
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from charrnn.errors import UsageError
+from charrnn.recurrent.registry import CORES
+
+__all__ = [
+    "ModelConfig",
+    "Record",
+    "RunConfig",
+    "SamplingConfig",
+    "TextConfig",
+    "TrainingConfig",
+    "check_range",
+    "flag",
+    "from_table",
+    "parse_duration",
+    "suggestion",
+]
+
+Unit = Literal["character", "byte"]
+Normalization = Literal["nfc", "nfd", "nfkc"]
+Documents = Literal["none", "line", "blank", "file"]
+Encoder = Literal["embedding", "one-hot"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: str) -> float:
+    """Read `90`, `90s`, `3m`, `1.5h` or `1h30m` as seconds.
+
+    Raises:
+        UsageError: the text is not a duration, or not a positive one.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    seconds = sum(float(number) * _SECONDS[unit or "s"] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise UsageError(f"time must be a duration such as 90s, 3m or 1h30m, got {text!r}")
+    return seconds
+
+
+def suggestion(word: str, known: "list[str] | Mapping[str, Any]") -> str:
+    """`; did you mean X?` when something known is close to `word`, else an empty string."""
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def check_range(
+    name: str,
+    value: float | None,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> None:
+    """Raise `UsageError` unless `value` is absent or finite and within the bounds (`above`, `below` exclude theirs)."""
+    if value is None:
+        return
+    bounds = [
+        ("at least", operator.ge, least),
+        ("greater than", operator.gt, above),
+        ("at most", operator.le, most),
+        ("less than", operator.lt, below),
+    ]
+    given = [(words, holds, bound) for words, holds, bound in bounds if bound is not None]
+    finite = isinstance(value, int) or math.isfinite(value)
+    if not finite or not all(holds(value, bound) for _, holds, bound in given):
+        wanted = " and ".join(f"{words} {bound}" for words, _, bound in given)
+        raise UsageError(f"{flag(name)} must be {wanted}, got {value}")
+
+
+def flag(name: str) -> str:
+    """The command line's spelling of a field's name."""
+    return "--" + name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """Where the text comes from, what its units are, and how it is divided."""
+
+    corpus: tuple[str, ...] = ()
+    unit: Unit = "character"
+    encoding: str = "utf-8"
+    normalize: Normalization | None = None
+    documents: Documents = "none"
+    validation: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_range("validation", self.validation, least=0, most=0.9)
+        if self.unit == "byte" and self.normalize:
+            raise UsageError("--normalize works on characters; it cannot go with --unit byte")
+        if self.unit == "byte" and self.encoding != TextConfig.encoding:
+            raise UsageError("--unit byte reads the bytes as they are; it cannot go with --encoding")
+        try:
+            "".encode(self.encoding)
+        except (LookupError, UnicodeError):
+            raise UsageError(
+                f"--encoding must be a text encoding that Python knows, such as utf-8, cp949 or latin-1, "
+                f"got {self.encoding!r}"
+            ) from None
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network: encoder, a stack of recurrent layers, dropout after each of them, a linear head."""
+
+    cell: str = "lstm"
+    layers: int | None = None
+    hidden_size: int | None = None
+    encoder: Encoder = "embedding"
+    embedding_size: int | None = None
+    dropout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.cell not in CORES:
+            raise UsageError(
+                f"--cell must be one of {', '.join(CORES)}, got {self.cell!r}{suggestion(self.cell, CORES)}"
+            )
+        check_range("layers", self.layers, least=1, most=64)
+        check_range("hidden_size", self.hidden_size, least=1, most=65536)
+        check_range("embedding_size", self.embedding_size, least=1, most=65536)
+        check_range("dropout", self.dropout, least=0, below=1)
+        if self.encoder == "one-hot" and self.embedding_size is not None:
+            raise UsageError("--embedding-size goes with --encoder embedding; a one-hot vector has no size of its own")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the weights are found, and for how long. Of several budgets the one that ends first counts."""
+
+    time: float | None = field(default=None, metadata={"parse": parse_duration})
+    epochs: float | None = None
+    steps: int | None = None
+    patience: int | None = None
+    batch_size: int | None = None
+    sequence_length: int | None = None
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    gradient_clip: float = 1.0
+    validate_every: int | None = None
+    report_every: int | None = None
+    seed: int = 1
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        check_range("time", self.time, above=0)
+        check_range("epochs", self.epochs, above=0)
+        check_range("steps", self.steps, least=1)
+        check_range("patience", self.patience, least=1)
+        check_range("batch_size", self.batch_size, least=1, most=2**20)
+        check_range("sequence_length", self.sequence_length, least=1, most=2**20)
+        check_range("learning_rate", self.learning_rate, above=0, most=10)
+        check_range("weight_decay", self.weight_decay, least=0, most=10)
+        check_range("warmup_steps", self.warmup_steps, least=0)
+        check_range("gradient_clip", self.gradient_clip, above=0)
+        check_range("validate_every", self.validate_every, least=1)
+        check_range("report_every", self.report_every, least=1)
+        check_range("seed", self.seed, least=0, below=2**63)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run found out on its way, kept so that repeating or resuming it is exact.
+
+    `plan` holds `(step, total steps)` pairs: from that step on, the run was planned to have that many steps.
+    """
+
+    corpus_sha256: str | None = None
+    plan: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        steps = [step for step, _ in self.plan]
+        if steps != sorted(set(steps)) or any(step < 0 or total < 1 for step, total in self.plan):
+            raise UsageError(f"plan must be [step, total] pairs with growing steps, got {list(self.plan)}")
+        if steps and steps[0] != 0:
+            raise UsageError(f"plan must begin at step 0, got {steps[0]}")
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How text is drawn from the network's distribution. `until_end` absent: as the model's documents suggest."""
+
+    length: int = 500
+    temperature: float = 0.8
+    top_k: int | None = None
+    top_p: float | None = None
+    until_end: bool | None = None
+    num_samples: int = 1
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        check_range("length", self.length, least=0, below=2**63)
+        check_range("temperature", self.temperature, least=0)
+        check_range("top_k", self.top_k, least=1)
+        check_range("top_p", self.top_p, above=0, most=1)
+        check_range("num_samples", self.num_samples, least=1, below=2**63)
+        check_range("seed", self.seed, least=0, below=2**63)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that a training run is made of; `run.toml` and every checkpoint hold one."""
+
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    record: Record = field(default_factory=Record)
+
+    @classmethod
+    def from_mapping(cls, tables: Mapping[str, Any], source: str) -> Self:
+        """Build from nested tables, as read from TOML or JSON; `source` names them in messages.
+
+        Raises:
+            UsageError: an unknown key, a value of the wrong type, or one out of range.
+        """
+        return from_table(cls, tables, source)
+
+    def override(self, values: Mapping[str, Any]) -> Self:
+        """A copy with fields of the sections replaced, by their bare names (unique over all sections)."""
+        sections = {}
+        for section in fields(self):
+            current = getattr(self, section.name)
+            own = {f.name: values[f.name] for f in fields(current) if f.name in values}
+            sections[section.name] = replace(current, **own)
+        return replace(self, **sections)
+
+    def to_mapping(self) -> dict[str, dict[str, Any]]:
+        """Nested plain tables without the absent values: what `from_mapping` reads."""
+        return {
+            section: {key: value for key, value in table.items() if value is not None}
+            for section, table in asdict(self).items()
+        }
+
+    def to_toml(self) -> str:
+        """The same tables as TOML."""
+        lines: list[str] = []
+        for section, table in self.to_mapping().items():
+            lines += [f"[{section}]", *(f"{key} = {_toml_value(value)}" for key, value in table.items()), ""]
+        return "\n".join(lines)
+
+
+def _toml_value(value: Any) -> str:
+    # JSON's strings, numbers, booleans and arrays are TOML's too, but for DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+_Config = TypeVar("_Config")
+
+
+def from_table(cls: type[_Config], table: Any, where: str) -> _Config:
+    """Build a configuration dataclass from a table read from a file; `where` names it in messages.
+
+    Raises:
+        UsageError: an unknown key, a value of the wrong type, or one out of range.
+    """
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{where}: expected a table, got {table!r:.40}")
+    hints = get_type_hints(cls)
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"{where}: unknown key {key!r}{suggestion(key, known)} (known here: {', '.join(known)})")
+        if is_dataclass(hints[key]):
+            values[key] = from_table(hints[key], value, f"{where} [{key}]")
+        elif isinstance(value, str) and "parse" in known[key].metadata:
+            values[key] = known[key].metadata["parse"](value)
+        else:
+            values[key] = _conform(value, hints[key], f"{where}: {key}")
+    return cls(**values)
+
+
+def _conform(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the annotation `hint` wants it (lists become tuples, integers floats), or `UsageError`."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):  # X | None; an absent key, not a null, says None
+        (hint,) = (argument for argument in arguments if argument is not NoneType)
+        return _conform(value, hint, where)
+    if origin is Literal:
+        if value in arguments and isinstance(value, str):
+            return value
+        raise UsageError(f"{where} must be one of {', '.join(arguments)}, got {value!r:.40}")
+    if origin is tuple and isinstance(value, list | tuple):
+        hints = [arguments[0]] * len(value) if Ellipsis in arguments and len(arguments) == 2 else list(arguments)
+        if len(hints) == len(value):
+            return tuple(_conform(item, item_hint, where) for item, item_hint in zip(value, hints, strict=True))
+    elif hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        return float(value)
+    elif isinstance(hint, type) and isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
+        return value
+    kind = "list" if origin is tuple else hint.__name__
+    raise UsageError(f"{where} must be a {kind}, got {value!r:.40}")

@@ -1,0 +1,47 @@
+"""What can go wrong for a person using charrnn, each with its exit code.
+
+A message says what was received, what is accepted and what to do next, in one to three lines. A programmer's
+misuse of the library is a `ValueError`, not one of these.
+"""
+
+
+class CharrnnError(Exception):
+    """A mistake or mishap to be told in a few lines, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(CharrnnError):
+    """A flag, a configuration or a combination of them that cannot be."""
+
+    exit_code = 2
+
+
+class DataError(CharrnnError):
+    """A text that is missing, empty, too short, undecodable, or has characters the model does not know."""
+
+    exit_code = 3
+
+
+class CheckpointError(CharrnnError):
+    """A checkpoint that is missing, damaged, or not one of ours."""
+
+    exit_code = 4
+
+
+class BusyError(CharrnnError):
+    """A run that another training is writing."""
+
+    exit_code = 5
+
+
+class DivergedError(CharrnnError):
+    """A loss that is no longer a finite number."""
+
+    exit_code = 6
+
+
+class ResourceError(CharrnnError):
+    """No room on the disk, no memory, or an output that cannot be written."""
+
+    exit_code = 7

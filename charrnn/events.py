@@ -1,0 +1,87 @@
+"""What happens in a training, as plain values: the loop yields them, the command line draws them, tests read them.
+
+Losses are in nats per character, times in seconds, rates in characters per second.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Began", "Event", "Finished", "Notice", "Reported", "Sampled", "Saved", "Validated"]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that was chosen or changed on the user's behalf."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Began:
+    """Everything is ready and the first step comes next."""
+
+    run: Path
+    step: int
+    model: str
+    parameters: int
+    training_characters: int
+    validation_characters: int
+    vocabulary_size: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Reported:
+    """How the training went since the last report."""
+
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+    characters_per_second: float
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The loss over the whole validation text."""
+
+    step: int
+    loss: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A short text from the network as it is now; not yet safe for a terminal."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint is on the disk."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The training is over; its last checkpoint is saved."""
+
+    reason: Literal["budget", "patience", "stopped"]
+    run: Path
+    step: int
+    seconds: float
+    loss: float | None
+    best_loss: float | None
+    best_step: int | None
+
+
+Event = Notice | Began | Reported | Validated | Sampled | Saved | Finished

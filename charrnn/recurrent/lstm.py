@@ -1,0 +1,36 @@
+"""Long short-term memory (Hochreiter & Schmidhuber 1997)."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.recurrent import equations
+from charrnn.recurrent.contract import State
+from charrnn.recurrent.fused import FusedCore
+from charrnn.recurrent.recurrence import lstm_recurrence
+
+__all__ = ["LSTM"]
+
+
+@final
+class LSTM(FusedCore):
+    """c_t = f ⊙ c_{t-1} + i ⊙ g,  h_t = o ⊙ tanh(c_t)."""
+
+    cell = equations.lstm
+    layer = nn.LSTM
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Forget-gate bias 1 (Gers et al. 2000, Jozefowicz et al. 2015), in one of torch's two biases: they add up."""
+        super().reset_parameters()
+        _, forget, _, _ = self.weights()[equations.b_W].chunk(4)  # i, f, g, o
+        forget.fill_(1)
+
+    def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        outputs, (h, c) = self.fused(inputs, (state.h.unsqueeze(0), state.c.unsqueeze(0)))
+        return outputs, self.cell.state(h.squeeze(0), c.squeeze(0))
+
+    def recur(self, projected: Tensor, state: State, U: Tensor, b_U: Tensor) -> tuple[Tensor, State]:
+        outputs, c = lstm_recurrence(projected, state.h, state.c, U, b_U)
+        return outputs, self.cell.state(outputs[-1], c)

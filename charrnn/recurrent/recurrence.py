@@ -1,0 +1,158 @@
+"""The recurrences of rnn, lstm and gru over inputs that are already projected, with hand-written backward passes.
+
+torch.nn's fused layers insist on multiplying their inputs themselves. One-hot inputs need no product, only a row
+look-up, so what is left of the layer is run here: one small product a step, and the weight gradient as a single large
+product at the end instead of one a step. All sequences are time-major, projected inputs (T, B, k·H) and outputs
+(T, B, H). The slow twin is `unroll`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+__all__ = ["gru_recurrence", "lstm_recurrence", "rnn_recurrence"]
+
+
+def _tanh_(x: Tensor) -> Tensor:
+    # tanh x = 2 σ(2x) - 1: on a CPU torch computes σ several times as fast as tanh.
+    return x.mul_(2).sigmoid_().mul_(2).sub_(1)
+
+
+def _weight_gradient(d_gates: Tensor, before: Tensor) -> Tensor:
+    """Σ_t Σ_b d_gates ⊗ h_{t-1} (k·H, H), of gates (T, B, k·H) and the hidden states before each step (T, B, H)."""
+    return d_gates.flatten(0, 1).t() @ before.flatten(0, 1)
+
+
+class _RNN(Function):
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, rectified: bool) -> Tensor:
+        activate: Callable[[Tensor], Tensor] = Tensor.relu_ if rectified else _tanh_
+        states = torch.cat([h.unsqueeze(0), projected])  # h_0 … h_T, each overwritten in its turn
+        for before, after in zip(states[:-1].unbind(0), states[1:].unbind(0), strict=True):
+            activate(after.addmm_(before, U.t()))
+        ctx.save_for_backward(states, U)
+        ctx.rectified = rectified
+        return states[1:].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        states, U = ctx.saved_tensors
+        (d_outputs,) = gradients
+        slope = (states[1:] > 0).to(states) if ctx.rectified else 1 - states[1:].square()
+        d_h = torch.zeros_like(states[0])
+        for d_gate, d_output in zip(reversed(slope.unbind(0)), reversed(d_outputs.unbind(0)), strict=True):
+            d_gate.mul_(d_h.add_(d_output))
+            torch.mm(d_gate, U, out=d_h)
+        return slope, d_h, _weight_gradient(slope, states[:-1]), None
+
+
+class _LSTM(Function):
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, h: Tensor, c: Tensor, U: Tensor) -> tuple[Tensor, Tensor]:
+        T, B, H = projected.shape[0], *h.shape
+        hs, cs = projected.new_empty(T + 1, B, H), projected.new_empty(T + 1, B, H)
+        hs[0], cs[0] = h, c
+        gates = torch.empty_like(projected)
+        squashed = projected.new_empty(T, B, H)  # tanh(c_t)
+        for t in range(T):
+            a = torch.addmm(projected[t], hs[t], U.t(), out=gates[t])
+            i, f, g, o = a.chunk(4, dim=-1)
+            a[:, : 2 * H].sigmoid_()
+            _tanh_(g)
+            o.sigmoid_()
+            torch.mul(f, cs[t], out=cs[t + 1]).addcmul_(i, g)
+            torch.mul(o, _tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
+        ctx.save_for_backward(hs, cs, gates, squashed, U)
+        return hs[1:].clone(), cs[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        hs, cs, gates, squashed, U = ctx.saved_tensors
+        d_outputs, d_c = gradients
+        T, B, H = squashed.shape
+        i, f, g, o = gates.chunk(4, dim=-1)
+        # ∂c_t/∂(pre-activations of i, f, g) and ∂h_t/∂(that of o), for all steps at once; the loop scales them by the
+        # gradient that arrives, which makes them the gradients themselves.
+        d_gates = torch.empty_like(gates).view(T, B, 4, H)
+        torch.mul(i * (1 - i), g, out=d_gates[:, :, 0])
+        torch.mul(f * (1 - f), cs[:-1], out=d_gates[:, :, 1])
+        torch.mul(1 - g * g, i, out=d_gates[:, :, 2])
+        torch.mul(o * (1 - o), squashed, out=d_gates[:, :, 3])
+        c_slope = o * (1 - squashed * squashed)
+        d_h, d_c = torch.zeros_like(hs[0]), d_c.clone()
+        for t in range(T - 1, -1, -1):
+            d_h.add_(d_outputs[t])
+            d_c.addcmul_(d_h, c_slope[t])
+            d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
+            d_gates[t, :, 3].mul_(d_h)
+            torch.mm(d_gates[t].view(B, 4 * H), U, out=d_h)
+            d_c.mul_(f[t])
+        d_projected = d_gates.view(T, B, 4 * H)
+        return d_projected, d_h, d_c, _weight_gradient(d_projected, hs[:-1])
+
+
+class _GRU(Function):
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor) -> Tensor:
+        T, B, H = projected.shape[0], *h.shape
+        hs = projected.new_empty(T + 1, B, H)
+        hs[0] = h
+        gates, U_ns = projected.clone(), projected.new_empty(T, B, H)
+        for t in range(T):
+            u = torch.addmm(b_U, hs[t], U.t())
+            a = gates[t]
+            r, z, n = a.chunk(3, dim=-1)
+            a[:, : 2 * H].add_(u[:, : 2 * H]).sigmoid_()
+            U_n = U_ns[t].copy_(u[:, 2 * H :])
+            _tanh_(n.addcmul_(r, U_n))
+            torch.lerp(n, hs[t], z, out=hs[t + 1])
+        ctx.save_for_backward(hs, gates, U_ns, U)
+        return hs[1:].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        hs, gates, U_ns, U = ctx.saved_tensors
+        (d_outputs,) = gradients
+        T, B, H = U_ns.shape
+        r, z, n = gates.chunk(3, dim=-1)
+        # As in the LSTM: slopes of h_t first, scaled by the arriving gradient in the loop. d_gates are the gradients
+        # of U h + b_U; that of W x differs in its last block, which r does not scale.
+        n_slope = (1 - n * n) * (1 - z)
+        d_gates = torch.empty_like(gates).view(T, B, 3, H)
+        torch.mul(n_slope * U_ns, r * (1 - r), out=d_gates[:, :, 0])
+        torch.mul(hs[:-1] - n, z * (1 - z), out=d_gates[:, :, 1])
+        torch.mul(n_slope, r, out=d_gates[:, :, 2])
+        d_h = torch.zeros_like(hs[0])
+        for t in range(T - 1, -1, -1):
+            d_h.add_(d_outputs[t])
+            d_gates[t].mul_(d_h.unsqueeze(1))
+            n_slope[t].mul_(d_h)
+            d_h = torch.addmm(d_h.mul_(z[t]), d_gates[t].view(B, 3 * H), U)
+        d_U = d_gates.view(T, B, 3 * H)
+        d_projected = torch.cat([d_U[..., : 2 * H], n_slope], dim=-1)
+        return d_projected, d_h, _weight_gradient(d_U, hs[:-1]), d_U.sum((0, 1))
+
+
+def rnn_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, *, rectified: bool = False) -> Tensor:
+    """Hidden states (T, B, H) of an Elman network with tanh or rectified units, from h (B, H)."""
+    outputs: Tensor = _RNN.apply(projected + b_U, h, U, rectified)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def lstm_recurrence(projected: Tensor, h: Tensor, c: Tensor, U: Tensor, b_U: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden states (T, B, H) of an LSTM and its last cell state (B, H), from h and c (B, H)."""
+    outputs, c = _LSTM.apply(projected + b_U, h, c, U)  # type: ignore[no-untyped-call]
+    return outputs, c
+
+
+def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor) -> Tensor:
+    """Hidden states (T, B, H) of a GRU, from h (B, H)."""
+    outputs: Tensor = _GRU.apply(projected, h, U, b_U)  # type: ignore[no-untyped-call]
+    return outputs

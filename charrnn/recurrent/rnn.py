@@ -1,0 +1,24 @@
+"""The tanh recurrent network (Elman 1990)."""
+
+from typing import final
+
+from torch import Tensor, nn
+
+from charrnn.recurrent import equations
+from charrnn.recurrent.contract import State
+from charrnn.recurrent.fused import FusedCore
+from charrnn.recurrent.recurrence import rnn_recurrence
+
+__all__ = ["RNN"]
+
+
+@final
+class RNN(FusedCore):
+    """h_t = tanh(W x_t + U h_{t-1} + b)."""
+
+    cell = equations.rnn
+    layer = nn.RNN
+
+    def recur(self, projected: Tensor, state: State, U: Tensor, b_U: Tensor) -> tuple[Tensor, State]:
+        outputs = rnn_recurrence(projected, state.h, U, b_U)
+        return outputs, self.cell.state(outputs[-1])

@@ -1,0 +1,33 @@
+"""The recurrent network of rectified units (Le, Jaitly & Hinton 2015)."""
+
+from functools import partial
+from typing import final
+
+from torch import Tensor, nn
+
+from charrnn.recurrent import equations
+from charrnn.recurrent.contract import State
+from charrnn.recurrent.fused import FusedCore
+from charrnn.recurrent.recurrence import rnn_recurrence
+
+__all__ = ["RNNReLU"]
+
+
+@final
+class RNNReLU(FusedCore):
+    """h_t = max(0, W x_t + U h_{t-1} + b).
+
+    U begins as the identity, as in the paper: rectified units do not saturate, and from an orthogonal start the states
+    grow without bound.
+    """
+
+    cell = equations.rnn_relu
+    layer = partial(nn.RNN, nonlinearity="relu")
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        nn.init.eye_(self.weights()[equations.U])
+
+    def recur(self, projected: Tensor, state: State, U: Tensor, b_U: Tensor) -> tuple[Tensor, State]:
+        outputs = rnn_recurrence(projected, state.h, U, b_U, rectified=True)
+        return outputs, self.cell.state(outputs[-1])

@@ -1,0 +1,33 @@
+"""Layers of cores, one above the other."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from charrnn.recurrent.contract import Core, State
+
+__all__ = ["Stack", "StackState"]
+
+StackState = tuple[State, ...]
+
+
+class Stack(nn.Module):
+    """Cores one above the other, with dropout on each one's outputs: between layers, and before whatever reads them."""
+
+    def __init__(self, cores: Sequence[Core], dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(cores)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, inputs: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """Run every layer over inputs (B, T, D), or token ids (B, T); outputs (B, T, H) are those of the topmost."""
+        next_state = []
+        for core, core_state in zip(self.layers, state, strict=True):
+            outputs, core_state = core(inputs, core_state)
+            inputs = self.dropout(outputs)
+            next_state.append(core_state)
+        return inputs, tuple(next_state)
+
+    def initial_state(self, batch_size: int) -> StackState:
+        """The zero state of every layer."""
+        return tuple(core.initial_state(batch_size) for core in self.layers)  # type: ignore[operator]

@@ -1,0 +1,60 @@
+"""What is done to logits before a token is drawn: pure functions on (..., V). Every filter keeps the best token."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.config import SamplingConfig
+
+__all__ = ["draw", "keep_top_k", "keep_top_p", "probabilities"]
+
+Logits = NDArray[np.floating[Any]]
+
+
+def keep_top_k(logits: Logits, k: int) -> Logits:
+    """-inf for all but the k largest logits (and those equal to the k-th)."""
+    if k >= logits.shape[-1]:
+        return logits
+    threshold = np.partition(logits, -k, axis=-1)[..., -k, None]
+    return np.where(logits < threshold, -np.inf, logits)
+
+
+def keep_top_p(logits: Logits, p: float) -> Logits:
+    """-inf for all but the smallest set of likeliest tokens of total probability p or more (Holtzman et al. 2020)."""
+    order = np.argsort(-logits, axis=-1, kind="stable")
+    likeliest_first = np.take_along_axis(softmax(logits), order, axis=-1)
+    before = np.cumsum(likeliest_first, axis=-1) - likeliest_first
+    dropped = np.empty(logits.shape, dtype=bool)
+    np.put_along_axis(dropped, order, before >= p, axis=-1)
+    dropped[..., order[..., 0]] = False
+    return np.where(dropped, -np.inf, logits)
+
+
+def softmax(logits: Logits) -> Logits:
+    """exp(logits) normalised to the sum 1, in the logits' own precision."""
+    exponentials: Logits = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    return exponentials
+
+
+def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
+    """The distribution (..., V) that tokens are drawn from; at temperature 0 all of it is on the best token."""
+    logits = logits.astype(np.float64)
+    best = logits.max(axis=-1, keepdims=True)
+    if config.temperature == 0:
+        logits = np.where(np.arange(logits.shape[-1]) == logits.argmax(-1)[..., None], 0.0, -np.inf)
+    else:
+        with np.errstate(over="ignore"):  # to -inf, at a tiny temperature
+            logits = (logits - best) / config.temperature
+    if config.top_k is not None:
+        logits = keep_top_k(logits, config.top_k)
+    if config.top_p is not None:
+        logits = keep_top_p(logits, config.top_p)
+    return softmax(logits)
+
+
+def draw(distribution: Logits, uniform: float) -> int:
+    """The token (V,) at which the cumulative distribution passes a number uniform in [0, 1)."""
+    cumulative = np.cumsum(distribution)
+    return int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))

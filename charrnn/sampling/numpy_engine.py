@@ -1,0 +1,55 @@
+"""Steps a model on the CPU in numpy, straight from `recurrent.equations`, with no torch anywhere."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.checkpoint.format import Arrays
+from charrnn.config import ModelConfig
+from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
+from charrnn.recurrent.registry import core_equations
+from charrnn.text.vocabulary import Ids
+
+__all__ = ["NumpyEngine"]
+
+State = tuple[Any, ...]
+
+
+class NumpyEngine:
+    """`arrays` are a checkpoint's model arrays, with the shapes of `layout.model_shapes`."""
+
+    def __init__(self, config: ModelConfig, arrays: Arrays) -> None:
+        self._cell = core_equations(config.cell)
+        self._layers = []
+        for index in range(config.layers or 0):
+            prefix = layer_prefix(index)
+            own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+            self._layers.append(own)
+        self._hidden_size = arrays[HEAD_WEIGHT].shape[1]
+        self._head, self._head_bias = arrays[HEAD_WEIGHT].T, arrays[HEAD_BIAS]
+        # What the first layer makes of each token is the same every time, so it is computed once: (V, k·H).
+        rows = arrays[EMBEDDING] if config.encoder == "embedding" else np.arange(len(self._head_bias))
+        self._table = self._cell.project(rows, self._layers[0])
+
+    def initial_state(self, batch_size: int) -> State:
+        """The zero state of every layer."""
+        kind, shape = self._cell.state, (batch_size, self._hidden_size)
+        return tuple(kind(*(np.zeros(shape, np.float32) for _ in kind._fields)) for _ in self._layers)  # type: ignore[attr-defined]
+
+    def step(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
+        """Logits (B, V) after token ids (B,), and the next state."""
+        projected = self._table[ids]
+        output, first_state = self._cell.step(np, projected, state[0], self._layers[0])
+        next_state = [first_state]
+        for weights, layer_state in zip(self._layers[1:], state[1:], strict=True):
+            projected = self._cell.project(output, weights)
+            output, layer_state = self._cell.step(np, projected, layer_state, weights)
+            next_state.append(layer_state)
+        return output @ self._head + self._head_bias, tuple(next_state)
+
+    def read(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
+        """Logits (B, V) after the last of token ids (B, T), T > 0, and the state there."""
+        for column in ids.T:
+            logits, state = self.step(column, state)
+        return logits, state

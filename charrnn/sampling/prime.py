@@ -1,0 +1,62 @@
+"""The text that a sample goes on from, as the model's token ids."""
+
+from typing import Literal
+
+import numpy as np
+
+from charrnn.config import Normalization, TextConfig
+from charrnn.errors import DataError
+from charrnn.text.vocabulary import Ids, Vocabulary, normalized
+
+__all__ = ["encode_prime"]
+
+_SHOWN = 10
+
+
+def encode_prime(
+    prime: str,
+    config: TextConfig,
+    vocabulary: Vocabulary,
+    unknown: Literal["error", "skip", "token"] = "error",
+) -> Ids:
+    """Token ids (N,) of a prime, normalised as the training text was; `unknown` says what becomes of characters
+    that the text did not have: an error, nothing, or the unknown token.
+
+    Bytes that were no UTF-8 on the command line arrive as surrogates; a model of bytes takes them as the bytes they are.
+
+    Raises:
+        DataError: the prime has characters that the model does not know, or is no text.
+    """
+    if vocabulary.unit == "byte":
+        prime = prime.encode("utf-8", "surrogateescape").decode("latin-1")
+    elif any("\ud800" <= character <= "\udfff" for character in prime):
+        raise DataError("the prime is not UTF-8 text; only a model of bytes (--unit byte) takes any bytes")
+    prime = normalized(prime, config.normalize)
+    ids = vocabulary.encode(prime)
+    if unknown == "skip":
+        ids = ids[ids != vocabulary.unknown]
+    if unknown == "error" and np.any(ids == vocabulary.unknown):
+        raise DataError(_complaint(prime, ids, vocabulary))
+    return ids
+
+
+def _complaint(prime: str, ids: Ids, vocabulary: Vocabulary) -> str:
+    places: dict[str, list[int]] = {}
+    for place in np.flatnonzero(ids == vocabulary.unknown).tolist():
+        places.setdefault(prime[place], []).append(place)
+    shown = [
+        f"{ascii(character) if not character.isprintable() else repr(character)} (U+{ord(character):04X}) "
+        f"at {', '.join(map(str, where[:3]))}{' …' if len(where) > 3 else ''}"
+        for character, where in list(places.items())[:_SHOWN]
+    ]
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    hint = "leave them out with --unknown skip, or have them read as the unknown token with --unknown token"
+    forms: tuple[Normalization, ...] = ("nfc", "nfd")
+    for form in forms:
+        if not np.any(vocabulary.encode(normalized(prime, form)) == vocabulary.unknown):
+            hint = f"the model knows all of them in {form.upper()}: normalise the prime, or {hint}"
+            break
+    return (
+        f"the prime has {len(places)} character{'s' if len(places) > 1 else ''} that the model never saw: "
+        f"{'; '.join(shown)}{more}\n{hint}"
+    )

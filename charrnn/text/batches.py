@@ -1,0 +1,121 @@
+"""What the network reads at each step: tapes of running text, or episodes of documents.
+
+A batch is a pure function of the step, so a run is resumed by counting. Knows token ids only, no torch.
+"""
+
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.text.tokens import Tokens
+
+__all__ = ["IGNORED", "Batch", "Batches", "Episodes", "Tapes", "fit_shape"]
+
+IGNORED = -100  # a target that is not scored, as torch's cross-entropy has it
+
+
+class Batch(NamedTuple):
+    """Token ids to read, those to predict, both (B, T), and the state to read them from.
+
+    `state` is "carry" (that after the previous step), "zero", or "shift": row k goes on where row k - 1 ended, and
+    row 0 begins anew.
+    """
+
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    state: Literal["carry", "zero", "shift"]
+
+
+class Batches(Protocol):
+    """Batches by step, repeating after `steps_per_epoch` with fresh randomness where there is any."""
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 0."""
+
+
+def fit_shape(tokens: Tokens, batch_size: int, sequence_length: int, *, tapes: bool) -> tuple[int, int]:
+    """The largest shape (B, T) within the one asked for that a text can fill, as tapes or as episodes."""
+    longest = int(tokens.lengths.max())
+    sequence_length = min(sequence_length, longest)
+    rows = max(longest // sequence_length, 1) if tapes else len(tokens.lengths)
+    return min(batch_size, rows), sequence_length
+
+
+class Tapes:
+    """A running text cut into B parallel streams, read T characters a step with the state carried.
+
+    Every target is read once an epoch. At the end of one, each tape has reached the place where the next tape began,
+    so the states move down a row and nothing of the text is ever read from a wrong state but in the first epoch.
+    """
+
+    def __init__(self, tokens: Tokens, batch_size: int, sequence_length: int) -> None:
+        if len(tokens.offsets) != 2:
+            raise ValueError(f"tapes run over one document, got {len(tokens.offsets) - 1}")
+        self.sequence_length = sequence_length
+        length = -(-tokens.targets // batch_size)
+        ids = tokens.ids.astype(np.int64)
+        missing = length * batch_size - tokens.targets
+        inputs = np.concatenate([ids[:-1], np.repeat(ids[-1:], missing)])
+        targets = np.concatenate([ids[1:], np.full(missing, IGNORED)])
+        self._inputs = inputs.reshape(batch_size, length)
+        self._targets = targets.reshape(batch_size, length)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self._inputs.shape[1] // self.sequence_length)
+
+    def batch(self, step: int) -> Batch:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        chunk = np.s_[:, place * self.sequence_length : (place + 1) * self.sequence_length]
+        state: Literal["carry", "zero", "shift"] = "carry" if place else "shift" if epoch else "zero"
+        return Batch(self._inputs[chunk], self._targets[chunk], state)
+
+
+class Episodes:
+    """Documents from a zero state, B at a time, padded to the longest of them; padding is never scored.
+
+    Documents of like length are read together, so that little is padding; which of equal length come together, and
+    the order of the batches, is drawn anew each epoch. A batch longer than T is read in chunks with the state carried.
+    """
+
+    def __init__(self, tokens: Tokens, batch_size: int, sequence_length: int, seed: int) -> None:
+        self.sequence_length = sequence_length
+        self._tokens = tokens
+        self._batch_size = batch_size
+        self._seed = seed
+        lengths = np.sort(tokens.lengths)
+        last = np.minimum(np.arange(0, len(lengths), batch_size) + batch_size, len(lengths)) - 1
+        self._chunks = -(-lengths[last] // sequence_length)  # of each batch, in the order of length
+        self._order = lru_cache(maxsize=1)(self._draw_order)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return int(self._chunks.sum())
+
+    def _draw_order(self, epoch: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Documents by length, ties in random order; batches in random order; the step at which each of those ends."""
+        random = np.random.default_rng((self._seed, epoch))
+        ties = random.permutation(len(self._tokens.lengths))
+        documents = ties[np.argsort(self._tokens.lengths[ties], kind="stable")]
+        batches = random.permutation(len(self._chunks))
+        return documents, batches, np.cumsum(self._chunks[batches])
+
+    def batch(self, step: int) -> Batch:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        documents, batches, ends = self._order(epoch)
+        index = int(np.searchsorted(ends, place, side="right"))
+        first = int(batches[index]) * self._batch_size
+        chunk = place - int(ends[index] - self._chunks[batches[index]])
+        rows = documents[first : first + self._batch_size]
+        longest = int(self._tokens.lengths[rows].max())
+        columns = np.arange(chunk * self.sequence_length, min((chunk + 1) * self.sequence_length, longest))
+        places = np.minimum(self._tokens.offsets[rows, None] + columns, self._tokens.offsets[rows + 1, None] - 2)
+        inputs = self._tokens.ids[places].astype(np.int64)
+        targets = self._tokens.ids[places + 1].astype(np.int64)
+        targets[columns >= self._tokens.lengths[rows, None]] = IGNORED
+        return Batch(inputs, targets, "carry" if chunk else "zero")

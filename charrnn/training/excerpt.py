@@ -1,0 +1,33 @@
+"""A short text from the network in the middle of its training, to look at."""
+
+import numpy as np
+
+from charrnn.config import SamplingConfig
+from charrnn.model import CharacterModel, model_arrays
+from charrnn.sampling.generate import generate
+from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.training.setup import Setup
+
+__all__ = ["excerpt"]
+
+_PRIME, _LENGTH = 64, 240
+
+
+def excerpt(setup: Setup, model: CharacterModel, step: int) -> str:
+    """Some 240 characters: documents from their start, or how a passage of the (held-out) running text goes on.
+
+    The weights are read where they are, in numpy, so neither the training's state nor its random numbers are touched.
+    """
+    config = SamplingConfig(length=_LENGTH, seed=setup.config.training.seed, until_end=True)
+    engine = NumpyEngine(setup.config.model, model_arrays(model))
+    tokens = (setup.validation or setup.training).ids[1:-1]
+    prime = tokens[:0]
+    if setup.config.text.documents == "none" and len(tokens) > 4 * _PRIME:
+        place = int(np.random.default_rng((setup.config.training.seed, step)).integers(len(tokens) - _PRIME))
+        prime = tokens[place : place + _PRIME]
+    pieces: list[str] = []
+    while sum(map(len, pieces)) < _LENGTH and len(pieces) < 8:
+        pieces.append("".join(generate(engine, setup.vocabulary, config, prime, index=step + len(pieces))))
+        if setup.config.text.documents == "none":
+            break
+    return "\n".join(pieces)[:_LENGTH]
