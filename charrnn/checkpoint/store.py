@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import charrnn
 from charrnn.errors import BusyError, CheckpointError, ResourceError, UsageError
 
-__all__ = ["RUNS", "Found", "Run", "find_model", "newest_run", "write_file"]
+__all__ = ["RUNS", "Found", "Run", "find_model", "find_resumable", "newest_run", "write_file"]
 
 RUNS = Path("checkpoints")
 
@@ -173,6 +173,25 @@ def newest_run(root: Path = RUNS) -> Run | None:
         return None
     saved = [pointer for folder in root.iterdir() if (pointer := folder / "latest").is_file()]
     return Run(max(saved, key=lambda pointer: pointer.stat().st_mtime_ns).parent) if saved else None
+
+
+def find_resumable(where: str) -> Path:
+    """The checkpoint to go on from: a file, the latest of a run's folder, or of the run that saved last ("newest").
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if where == "newest":
+        run = newest_run()
+        if run is None:
+            raise CheckpointError(f"there is no run in ./{RUNS} to go on with; name one: --resume PATH")
+    elif not Path(where).is_dir():
+        return Path(where)
+    else:
+        run = Run(Path(where))
+    if (latest := run.pointed("latest")) is None:
+        raise CheckpointError(f"{run.path} has no checkpoint to go on from: there is no `latest`")
+    return latest
 
 
 class Found(NamedTuple):

@@ -24,10 +24,9 @@ def keep_top_p(logits: Logits, p: float) -> Logits:
     """-inf for all but the smallest set of likeliest tokens of total probability p or more (Holtzman et al. 2020)."""
     order = np.argsort(-logits, axis=-1, kind="stable")
     likeliest_first = np.take_along_axis(softmax(logits), order, axis=-1)
-    before = np.cumsum(likeliest_first, axis=-1) - likeliest_first
+    before = np.cumsum(likeliest_first, axis=-1) - likeliest_first  # 0 for the best, which p > 0 keeps
     dropped = np.empty(logits.shape, dtype=bool)
     np.put_along_axis(dropped, order, before >= p, axis=-1)
-    dropped[..., order[..., 0]] = False
     return np.where(dropped, -np.inf, logits)
 
 

@@ -22,7 +22,7 @@ def encode_prime(
     """Token ids (N,) of a prime, normalised as the training text was; `unknown` says what becomes of characters
     that the text did not have: an error, nothing, or the unknown token.
 
-    Bytes that were no UTF-8 on the command line arrive as surrogates; a model of bytes takes them as the bytes they are.
+    Bytes that are no UTF-8 arrive as surrogates (PEP 383); a model of bytes takes them for the bytes they are.
 
     Raises:
         DataError: the prime has characters that the model does not know, or is no text.

@@ -90,6 +90,7 @@ def read_corpus(config: TextConfig) -> Corpus:
     digest = hashlib.sha256()
     texts = []
     for source in _sources(config.corpus):
+        source = _decompress(source, config)
         digest.update(len(source.data).to_bytes(8, "little") + source.data)
         texts.append(_decode(source, config, notices))
     return Corpus(tuple(_documents(texts, config)), digest.hexdigest(), tuple(notices))
@@ -100,7 +101,7 @@ def _sources(names: Sequence[str]) -> Iterator[_Source]:
         path = Path(name)
         try:
             if name == "-":
-                yield _decompress(_Source("standard input", sys.stdin.buffer.read()))
+                yield _Source("standard input", sys.stdin.buffer.read())
             elif path.is_dir():
                 files = sorted(p for p in path.rglob("*") if p.name.endswith(_FOLDER_SUFFIXES) and p.is_file())
                 if not files:
@@ -125,17 +126,19 @@ def _read_file(path: Path) -> _Source:
     kind = path.stat().st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
         raise DataError(f"{str(path)!r} is neither a file nor a folder")
-    return _decompress(_Source(str(path), path.read_bytes()))
+    return _Source(str(path), path.read_bytes())
 
 
-def _decompress(source: _Source) -> _Source:
-    if source.data.startswith(_GZIP):
+def _decompress(source: _Source, config: TextConfig) -> _Source:
+    """Undo gzip, known by its name or its first bytes; a text in bytes may begin with any, so there the name counts."""
+    may_sniff = config.unit == "character"
+    if source.name.endswith(".gz") or (may_sniff and source.data.startswith(_GZIP)):
         try:
             return _Source(source.name, gzip.decompress(source.data))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{source.name}: damaged gzip data: {error}") from error
     for magic, tool in _OTHER_COMPRESSIONS.items():
-        if source.data.startswith(magic):
+        if may_sniff and source.data.startswith(magic):
             raise DataError(
                 f"{source.name} is compressed in a way that is not read here; try: {tool} FILE | charrnn train -"
             )

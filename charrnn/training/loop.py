@@ -147,7 +147,7 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
 
         if finished or validation_is_due:
             counters = replace(counters, step=step, characters=characters, loss=None)
-            if not stopped:
+            if validation_is_due or not stopped:
                 if setup.validation:
                     validation = overlapping(setup.validation, _WINDOW, _CONTEXT)
                     result = score(model, setup.validation, validation, setup.vocabulary)

@@ -13,7 +13,7 @@ from charrnn.text.tokens import Tokens, tokenize
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import preset
 
-__all__ = ["Setup", "prepare", "validation_tokens"]
+__all__ = ["Setup", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,3 @@ def prepare(config: RunConfig) -> Setup:
         raise UsageError("--patience needs validation text, and there is none")
     config, chosen = preset.choose(config, training, device.type)
     return Setup(config, vocabulary, training, validation, device, (*notices, *chosen))
-
-
-def validation_tokens(config: RunConfig, vocabulary: Vocabulary) -> tuple[Tokens | None, bool]:
-    """A trained model's own validation text, and whether the corpus is still the one it was trained on."""
-    corpus = read_corpus(config.text)
-    split = split_corpus(corpus, config.text, config.training.seed)
-    tokens = tokenize(split.validation, vocabulary) if split.validation else None
-    return tokens, corpus.sha256 == config.record.corpus_sha256

@@ -1,0 +1,141 @@
+"""Every option, once: its names, help and environment variable (CHARRNN_<NAME>). Defaults are the configuration's."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from charrnn import config
+from charrnn.recurrent.registry import CORES
+
+__all__: list[str] = []
+
+
+def _option(*names: str, help: str, panel: str | None = None, **more: Any) -> Any:
+    """An option that its environment variable can set, too, named after its first long name."""
+    variable = "CHARRNN_" + names[0].partition("/")[0].strip("-").replace("-", "_").upper()
+    return typer.Option(*names, help=help, rich_help_panel=panel, envvar=variable, show_envvar=False, **more)
+
+
+_TEXT, _MODEL, _TRAINING, _BUDGET = "Text", "Network", "Training", "Budget (the one that ends first counts)"
+
+Corpus = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Files, folders (their .txt and .md), globs, .gz, or - for standard input; joined in this order.",
+        show_default=False,
+    ),
+]
+Text = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="The text to score, as for train; without it, the model's own validation text.", show_default=False
+    ),
+]
+
+Unit = Annotated[config.Unit, _option("--unit", help="What the network reads and writes.", panel=_TEXT)]
+Encoding = Annotated[str, _option("--encoding", help="How the text's bytes are decoded, strictly.", panel=_TEXT)]
+TextEncoding = Annotated[
+    str | None, _option("--encoding", help="How TEXT is decoded; the model's own, if not given.", show_default=False)
+]
+Normalize = Annotated[
+    config.Normalization | None,
+    _option("--normalize", help="Unicode normalisation; nfd takes Korean apart into jamo.", panel=_TEXT),
+]
+Documents = Annotated[
+    config.Documents,
+    _option("--documents", help="One running text, or many documents: lines, blocks, files.", panel=_TEXT),
+]
+Validation = Annotated[
+    float, _option("--validation", help="Share of the text that is held out; 0 turns it off.", panel=_TEXT)
+]
+
+Cell = Annotated[str, _option("--cell", help=f"Recurrent core: {', '.join(CORES)}.", panel=_MODEL)]
+Layers = Annotated[int | None, _option("--layers", help="Recurrent layers.", panel=_MODEL)]
+HiddenSize = Annotated[int | None, _option("--hidden-size", help="Units in each of them.", panel=_MODEL)]
+Encoder = Annotated[config.Encoder, _option("--encoder", help="How characters go in.", panel=_MODEL)]
+EmbeddingSize = Annotated[int | None, _option("--embedding-size", help="Width of an embedding.", panel=_MODEL)]
+Dropout = Annotated[float | None, _option("--dropout", help="Dropped of each layer's outputs.", panel=_MODEL)]
+
+Time = Annotated[str | None, _option("--time", help="Such as 90s, 3m or 1h30m.", panel=_BUDGET)]
+Epochs = Annotated[float | None, _option("--epochs", help="Passes over the training text.", panel=_BUDGET)]
+Steps = Annotated[int | None, _option("--steps", help="Updates of the weights.", panel=_BUDGET)]
+Patience = Annotated[
+    int | None, _option("--patience", help="Stop after so many validations without a new best.", panel=_BUDGET)
+]
+
+BatchSize = Annotated[int | None, _option("--batch-size", help="Streams, or documents, a step.", panel=_TRAINING)]
+SequenceLength = Annotated[int | None, _option("--sequence-length", help="Characters of each a step.", panel=_TRAINING)]
+LearningRate = Annotated[float, _option("--learning-rate", help="At its peak.", panel=_TRAINING)]
+WeightDecay = Annotated[float, _option("--weight-decay", help="AdamW's, on matrices.", panel=_TRAINING)]
+WarmupSteps = Annotated[int, _option("--warmup-steps", help="Until the peak, a tenth at most.", panel=_TRAINING)]
+GradientClip = Annotated[float, _option("--gradient-clip", help="Largest gradient norm.", panel=_TRAINING)]
+ValidateEvery = Annotated[
+    int | None, _option("--validate-every", help="Steps between validations and checkpoints.", panel=_TRAINING)
+]
+ReportEvery = Annotated[int | None, _option("--report-every", help="Steps between reports.", panel=_TRAINING)]
+TrainingSeed = Annotated[int, _option("--seed", help="Of weights, dropout, order and split.", panel=_TRAINING)]
+
+Device = Annotated[config.Device, _option("--device", help="auto is cuda where there is one, else cpu.")]
+Model = Annotated[
+    str | None,
+    _option(
+        "--model",
+        help="A checkpoint file or a run's folder; else the newest run in ./checkpoints, else the demo.",
+        show_default=False,
+    ),
+]
+Name = Annotated[
+    str | None,
+    _option("--name", help="The run's folder in ./checkpoints; else named after text and cell.", show_default=False),
+]
+Config = Annotated[
+    str | None, _option("--config", help="Settings from a TOML file, such as a run's run.toml.", show_default=False)
+]
+Resume = Annotated[
+    str | None,
+    _option(
+        "--resume",
+        help="Go on with the newest run, or with the run or checkpoint at a PATH.",
+        metavar="[PATH]",
+        show_default=False,
+    ),
+]
+Quiet = Annotated[bool, _option("--quiet", "-q", help="Only errors on stderr.")]
+
+Prime = Annotated[str | None, _option("--prime", "-p", help="Text to go on from.", show_default=False)]
+PrimeFile = Annotated[
+    str | None, _option("--prime-file", help="The same from a file, or - for standard input.", show_default=False)
+]
+Unknown = Annotated[
+    Literal["error", "skip", "token"],
+    _option("--unknown", help="What becomes of characters of the prime that the model never saw."),
+]
+Echo = Annotated[bool, _option("--echo/--no-echo", help="Write the prime, too.")]
+Length = Annotated[int, _option("--length", "-n", help="Characters (or bytes) to write; 0 never ends.")]
+Temperature = Annotated[
+    float, _option("--temperature", "-t", help="Below 1 safer, above 1 wilder; 0 always the likeliest.")
+]
+TopK = Annotated[int | None, _option("--top-k", "-k", help="Draw from the K likeliest characters.")]
+TopP = Annotated[float | None, _option("--top-p", help="Draw from the likeliest of total probability P.")]
+UntilEnd = Annotated[
+    bool | None,
+    _option(
+        "--until-end/--no-until-end",
+        help="Stop where the document ends (the default for a model of documents).",
+        show_default=False,
+    ),
+]
+NumSamples = Annotated[int, _option("--num-samples", help="Write several, each ended by a newline.")]
+SamplingSeed = Annotated[
+    int | None, _option("--seed", help="Same seed, same text; else random, and told.", show_default=False)
+]
+Engine = Annotated[
+    Literal["auto", "numpy", "torch"], _option("--engine", help="What steps the network: numpy on a CPU, else torch.")
+]
+
+Protocol = Annotated[
+    Literal["carried", "windowed"],
+    _option("--protocol", help="The state carried through each document, or windows from a zero state."),
+]
+Window = Annotated[int, _option("--window", help="Targets in a window.")]
+Json = Annotated[bool, _option("--json", help="One JSON object on stdout.")]

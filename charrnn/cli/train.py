@@ -1,0 +1,151 @@
+"""`charrnn train`."""
+
+import signal
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import typer
+
+from charrnn.checkpoint.store import find_resumable
+from charrnn.cli import options
+from charrnn.cli.terminal import note
+from charrnn.config import ModelConfig, Record, RunConfig, TextConfig, TrainingConfig, flag, parse_duration
+from charrnn.errors import UsageError
+
+__all__ = ["command"]
+
+_BUDGETS = ("time", "epochs", "steps")
+
+
+def command(
+    context: typer.Context,
+    corpus: options.Corpus = None,
+    time: options.Time = None,
+    epochs: options.Epochs = TrainingConfig.epochs,
+    steps: options.Steps = TrainingConfig.steps,
+    patience: options.Patience = TrainingConfig.patience,
+    cell: options.Cell = ModelConfig.cell,
+    layers: options.Layers = ModelConfig.layers,
+    hidden_size: options.HiddenSize = ModelConfig.hidden_size,
+    encoder: options.Encoder = ModelConfig.encoder,
+    embedding_size: options.EmbeddingSize = ModelConfig.embedding_size,
+    dropout: options.Dropout = ModelConfig.dropout,
+    documents: options.Documents = TextConfig.documents,
+    unit: options.Unit = TextConfig.unit,
+    encoding: options.Encoding = TextConfig.encoding,
+    normalize: options.Normalize = TextConfig.normalize,
+    validation: options.Validation = TextConfig.validation,
+    batch_size: options.BatchSize = TrainingConfig.batch_size,
+    sequence_length: options.SequenceLength = TrainingConfig.sequence_length,
+    learning_rate: options.LearningRate = TrainingConfig.learning_rate,
+    weight_decay: options.WeightDecay = TrainingConfig.weight_decay,
+    warmup_steps: options.WarmupSteps = TrainingConfig.warmup_steps,
+    gradient_clip: options.GradientClip = TrainingConfig.gradient_clip,
+    validate_every: options.ValidateEvery = TrainingConfig.validate_every,
+    report_every: options.ReportEvery = TrainingConfig.report_every,
+    seed: options.TrainingSeed = TrainingConfig.seed,
+    device: options.Device = TrainingConfig.device,
+    name: options.Name = None,
+    config: options.Config = None,
+    resume: options.Resume = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn a text: charrnn train corpus.txt --cell gru --time 3m
+
+    Checkpoints land in ./checkpoints/NAME. Ctrl-C saves and says how to go on.
+    """
+    from charrnn.cli.display import training_display
+    from charrnn.training.loop import resume as resume_training
+    from charrnn.training.loop import train
+
+    with _stop_on_signals() as stop, training_display(quiet) as show:
+        if resume is not None:
+            budget = _given(context, "COMMANDLINE")
+            if fixed := sorted(budget.keys() - _BUDGETS):
+                raise UsageError(
+                    f"--resume goes on with the recorded settings; only the budget can change, not {flag(fixed[0])}"
+                )
+            events = resume_training(find_resumable(resume), budget, stop)
+        else:
+            events = train(_configuration(context, config), name, stop)
+        for event in events:
+            show(event)
+    if stop.received is not None:
+        raise typer.Exit(128 + stop.received)
+
+
+def _given(context: typer.Context, *sources: str) -> dict[str, Any]:
+    """Configuration fields that were set, by the command line or by the environment, and not left to their default."""
+    own = ("config", "resume", "quiet")  # of the command, not of the configuration
+    values = {
+        parameter: value
+        for parameter, value in context.params.items()
+        if parameter not in own and (source := context.get_parameter_source(parameter)) and source.name in sources
+    }
+    if "time" in values:
+        values["time"] = parse_duration(values["time"])
+    if "corpus" in values:
+        values["corpus"] = tuple(values["corpus"])
+    return values
+
+
+def _configuration(context: typer.Context, path: str | None) -> RunConfig:
+    """Flags over environment over the configuration file over the defaults."""
+    recorded = _read(path) if path is not None else RunConfig()
+    given = _given(context, "COMMANDLINE", "ENVIRONMENT")
+    given.pop("name", None)
+    if any(budget in given for budget in _BUDGETS):
+        given = dict.fromkeys(_BUDGETS) | given  # a budget replaces the recorded one, whatever its kind
+    config = recorded.override(given)
+    if config != recorded and recorded.record.plan:
+        note(f"some settings differ from {path}: this is a new run, not a repeat of the recorded one")
+        config = replace(config, record=Record())
+    if "-" in config.text.corpus and sys.stdin is not None and sys.stdin.isatty():
+        note("reading the text from this terminal; end it with Ctrl-D")
+    return config
+
+
+def _read(path: str) -> RunConfig:
+    try:
+        tables = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    return RunConfig.from_mapping(tables, path)
+
+
+class _Stop:
+    """Whether a signal has asked the training to stop, and which."""
+
+    received: int | None = None
+
+    def __call__(self) -> bool:
+        return self.received is not None
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[_Stop]:
+    """The first SIGINT or SIGTERM asks to stop; the second has its usual effect, at once."""
+    stop = _Stop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def ask(number: int, _: FrameType | None) -> None:
+        stop.received = number
+        for each in numbers:
+            signal.signal(each, before[each])
+
+    for number in numbers:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])

@@ -1,0 +1,55 @@
+"""Which engine steps a model: numpy on a CPU, so that torch need not even be imported, else torch."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from charrnn.checkpoint.format import Checkpoint
+from charrnn.config import Device, SamplingConfig
+from charrnn.errors import UsageError
+from charrnn.sampling.generate import Engine
+
+__all__ = ["OpenedEngine", "open_engine"]
+
+# Importing torch and waking a GPU takes some seconds; numpy on a CPU does about 1e10 multiplications in each.
+_WORTH_A_GPU = 1e11
+
+
+class OpenedEngine(NamedTuple):
+    """An engine, and where it computes, in words."""
+
+    engine: Engine
+    device: str
+
+
+def open_engine(
+    checkpoint: Checkpoint, config: SamplingConfig, engine: Literal["auto", "numpy", "torch"], device: Device
+) -> OpenedEngine:
+    """The engine asked for, or the one that will have written the text first.
+
+    Raises:
+        UsageError: the numpy engine on something else than a CPU, or a device that is not there.
+    """
+    if engine == "numpy" and device not in ("auto", "cpu"):
+        raise UsageError(f"--engine numpy computes on the CPU; it cannot go with --device {device}")
+    if engine == "auto":
+        on_gpu = device not in ("auto", "cpu") or (device == "auto" and _gpu_pays(checkpoint, config))
+        engine = "torch" if on_gpu else "numpy"
+    if engine == "numpy":
+        from charrnn.sampling.numpy_engine import NumpyEngine
+
+        return OpenedEngine(NumpyEngine(checkpoint.config.model, checkpoint.model), "numpy on the CPU")
+
+    from charrnn.model import model_from_arrays
+    from charrnn.runtime import choose_device, describe_device
+    from charrnn.sampling.torch_engine import TorchEngine
+
+    chosen = choose_device(device)
+    model = model_from_arrays(checkpoint.config.model, checkpoint.vocabulary, checkpoint.model).to(chosen)
+    return OpenedEngine(TorchEngine(model), f"torch on {describe_device(chosen)}")
+
+
+def _gpu_pays(checkpoint: Checkpoint, config: SamplingConfig) -> bool:
+    """Whether there seems to be a CUDA device, by its device file, and work enough to go there."""
+    parameters = sum(array.size for array in checkpoint.model.values())
+    work = parameters * config.num_samples * (config.length or float("inf"))
+    return Path("/dev/nvidiactl").exists() and work > _WORTH_A_GPU

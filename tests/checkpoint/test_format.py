@@ -1,0 +1,176 @@
+"""A checkpoint comes back as it was, or not at all."""
+
+import json
+import random
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from charrnn.checkpoint.format import Checkpoint, Counters, from_file, to_bytes
+from charrnn.config import ModelConfig
+from charrnn.errors import CheckpointError
+from charrnn.text.vocabulary import Vocabulary
+from tests.conftest import random_checkpoint
+
+MODEL = ModelConfig(cell="gru", layers=2, hidden_size=4, embedding_size=3, dropout=0.1)
+
+
+def checkpoint() -> Checkpoint:
+    made = random_checkpoint(MODEL, Vocabulary.of('a\0"é한\U0010ffff\x1b[', "character"))
+    return replace(
+        made,
+        counters=Counters(step=7, characters=70, seconds=1.5, best_loss=1.25, best_step=4, stale=1),
+        training={"optimizer.head.bias.step": np.array(7.0, np.float32), "rng.cpu": np.arange(9, dtype=np.uint8)},
+        versions={"torch": "2.13.0"},
+    )
+
+
+def written(folder: Path, data: bytes) -> Path:
+    path = folder / "step-00000007.safetensors"
+    path.write_bytes(data)
+    return path
+
+
+def header_of(data: bytes) -> tuple[dict[str, object], bytes]:
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def with_header(header: dict[str, object], body: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def assert_same_arrays(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        assert a[name].dtype == b[name].dtype
+        assert a[name].shape == b[name].shape
+        assert a[name].tobytes() == b[name].tobytes()
+
+
+def test_everything_comes_back(folder: Path) -> None:
+    saved = checkpoint()
+    found = from_file(written(folder, to_bytes(saved)), training=True)
+    assert found.config == saved.config
+    assert found.vocabulary == saved.vocabulary
+    assert found.counters == saved.counters
+    assert found.versions == saved.versions
+    assert_same_arrays(found.model, saved.model)
+    assert_same_arrays(found.training, saved.training)
+
+
+def test_a_sampler_reads_the_model_alone(folder: Path) -> None:
+    found = from_file(written(folder, to_bytes(checkpoint())))
+    assert_same_arrays(found.model, checkpoint().model)
+    assert not found.training
+
+
+def test_a_vocabulary_of_bytes_comes_back(folder: Path) -> None:
+    saved = random_checkpoint(MODEL, Vocabulary.of("", "byte"))
+    assert from_file(written(folder, to_bytes(saved))).vocabulary == saved.vocabulary
+
+
+def test_the_file_is_plain_safetensors() -> None:
+    arrays = load(to_bytes(checkpoint()))
+    assert arrays["model.head.weight"].shape == (len(checkpoint().vocabulary.characters) + 3, 4)
+
+
+def test_damage_in_the_training_part_does_not_keep_one_from_sampling(folder: Path) -> None:
+    header, body = header_of(to_bytes(checkpoint()))
+    start, _ = header["rng.cpu"]["data_offsets"]  # type: ignore[index]
+    damaged = written(folder, with_header(header, body[:start] + b"\xee" + body[start + 1 :]))
+    assert_same_arrays(from_file(damaged).model, checkpoint().model)
+    with pytest.raises(CheckpointError, match="training part is damaged"):
+        from_file(damaged, training=True)
+
+
+def test_no_truncation_is_taken_for_a_checkpoint(folder: Path) -> None:
+    data = to_bytes(checkpoint())
+    for length in [*range(0, 64), *random.Random(0).sample(range(64, len(data)), 100)]:
+        with pytest.raises(CheckpointError):
+            from_file(written(folder, data[:length]), training=True)
+
+
+def test_a_flipped_bit_is_noticed_or_means_nothing(folder: Path) -> None:
+    data, saved = to_bytes(checkpoint()), checkpoint()
+    noticed = 0
+    for bit in random.Random(0).sample(range(8 * len(data)), 500):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            found = from_file(written(folder, bytes(flipped)), training=True)
+        except CheckpointError:
+            noticed += 1
+        else:
+            assert found.config == saved.config
+            assert found.vocabulary == saved.vocabulary
+            assert_same_arrays(found.model, saved.model)
+            assert_same_arrays(found.training, saved.training)
+    assert noticed > 490
+
+
+def change(metadata_key: str, value: str | None) -> bytes:
+    header, body = header_of(to_bytes(checkpoint()))
+    metadata: dict[str, str] = header["__metadata__"]  # type: ignore[assignment]
+    if value is None:
+        del metadata[metadata_key]
+    else:
+        metadata[metadata_key] = value
+    return with_header(header, body)
+
+
+def change_configuration(section: str, key: str, value: object) -> bytes:
+    header, _ = header_of(to_bytes(checkpoint()))
+    about = json.loads(header["__metadata__"]["model"])  # type: ignore[index]
+    about["configuration"][section][key] = value
+    return change("model", json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no safetensors"),
+        (b"PK\3\4 a pickle in a zip", "no safetensors"),
+        (b"First Citizen: Before we proceed any further, hear me speak.", "no safetensors"),
+        (save({"weight": np.zeros(3)}), "not written by charrnn"),
+        (change("format", "pt"), "not written by charrnn"),
+        (change("version", "2"), "format version 2, this charrnn reads version 1"),
+        (change("model", "{"), "no JSON"),
+        (change("model", "[" * 100_000), "no JSON"),
+        (change("model", "[]"), "no JSON object"),
+        (change("model", "{}"), "does not hold together"),
+        (change("model_sha256", "0" * 64), "model part is damaged"),
+        (change("model_sha256", None), "model part is damaged"),
+        (change_configuration("model", "hidden_size", 5), "should be F32"),
+        (change_configuration("model", "hidden_size", 10**9), "does not hold together"),
+        (change_configuration("model", "hidden_size", "4"), "does not hold together"),
+        (change_configuration("model", "hidden_size", True), "does not hold together"),
+        (change_configuration("model", "layers", 1), "arrays are not those"),
+        (change_configuration("model", "cell", "transformer"), "does not hold together"),
+        (change_configuration("model", "colour", "blue"), "does not hold together"),
+        (change_configuration("text", "normalize", ["nfc"]), "does not hold together"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_in_a_line(folder: Path, data: bytes, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message) as caught:
+        from_file(written(folder, data), training=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_are_not_finite_are_refused_by_name(folder: Path) -> None:
+    saved = checkpoint()
+    saved.model["head.bias"][1] = np.nan
+    with pytest.raises(CheckpointError, match=r"not all numbers in it are finite: model\.head\.bias"):
+        from_file(written(folder, to_bytes(saved)))
+
+
+def test_what_is_not_a_file_is_refused(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no checkpoint at none"):
+        from_file(Path("none"))
+    with pytest.raises(CheckpointError, match="is not a file"):
+        from_file(folder)

@@ -1,0 +1,78 @@
+"""What the tests share: a small text, a small trained model, and the command in a real process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+from charrnn.checkpoint.format import Checkpoint
+from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig
+from charrnn.layout import model_shapes
+from charrnn.text.vocabulary import Vocabulary
+
+hypothesis.settings.register_profile("charrnn", max_examples=50, deadline=None)
+hypothesis.settings.load_profile("charrnn")
+
+HELLO = "hello pytorch. how long can a rnn cell remember? show me your limit!"
+
+Command = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.startswith("CHARRNN_")]:
+        monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, made the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def charrnn(folder: Path) -> Command:
+    """The command, as a process of its own in an empty folder."""
+
+    def run(*arguments: str | bytes, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        command: Sequence[str | bytes] = [sys.executable, "-m", "charrnn", *arguments]
+        surroundings = {**os.environ, "COLUMNS": "100", **environment}
+        return subprocess.run(command, cwd=folder, input=stdin, capture_output=True, env=surroundings, timeout=300)
+
+    return run
+
+
+def random_checkpoint(model: ModelConfig, vocabulary: Vocabulary, seed: int = 0) -> Checkpoint:
+    """A model for sampling with random weights."""
+    random = np.random.default_rng(seed)
+    arrays = {
+        name: random.normal(0, 0.3, shape).astype(np.float32)
+        for name, shape in model_shapes(model, vocabulary.size).items()
+    }
+    return Checkpoint(RunConfig(model=model), vocabulary, arrays)
+
+
+def tiny_run(corpus: Path, **changes: object) -> RunConfig:
+    """A run that takes a second or two."""
+    config = RunConfig(
+        text=TextConfig(corpus=(str(corpus),)),
+        model=ModelConfig(cell="gru", layers=2, hidden_size=8, embedding_size=5, dropout=0.2),
+        training=TrainingConfig(steps=12, batch_size=3, sequence_length=7, validate_every=4, report_every=2),
+    )
+    return replace(config).override(changes)
+
+
+@pytest.fixture
+def small_text(folder: Path) -> Path:
+    """A few hundred characters in lines."""
+    path = folder / "small.txt"
+    lines = ["the cat sat on the mat", "a dog ran", "the bird flew over the house and the hill", "no", "한국어 문장"]
+    path.write_bytes(("\n".join(lines * 6) + "\n").encode())
+    return path

@@ -1,0 +1,61 @@
+"""What is chosen for a text, and what is said about it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn.config import RunConfig
+from charrnn.text.tokens import Tokens
+from charrnn.training.preset import choose
+
+
+def running(length: int) -> Tokens:
+    return Tokens(np.zeros(length + 1, np.uint8), np.array([0, length + 1]))
+
+
+def lines(*lengths: int) -> Tokens:
+    offsets = np.concatenate([[0], np.cumsum(np.array(lengths) + 1)])
+    return Tokens(np.zeros(offsets[-1], np.uint8), offsets)
+
+
+@pytest.mark.parametrize("length", [2, 70, 300, 5_000, 50_000, 1_000_000])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str) -> None:
+    config, notices = choose(RunConfig(), running(length), device)
+    assert None not in (config.model.layers, config.model.hidden_size, config.model.embedding_size)
+    assert None not in (config.model.dropout, config.training.batch_size, config.training.sequence_length)
+    assert None not in (config.training.time, config.training.epochs)
+    assert f"hidden size {config.model.hidden_size}" in notices[0]
+    assert "no budget given: 3 minutes" in notices[1]
+
+
+def test_what_is_given_stays(folder: Path) -> None:
+    given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5}
+    config, notices = choose(
+        RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu"
+    )
+    assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})
+    assert notices == []
+
+
+def test_longer_texts_get_larger_networks() -> None:
+    sizes = [choose(RunConfig(), running(length), "cpu")[0].model.hidden_size for length in (1_000, 100_000, 1_000_000)]
+    assert sizes == sorted(set(sizes))  # type: ignore[type-var]
+
+
+def test_a_shape_that_the_text_cannot_fill_is_shrunk_with_a_notice() -> None:
+    config, notices = choose(RunConfig().override({"batch_size": 50, "sequence_length": 100}), running(250), "cpu")
+    assert (config.training.batch_size, config.training.sequence_length) == (2, 100)
+    assert any("too short for the shape asked for: made it batch size 2" in notice for notice in notices)
+
+
+def test_a_short_text_is_read_in_one_piece() -> None:
+    config, _ = choose(RunConfig(), running(69), "cpu")
+    assert (config.training.batch_size, config.training.sequence_length) == (1, 69)
+
+
+def test_short_documents_come_many_at_a_time() -> None:
+    config, _ = choose(RunConfig().override({"documents": "line"}), lines(*[7] * 5000), "cpu")
+    assert config.training.batch_size == pytest.approx(2048 / 7, abs=1)
+    assert config.training.sequence_length == 7
