@@ -46,7 +46,7 @@ def parse_duration(text: str) -> float:
     Raises:
         UsageError: the text is not a duration, or not a positive one.
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", text)
     seconds = sum(float(number) * _SECONDS[unit or "s"] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
         raise UsageError(f"time must be a duration such as 90s, 3m or 1h30m, got {text!r}")
@@ -108,7 +108,7 @@ class TextConfig:
             raise UsageError("--unit byte reads the bytes as they are; it cannot go with --encoding")
         try:
             "".encode(self.encoding)
-        except (LookupError, UnicodeError):
+        except (LookupError, ValueError):
             raise UsageError(
                 f"--encoding must be a text encoding that Python knows, such as utf-8, cp949 or latin-1, "
                 f"got {self.encoding!r}"
@@ -119,7 +119,7 @@ class TextConfig:
 class ModelConfig:
     """The network: encoder, a stack of recurrent layers, dropout after each of them, a linear head."""
 
-    cell: str = "lstm"
+    cell: str = "gru"
     layers: int | None = None
     hidden_size: int | None = None
     encoder: Encoder = "embedding"

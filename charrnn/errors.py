@@ -41,6 +41,12 @@ class DivergedError(CharrnnError):
     exit_code = 6
 
 
+class ReaderGoneError(CharrnnError):
+    """Whoever read our output has what they wanted; there is nothing to tell them. 128 + SIGPIPE, as in a shell."""
+
+    exit_code = 141
+
+
 class ResourceError(CharrnnError):
     """No room on the disk, no memory, or an output that cannot be written."""
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import charrnn
 from charrnn.errors import BusyError, CheckpointError, ResourceError, UsageError
 
-__all__ = ["RUNS", "Found", "Run", "find_model", "find_resumable", "newest_run", "write_file"]
+__all__ = ["RUNS", "Found", "Resumable", "Run", "find_model", "find_resumable", "newest_run", "write_file"]
 
 RUNS = Path("checkpoints")
 
@@ -98,7 +98,11 @@ class Run:
         except ImportError:  # Windows: best effort, no lock
             yield
             return
-        with (self.path / "train.lock").open("a+", encoding="utf-8") as file:
+        try:
+            file = (self.path / "train.lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise ResourceError(f"cannot write in {self.path}: {error.strerror}") from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -175,23 +179,30 @@ def newest_run(root: Path = RUNS) -> Run | None:
     return Run(max(saved, key=lambda pointer: pointer.stat().st_mtime_ns).parent) if saved else None
 
 
-def find_resumable(where: str) -> Path:
-    """The checkpoint to go on from: a file, the latest of a run's folder, or of the run that saved last ("newest").
+class Resumable(NamedTuple):
+    """A run to go on with, from its latest checkpoint unless another is named."""
+
+    run: Run
+    checkpoint: Path | None
+
+
+def find_resumable(where: str) -> Resumable:
+    """The run to go on with: a run's folder, one of its checkpoint files, or "newest" for the run that saved last.
 
     Raises:
         CheckpointError: there is none.
     """
     if where == "newest":
-        run = newest_run()
-        if run is None:
+        if (run := newest_run()) is None:
             raise CheckpointError(f"there is no run in ./{RUNS} to go on with; name one: --resume PATH")
-    elif not Path(where).is_dir():
-        return Path(where)
-    else:
-        run = Run(Path(where))
-    if (latest := run.pointed("latest")) is None:
-        raise CheckpointError(f"{run.path} has no checkpoint to go on from: there is no `latest`")
-    return latest
+        return Resumable(run, None)
+    path = Path(where)
+    if not path.exists():
+        raise CheckpointError(f"there is no run and no checkpoint at {path}")
+    run, checkpoint = (Run(path), None) if path.is_dir() else (Run(path.parent), path)
+    if run.pointed("latest") is None:
+        raise CheckpointError(f"{run.path} is no run to go on with: there is no `latest` in it")
+    return Resumable(run, checkpoint)
 
 
 class Found(NamedTuple):

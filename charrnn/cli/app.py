@@ -1,7 +1,6 @@
 """The command line: what every command shares. Commands import what they use in their bodies, so that this is quick."""
 
 import os
-import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -9,8 +8,8 @@ import typer
 
 import charrnn
 from charrnn.cli import evaluate, sample, train
-from charrnn.cli.terminal import note
-from charrnn.errors import CharrnnError, ResourceError
+from charrnn.cli.terminal import note, output_error
+from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError
 
 __all__ = ["app", "main"]
 
@@ -62,10 +61,10 @@ def main() -> NoReturn:
     try:
         code = app(arguments, standalone_mode=False) or 0
         _flush()
-    except BrokenPipeError:
-        # The reader has what it wanted. Python would complain at exit when it flushes what is left, so nothing is.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 128 + getattr(signal, "SIGPIPE", 13)
+    except ReaderGoneError as gone:
+        # Python would flush what is left at exit, and complain that nobody reads it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+        code = gone.exit_code
     except KeyboardInterrupt:
         code = 130
     except Exception as error:
@@ -85,13 +84,11 @@ def _with_explicit_resume(arguments: list[str]) -> list[str]:
 
 
 def _flush() -> None:
-    if sys.stdout is not None:
-        try:
+    try:
+        if sys.stdout is not None:
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise ResourceError(f"cannot write to standard output: {error.strerror}") from error
+    except OSError as error:
+        raise output_error(error) from error
 
 
 def _explain(error: Exception) -> int:

@@ -6,9 +6,9 @@ import sys
 import time
 from typing import Literal
 
-from charrnn.errors import ResourceError
+from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError
 
-__all__ = ["TextWriter", "is_terminal", "note", "safe"]
+__all__ = ["TextWriter", "is_terminal", "note", "output_error", "safe"]
 
 _FLUSH_SECONDS = 0.1
 
@@ -32,6 +32,13 @@ def note(text: str, *, quiet: bool = False) -> None:
     if not quiet and sys.stderr is not None:
         sys.stderr.write(f"charrnn: {safe(text)}\n")
         sys.stderr.flush()
+
+
+def output_error(error: OSError) -> CharrnnError:
+    """What a failure to write to stdout means."""
+    if isinstance(error, BrokenPipeError):
+        return ReaderGoneError()
+    return ResourceError(f"cannot write to standard output: {error.strerror}")
 
 
 class TextWriter:
@@ -74,7 +81,5 @@ class TextWriter:
             if flush or self._on_terminal or now - self._flushed > _FLUSH_SECONDS:
                 self._flushed = now
                 self._file.flush()
-        except BrokenPipeError:
-            raise
         except OSError as error:
-            raise ResourceError(f"cannot write to standard output: {error.strerror}") from error
+            raise output_error(error) from error

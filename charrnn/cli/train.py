@@ -60,20 +60,21 @@ def command(
 
     Checkpoints land in ./checkpoints/NAME. Ctrl-C saves and says how to go on.
     """
+    if resume is not None:
+        budget = _given(context, "COMMANDLINE")
+        if fixed := sorted(budget.keys() - _BUDGETS):
+            raise UsageError(
+                f"--resume goes on with the recorded settings; only the budget can change, not {flag(fixed[0])}"
+            )
+        resumable = find_resumable(resume)
+    else:
+        settings = _configuration(context, config)
+
     from charrnn.cli.display import training_display
-    from charrnn.training.loop import resume as resume_training
-    from charrnn.training.loop import train
+    from charrnn.training import loop
 
     with _stop_on_signals() as stop, training_display(quiet) as show:
-        if resume is not None:
-            budget = _given(context, "COMMANDLINE")
-            if fixed := sorted(budget.keys() - _BUDGETS):
-                raise UsageError(
-                    f"--resume goes on with the recorded settings; only the budget can change, not {flag(fixed[0])}"
-                )
-            events = resume_training(find_resumable(resume), budget, stop)
-        else:
-            events = train(_configuration(context, config), name, stop)
+        events = loop.train(settings, name, stop) if resume is None else loop.resume(resumable, budget, stop)
         for event in events:
             show(event)
     if stop.received is not None:

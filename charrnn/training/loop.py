@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from charrnn.checkpoint.format import Checkpoint, Counters, from_file, to_bytes
-from charrnn.checkpoint.store import Run
+from charrnn.checkpoint.store import Resumable, Run
 from charrnn.config import RunConfig
 from charrnn.errors import CheckpointError, DataError, DivergedError
 from charrnn.evaluation.scoring import overlapping, score
@@ -54,28 +54,31 @@ def train(config: RunConfig, name: str | None = None, stop: Stop = lambda: False
         yield from _loop(setup, run, None, stop)
 
 
-def resume(checkpoint_path: Path, budget: Mapping[str, Any], stop: Stop = lambda: False) -> Iterator[Event]:
-    """Go on from a checkpoint of a run to its recorded budget, or to a new one (`time`, `epochs`, `steps`).
+def resume(resumable: Resumable, budget: Mapping[str, Any], stop: Stop = lambda: False) -> Iterator[Event]:
+    """Go on with a run to its recorded budget, or to a new one (`time`, `epochs`, `steps`).
 
     Raises:
         DataError: the corpus is no longer the one that the run was trained on.
         CharrnnError: of the kind and with the message that fits.
     """
-    checkpoint = from_file(checkpoint_path, training=True)
-    config = checkpoint.config
-    if not checkpoint.training:
-        raise CheckpointError(f"{checkpoint_path} has only what a sampler needs; there is no training to go on with")
-    if budget:
-        config = config.override({"time": None, "epochs": None, "steps": None} | dict(budget))
-    setup = prepare(config)
-    if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
-        raise DataError(
-            f"the text {', '.join(config.text.corpus)} has changed since the run began; "
-            "put the old text back, or train a new run on the new one"
-        )
-    yield from map(Notice, setup.notices)
-    run = Run(checkpoint_path.parent)
+    run = resumable.run
     with run.locked():
+        path = resumable.checkpoint or run.pointed("latest")
+        if path is None:
+            raise CheckpointError(f"{run.path} has no checkpoint any more")
+        checkpoint = from_file(path, training=True)
+        if not checkpoint.training:
+            raise CheckpointError(f"{path} has only what a sampler needs; there is no training to go on with")
+        config = checkpoint.config
+        if budget:
+            config = config.override({"time": None, "epochs": None, "steps": None} | dict(budget))
+        setup = prepare(config)
+        if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
+            raise DataError(
+                f"the text {', '.join(config.text.corpus)} has changed since the run began; "
+                "put the old text back, or train a new run on the new one"
+            )
+        yield from map(Notice, setup.notices)
         run.truncate_metrics(checkpoint.counters.step)
         yield from _loop(setup, run, checkpoint, stop)
 

@@ -109,13 +109,21 @@ def test_which_model_is_meant(folder: Path) -> None:
 def test_which_checkpoint_is_resumed(folder: Path) -> None:
     with pytest.raises(CheckpointError, match="no run in ./checkpoints"):
         find_resumable("newest")
+    with pytest.raises(CheckpointError, match="no run and no checkpoint at some/file"):
+        find_resumable("some/file")
     run = Run.create("r")
-    with pytest.raises(CheckpointError, match="no `latest`"):
-        find_resumable("checkpoints/r")
+    Path("model.safetensors").touch()
+    for no_run in ("checkpoints/r", "model.safetensors"):
+        with pytest.raises(CheckpointError, match="no `latest`"):
+            find_resumable(no_run)
     run.save(b"", 1, best=True)
     run.save(b"", 2, best=False)
-    assert find_resumable("newest") == find_resumable("checkpoints/r") == run.pointed("latest")
-    assert find_resumable("some/file") == Path("some/file")
+    for where in ("newest", "checkpoints/r"):
+        found = find_resumable(where)
+        assert (found.run.path, found.checkpoint) == (run.path, None)
+    older = str(run.checkpoints()[0])
+    assert find_resumable(older).checkpoint == run.checkpoints()[0]
+    assert find_resumable(older).run.path == run.path
 
 
 def test_metrics_after_a_step_are_dropped_and_a_torn_line_too(folder: Path) -> None:

@@ -128,7 +128,8 @@ def test_documents(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "tool"), [(b"\x28\xb5\x2f\xfd....", "zstd"), (b"\xfd7zXZ\0..", "xz"), (b"BZh9", "bzip2"), (b"PK\3\4", "unzip")]
+    ("data", "tool"),
+    [(b"\x28\xb5\x2f\xfd....", "zstd"), (b"\xfd7zXZ\0..", "xz"), (b"BZh9", "bzip2"), (b"PK\3\4", "unzip")],
 )
 def test_other_compressions_are_refused_with_a_way_out(folder: Path, data: bytes, tool: str) -> None:
     with pytest.raises(DataError, match=f"{tool}.*charrnn train -"):

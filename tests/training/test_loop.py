@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from charrnn.checkpoint.format import Arrays, from_file
-from charrnn.checkpoint.store import Run
+from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.config import RunConfig
 from charrnn.errors import CheckpointError, DataError, DivergedError
 from charrnn.evaluation.evaluate import evaluate
@@ -142,7 +142,7 @@ def test_a_run_that_is_stopped_anywhere_and_resumed_is_the_uninterrupted_one(
         assert finished(events).step == step
         run = finished(events).run
         torch.rand(step)
-        run_through(resume(latest(run), {}))
+        run_through(resume(find_resumable(str(run)), {}))
         *bits, lines = everything(run)
         *whole_bits, whole_lines = whole
         assert bits == whole_bits
@@ -169,22 +169,22 @@ def test_what_is_lost_would_be_noticed(small_text: Path, monkeypatch: pytest.Mon
         return real({**arrays, lost: other}, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loop, "restore", forgetful)
-    run_through(resume(latest(run), {}))
+    run_through(resume(find_resumable(str(run)), {}))
     assert everything(run)[0] != whole[0]
 
 
 def test_a_resumed_run_can_be_given_more(small_text: Path) -> None:
     run = finished(run_through(train(tiny_run(small_text)))).run
-    already = run_through(resume(latest(run), {}))
+    already = run_through(resume(find_resumable(str(run)), {}))
     assert "already at step 12" in of(Notice, already)[-1].text
     assert not of(Saved, already)
-    more = run_through(resume(latest(run), {"steps": 20}))
+    more = run_through(resume(find_resumable(str(run)), {"steps": 20}))
     assert finished(more).step == 20
     config = from_file(latest(run)).config
     assert config.training.steps == 20
     assert config.record.plan == ((0, 12), (12, 20))
     time = finished(more).seconds + 1
-    longer = finished(run_through(resume(latest(run), {"time": time})))
+    longer = finished(run_through(resume(find_resumable(str(run)), {"time": time})))
     assert longer.step > 20
     assert longer.seconds < time + 1.5  # generous: machines stutter
 
@@ -193,7 +193,7 @@ def test_a_text_that_has_changed_is_not_gone_on_with(small_text: Path) -> None:
     run = finished(run_through(train(tiny_run(small_text)))).run
     small_text.write_text(small_text.read_text().replace("cat", "cow"))
     with pytest.raises(DataError, match=r"small\.txt has changed since"):
-        run_through(resume(latest(run), {"steps": 20}))
+        run_through(resume(find_resumable(str(run)), {"steps": 20}))
     with pytest.raises(DataError, match="has changed since the model was trained"):
         evaluate(latest(run))
     config = RunConfig.from_mapping(tomllib.loads((run / "run.toml").read_text()), "run.toml")
@@ -206,9 +206,9 @@ def test_a_model_without_training_state_cannot_be_gone_on_with(small_text: Path)
 
     run = finished(run_through(train(tiny_run(small_text)))).run
     whole = from_file(latest(run))
-    Path("model.safetensors").write_bytes(to_bytes(Checkpoint(whole.config, whole.vocabulary, whole.model)))
+    latest(run).write_bytes(to_bytes(Checkpoint(whole.config, whole.vocabulary, whole.model)))
     with pytest.raises(CheckpointError, match="only what a sampler needs"):
-        run_through(resume(Path("model.safetensors"), {}))
+        run_through(resume(find_resumable(str(run)), {}))
 
 
 def test_a_time_budget_is_kept_and_its_plan_repeats_it(small_text: Path) -> None:

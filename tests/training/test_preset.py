@@ -32,9 +32,7 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
 
 def test_what_is_given_stays(folder: Path) -> None:
     given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5}
-    config, notices = choose(
-        RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu"
-    )
+    config, notices = choose(RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu")
     assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})
     assert notices == []
 

@@ -1,0 +1,59 @@
+"""What must be quick and light: help, version and every usage error, without torch or numpy."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn.recurrent.registry import CORES
+from tests.conftest import Command
+
+LIGHT = (
+    "import sys; sys.argv = ['charrnn', *sys.argv[1:]]\n"
+    "from charrnn.cli.app import main\n"
+    "try: main()\n"
+    "finally: print(*({'torch', 'numpy', 'safetensors'} & set(sys.modules)), file=sys.stderr)"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["-h"], 0),
+        (["--version"], 0),
+        (["train", "--help"], 0),
+        (["sample", "-h"], 0),
+        (["eval", "--help"], 0),
+        ([], 2),
+        (["trian"], 2),
+        (["train", "--cel", "gru"], 2),
+        (["train", "a.txt", "--cell", "gur"], 2),
+        (["train", "a.txt", "--time", "soon"], 2),
+        (["train", "a.txt", "--config", "none.toml"], 2),
+        (["sample", "--temperature", "-1"], 2),
+        (["sample", "-n", "many"], 2),
+        (["sample", "--prime", "a", "--prime-file", "b"], 2),
+        (["eval", "--window", "0"], 2),
+    ],
+)
+def test_help_and_usage_errors_import_nothing_heavy(folder: Path, arguments: list[str], code: int) -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, cwd=folder)
+    assert done.returncode == code
+    assert done.stderr.splitlines()[-1] == b""
+
+
+def test_help_leads_with_examples_and_names_every_core(charrnn: Command) -> None:
+    assert b"charrnn train corpus.txt --time 3m" in charrnn("--help").stdout
+    shown = charrnn("train", "--help").stdout.decode()
+    listed = re.search(r"Recurrent core: ([^.]*)\.", " ".join(re.findall(r"[\w:,.-]+", shown)))
+    assert listed
+    assert listed[1].split(", ") == list(CORES)
+
+
+def test_version(charrnn: Command) -> None:
+    import charrnn as package
+
+    assert charrnn("--version").stdout == f"charrnn {package.__version__}\n".encode()

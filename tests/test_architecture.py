@@ -1,0 +1,111 @@
+"""The floor plan: imports point down, heavy libraries stay in their rooms, and nothing unpickles or evaluates."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "charrnn"
+
+# From the ground up; a module imports from lower floors and from its own room.
+FLOORS = [
+    ["errors", "events"],
+    ["recurrent.registry"],
+    ["config"],
+    ["text"],
+    ["recurrent"],
+    ["layout"],
+    ["encoders"],
+    ["model"],
+    ["checkpoint"],
+    ["runtime"],
+    ["sampling", "evaluation"],
+    ["training"],
+    ["cli"],
+]
+ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+TORCH_FREE = ("errors", "events", "config", "text", "layout", "checkpoint", "cli")
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module: str) -> str:
+    """The room that a module, or a name in one, belongs to: the longest that it begins with."""
+    parts = module.split(".")
+    prefixes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((prefix for prefix in prefixes if prefix in ROOMS), "")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            assert node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def at_run_time(tree: ast.Module) -> Iterator[str]:
+    """All imports, in functions too, but for those that only a type checker makes."""
+    for node in tree.body:
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from imports(node)
+
+
+def at_import_time(tree: ast.Module) -> Iterator[str]:
+    """Imports that run when the module is imported, outside of functions and of type checking."""
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from imports(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down(path: Path) -> None:
+    module = name_of(path)
+    if module in ("", "__main__", "__init__"):
+        return
+    for imported in at_run_time(ast.parse(path.read_text("utf-8"))):
+        own, _, name = imported.partition(".")
+        if own != "charrnn" or not name:
+            continue
+        target = room_of(name)
+        if target and target != room_of(module):
+            assert ROOMS[target] < ROOMS[room_of(module)], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
+    module, imported = name_of(path), {name.partition(".")[0] for name in imports(ast.parse(path.read_text("utf-8")))}
+    top = {name.partition(".")[0] for name in at_import_time(ast.parse(path.read_text("utf-8")))}
+    if module.partition(".")[0] in TORCH_FREE or module in ("sampling.numpy_engine", "sampling.generate"):
+        assert "torch" not in imported
+    if module.partition(".")[0] in ("errors", "events", "config", "cli"):
+        assert "numpy" not in top
+    if module != "cli.display":
+        assert "rich" not in imported
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_unpickles_or_evaluates(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert not {name.partition(".")[0] for name in imports(tree)} & {"pickle", "marshal", "shelve", "dill"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("eval", "exec", "compile", "torch.load", "torch.save", "np.load", "numpy.load")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_rooms_are_small(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 450
+
+
+def test_packages_are_empty_inside_but_for_the_version() -> None:
+    for path in PACKAGE.rglob("__init__.py"):
+        lines = [line for line in path.read_text("utf-8").splitlines() if line]
+        assert len(lines) <= (2 if path.parent == PACKAGE else 0)
