@@ -150,7 +150,7 @@ class TrainingConfig:
     batch_size: int | None = None
     sequence_length: int | None = None
     learning_rate: float = 4e-3
-    weight_decay: float = 0.01
+    weight_decay: float = 0.3
     warmup_steps: int = 100
     gradient_clip: float = 1.0
     validate_every: int | None = None

@@ -7,8 +7,6 @@ import typer
 from charrnn import config
 from charrnn.recurrent.registry import CORES
 
-__all__: list[str] = []
-
 
 def _option(*names: str, help: str, panel: str | None = None, **more: Any) -> Any:
     """An option that its environment variable can set, too, named after its first long name."""

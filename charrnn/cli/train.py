@@ -63,20 +63,21 @@ def command(
     if resume is not None:
         budget = _given(context, "COMMANDLINE")
         if fixed := sorted(budget.keys() - _BUDGETS):
-            raise UsageError(
-                f"--resume goes on with the recorded settings; only the budget can change, not {flag(fixed[0])}"
-            )
+            what = "the text" if "corpus" in fixed else flag(fixed[0])
+            raise UsageError(f"--resume goes on with the recorded settings; only the budget can change, not {what}")
         resumable = find_resumable(resume)
     else:
         settings = _configuration(context, config)
 
     from charrnn.cli.display import training_display
-    from charrnn.training import loop
 
-    with _stop_on_signals() as stop, training_display(quiet) as show:
-        events = loop.train(settings, name, stop) if resume is None else loop.resume(resumable, budget, stop)
-        for event in events:
-            show(event)
+    with training_display(quiet) as show:
+        from charrnn.training import loop  # takes a second or two, with a sign of life from the display
+
+        with _stop_on_signals() as stop:
+            events = loop.train(settings, name, stop) if resume is None else loop.resume(resumable, budget, stop)
+            for event in events:
+                show(event)
     if stop.received is not None:
         raise typer.Exit(128 + stop.received)
 

@@ -57,23 +57,24 @@ class Tapes:
         if len(tokens.offsets) != 2:
             raise ValueError(f"tapes run over one document, got {len(tokens.offsets) - 1}")
         self.sequence_length = sequence_length
-        length = -(-tokens.targets // batch_size)
-        ids = tokens.ids.astype(np.int64)
-        missing = length * batch_size - tokens.targets
-        inputs = np.concatenate([ids[:-1], np.repeat(ids[-1:], missing)])
-        targets = np.concatenate([ids[1:], np.full(missing, IGNORED)])
-        self._inputs = inputs.reshape(batch_size, length)
-        self._targets = targets.reshape(batch_size, length)
+        self._ids = tokens.ids
+        self._length = -(-tokens.targets // batch_size)
+        self._starts = np.arange(batch_size)[:, None] * self._length
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-self._inputs.shape[1] // self.sequence_length)
+        return -(-self._length // self.sequence_length)
 
     def batch(self, step: int) -> Batch:
         epoch, place = divmod(step, self.steps_per_epoch)
-        chunk = np.s_[:, place * self.sequence_length : (place + 1) * self.sequence_length]
+        first = place * self.sequence_length
+        places = self._starts + np.arange(first, min(first + self.sequence_length, self._length))
+        beyond = places >= len(self._ids) - 1  # the last tape may be some targets short
+        places[beyond] = 0
+        inputs, targets = self._ids[places].astype(np.int64), self._ids[places + 1].astype(np.int64)
+        targets[beyond] = IGNORED
         state: Literal["carry", "zero", "shift"] = "carry" if place else "shift" if epoch else "zero"
-        return Batch(self._inputs[chunk], self._targets[chunk], state)
+        return Batch(inputs, targets, state)
 
 
 class Episodes:

@@ -51,6 +51,7 @@ def train(config: RunConfig, name: str | None = None, stop: Stop = lambda: False
     yield from map(Notice, setup.notices)
     run = Run.create(name or _default_name(config))
     with run.locked():
+        run.write_config(setup.config.to_toml())
         yield from _loop(setup, run, None, stop)
 
 

@@ -106,8 +106,8 @@ class Pace:
         if self._limit is not None:
             total = min(total, self._limit)
         planned = self.total(step)
-        if abs(total - planned) > _REPLAN * planned or total <= step:
-            self.plan = (*(entry for entry in self.plan if entry[0] < step), (step, max(total, step)))
+        if abs(total - planned) > _REPLAN * planned or (total == step and planned > step):
+            self.plan = (*(entry for entry in self.plan if entry[0] < step), (step, total))
 
     def _validation_interval(self, step: int) -> int:
         costs_too_much = self._interruption() / self._step_seconds / _VALIDATION_SHARE

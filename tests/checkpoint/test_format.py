@@ -91,7 +91,7 @@ def test_damage_in_the_training_part_does_not_keep_one_from_sampling(folder: Pat
 
 def test_no_truncation_is_taken_for_a_checkpoint(folder: Path) -> None:
     data = to_bytes(checkpoint())
-    for length in [*range(0, 64), *random.Random(0).sample(range(64, len(data)), 100)]:
+    for length in [*range(64), *random.Random(0).sample(range(64, len(data)), 100)]:
         with pytest.raises(CheckpointError):
             from_file(written(folder, data[:length]), training=True)
 

@@ -107,7 +107,7 @@ def test_which_model_is_meant(folder: Path) -> None:
 
 
 def test_which_checkpoint_is_resumed(folder: Path) -> None:
-    with pytest.raises(CheckpointError, match="no run in ./checkpoints"):
+    with pytest.raises(CheckpointError, match=r"no run in \./checkpoints"):
         find_resumable("newest")
     with pytest.raises(CheckpointError, match="no run and no checkpoint at some/file"):
         find_resumable("some/file")

@@ -33,12 +33,12 @@ def test_unknown_characters_are_named_with_code_points_and_places() -> None:
 
 
 def test_many_unknown_characters_are_counted() -> None:
-    with pytest.raises(DataError, match="20 characters .* and 10 more"):
+    with pytest.raises(DataError, match=r"20 characters .* and 10 more"):
         encode_prime("".join(map(chr, range(0x3B1, 0x3B1 + 20))), TextConfig(), LETTERS)
 
 
 def test_the_other_normalisation_is_pointed_out() -> None:
-    with pytest.raises(DataError, match="knows all of them in NFD"):
+    with pytest.raises(DataError, match=r"knows all of them in NFD"):
         encode_prime("\u00e9", TextConfig(), LETTERS)
 
 
@@ -50,5 +50,5 @@ def test_unknown_characters_can_be_left_out_or_read_as_the_unknown_token() -> No
 def test_a_model_of_bytes_takes_any_bytes_and_a_model_of_characters_does_not() -> None:
     from_command_line = b"a\xff\xed\x95\x9c".decode("utf-8", "surrogateescape")
     assert encode_prime(from_command_line, TextConfig(unit="byte"), BYTES).tolist() == list(b"a\xff\xed\x95\x9c")
-    with pytest.raises(DataError, match="not UTF-8"):
+    with pytest.raises(DataError, match=r"not UTF-8"):
         encode_prime(from_command_line, TextConfig(), LETTERS)

@@ -22,8 +22,8 @@ def lines(*documents: str) -> Tokens:
 documents = st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=30)
 
 
-@given(st.text(), documents)
-def test_tokens_are_documents_between_start_and_end(other: str, texts: list[str]) -> None:
+@given(documents)
+def test_tokens_are_documents_between_start_and_end(texts: list[str]) -> None:
     vocabulary = Vocabulary.of("".join(texts), "character")
     tokens = tokenize(texts, vocabulary)
     for k, text in enumerate(texts):

@@ -25,7 +25,9 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
     config, notices = choose(RunConfig(), running(length), device)
     assert None not in (config.model.layers, config.model.hidden_size, config.model.embedding_size)
     assert None not in (config.model.dropout, config.training.batch_size, config.training.sequence_length)
-    assert None not in (config.training.time, config.training.epochs)
+    assert config.training.time == 180
+    assert (config.training.epochs is None) == (length < 2_000)
+    assert (config.training.steps is None) == (length >= 2_000)
     assert f"hidden size {config.model.hidden_size}" in notices[0]
     assert "no budget given: 3 minutes" in notices[1]
 
@@ -35,6 +37,14 @@ def test_what_is_given_stays(folder: Path) -> None:
     config, notices = choose(RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu")
     assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})
     assert notices == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "dropout"), [({"time": 180.0}, 0.0), ({"time": 900.0}, 0.2), ({"epochs": 7}, 0.1), ({"steps": 9}, 0.0)]
+)
+def test_a_long_text_that_is_read_often_gets_dropout(budget: dict[str, float], dropout: float) -> None:
+    config, _ = choose(RunConfig().override(budget), running(1_000_000), "cpu")
+    assert config.model.dropout == dropout
 
 
 def test_longer_texts_get_larger_networks() -> None:
