@@ -149,8 +149,8 @@ class TrainingConfig:
     patience: int | None = None
     batch_size: int | None = None
     sequence_length: int | None = None
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.3
+    learning_rate: float | None = None
+    weight_decay: float = 0.2
     warmup_steps: int = 100
     gradient_clip: float = 1.0
     validate_every: int | None = None

@@ -63,7 +63,7 @@ Patience = Annotated[
 
 BatchSize = Annotated[int | None, _option("--batch-size", help="Streams, or documents, a step.", panel=_TRAINING)]
 SequenceLength = Annotated[int | None, _option("--sequence-length", help="Characters of each a step.", panel=_TRAINING)]
-LearningRate = Annotated[float, _option("--learning-rate", help="At its peak.", panel=_TRAINING)]
+LearningRate = Annotated[float | None, _option("--learning-rate", help="At its peak; by cell.", panel=_TRAINING)]
 WeightDecay = Annotated[float, _option("--weight-decay", help="AdamW's, on matrices.", panel=_TRAINING)]
 WarmupSteps = Annotated[int, _option("--warmup-steps", help="Until the peak, a tenth at most.", panel=_TRAINING)]
 GradientClip = Annotated[float, _option("--gradient-clip", help="Largest gradient norm.", panel=_TRAINING)]

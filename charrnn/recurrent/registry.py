@@ -18,17 +18,20 @@ class CoreEntry(NamedTuple):
 
     core: str  # "module:class", the sequence module that trains
     cell: str  # the name of its equations in charrnn.recurrent.equations
+    learning_rate: float  # at its peak, where none is given; found by trial, see charrnn.training.preset
     summary: str
     paper: str
 
 
 CORES = {
-    "rnn": CoreEntry("charrnn.recurrent.rnn:RNN", "rnn", "tanh recurrent network", "Elman 1990"),
+    "rnn": CoreEntry("charrnn.recurrent.rnn:RNN", "rnn", 6e-3, "tanh recurrent network", "Elman 1990"),
     "rnn-relu": CoreEntry(
-        "charrnn.recurrent.rnn_relu:RNNReLU", "rnn_relu", "the same with rectified units", "Le et al. 2015"
+        "charrnn.recurrent.rnn_relu:RNNReLU", "rnn_relu", 4e-3, "the same with rectified units", "Le et al. 2015"
     ),
-    "lstm": CoreEntry("charrnn.recurrent.lstm:LSTM", "lstm", "long short-term memory", "Hochreiter & Schmidhuber 1997"),
-    "gru": CoreEntry("charrnn.recurrent.gru:GRU", "gru", "gated recurrent unit", "Cho et al. 2014"),
+    "lstm": CoreEntry(
+        "charrnn.recurrent.lstm:LSTM", "lstm", 1e-2, "long short-term memory", "Hochreiter & Schmidhuber 1997"
+    ),
+    "gru": CoreEntry("charrnn.recurrent.gru:GRU", "gru", 6e-3, "gated recurrent unit", "Cho et al. 2014"),
 }
 
 

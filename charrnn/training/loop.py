@@ -142,7 +142,7 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
             if not math.isfinite(report.loss):
                 raise DivergedError(
                     f"the loss is {report.loss} at step {step}: the training diverged; checkpoints in {run.path} are "
-                    f"from before\nlower --learning-rate (now {training.learning_rate:g}) or --gradient-clip"
+                    f"from before\nlower --learning-rate (now {training.learning_rate}) or --gradient-clip"
                 )
             reported_characters, loss_sum = characters, torch.zeros((), device=device)
             run.append_metrics(_metrics(report, "training"))

@@ -7,8 +7,14 @@ Found by single trials on two cores, of three minutes at most, with GRUs; valida
     corpora/tales.txt    2×192, dropout 0.2  1.294   2×256, 0.4   1.300   2×128, 0.1  1.304   20 epochs
     tiny Shakespeare     2×256, dropout 0.0  1.461   2×256, 0.1   1.476   LSTM, 0.1   1.481   4 epochs (LSTM 8)
 
-and of the weight decay, which defaults to 0.3: on the tales 0.01 1.303, 0.1 1.286, 0.3 1.263, 0.5 1.263, 1.0 1.289; on
-tiny Shakespeare 0.01 1.461, 0.1 1.447, 0.3 1.444.
+and of the peak learning rate (a default of every core, in charrnn.recurrent.registry) with the weight decay:
+
+    tiny Shakespeare   gru   0.006, 0.2  1.443  0.008, 0.15  1.446  0.004, 0.3   1.459  0.012, 0.1   1.481  1,800 steps
+                       lstm  0.012, 0.1  1.495  0.004, 0.3   1.565                                          1,800 steps
+                       rnn   0.008, 0.2  1.645  0.004, 0.2   1.680  0.002, 0.2   1.759                        700 steps
+                       relu  0.004, 0.2  1.736  0.002, 0.2   1.854  0.001, 0.2   2.086                        700 steps
+    corpora/tales.txt  gru   0.004, 0.3  1.263  0.006, 0.2   1.264  0.008, 0.15  1.269  0.004, 0.01  1.303    25 epochs
+                       lstm  0.010, 0.2  1.280  0.004, 0.3   1.336                                            25 epochs
 """
 
 import math
@@ -17,6 +23,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from charrnn.config import RunConfig, TrainingConfig
+from charrnn.recurrent.registry import CORES
 from charrnn.text.batches import fit_shape
 from charrnn.text.tokens import Tokens
 
@@ -40,7 +47,7 @@ class _Size(NamedTuple):
 
 
 _SIZES = [
-    _Size(2_000, 1, 128, 0.0, None, "so short a text, to learn it by heart"),
+    _Size(2_000, 1, 128, 0.0, None, "a text so short as to be learned by heart"),
     _Size(40_000, 1, 128, 0.3, 50.0, "a text of less than 40,000 characters"),
     _Size(400_000, 2, 192, 0.2, 25.0, "a text of less than 400,000 characters"),
     _Size(math.inf, 2, 256, None, 25.0, "a longer text and a CPU"),
@@ -65,8 +72,11 @@ def choose(config: RunConfig, tokens: Tokens, device: str) -> tuple[RunConfig, l
         sizes["embedding_size"] = 64
     chosen = {name: value for name, value in sizes.items() if getattr(config.model, name) is None}
     model = replace(config.model, **chosen)  # type: ignore[arg-type]
+    if training.learning_rate is None:
+        chosen["learning_rate"] = CORES[model.cell].learning_rate
+        training = replace(training, learning_rate=chosen["learning_rate"])
     if chosen:
-        notices.insert(0, f"chose {_listed(chosen)} for {size.why}")
+        notices.insert(0, f"chose {_listed(chosen)} for {model.cell} and {size.why}")
 
     shape = _shape(config, tokens)
     if shrunk := {name: value for name, value in shape.items() if (getattr(training, name) or 0) > value}:

@@ -35,9 +35,12 @@ def extended(plan: Plan, step: int, seconds: float, time: float | None, limit: i
 
 def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
     """Linear warm-up (over a tenth of the run at most), then half a cosine, at `step` of `total`, counted from 0."""
+    peak = config.learning_rate
+    if peak is None:
+        raise ValueError("learning_rate is not chosen yet")
     warmup = min(config.warmup_steps, total // 10)
     if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
+        return peak * (step + 1) / warmup
     progress = min((step - warmup) / max(total - warmup, 1), 1)
     cosine = (1 + math.cos(math.pi * progress)) / 2
-    return config.learning_rate * (_FINAL_SHARE + (1 - _FINAL_SHARE) * cosine)
+    return peak * (_FINAL_SHARE + (1 - _FINAL_SHARE) * cosine)

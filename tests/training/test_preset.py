@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.config import RunConfig
+from charrnn.recurrent.registry import CORES
 from charrnn.text.tokens import Tokens
 from charrnn.training.preset import choose
 
@@ -25,6 +26,7 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
     config, notices = choose(RunConfig(), running(length), device)
     assert None not in (config.model.layers, config.model.hidden_size, config.model.embedding_size)
     assert None not in (config.model.dropout, config.training.batch_size, config.training.sequence_length)
+    assert config.training.learning_rate == CORES["gru"].learning_rate
     assert config.training.time == 180
     assert (config.training.epochs is None) == (length < 2_000)
     assert (config.training.steps is None) == (length >= 2_000)
@@ -33,7 +35,7 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
 
 
 def test_what_is_given_stays(folder: Path) -> None:
-    given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5}
+    given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5, "learning_rate": 0.1}
     config, notices = choose(RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu")
     assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})
     assert notices == []
