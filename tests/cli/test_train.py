@@ -18,6 +18,8 @@ from charrnn.checkpoint.store import Run
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 TINY = ("--hidden-size", "8", "--layers", "1", "--batch-size", "3", "--sequence-length", "9")
 
 

@@ -22,6 +22,8 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.loop import train
 from tests.conftest import HELLO
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("encoder", ["one-hot", "embedding"])
