@@ -142,8 +142,9 @@ class Run:
         write_file(path, checkpoint)
         for pointer in ["latest", "best"] if best else ["latest"]:
             write_file(self.path / pointer, f"{path.name}\n".encode())
-        kept = {*self.checkpoints()[-2:], self.pointed("best")}
-        for old in self.checkpoints():
+        written = [old for old in self.checkpoints() if _step(old) <= step]  # later ones are of a course given up
+        kept = {*written[-2:], self.pointed("best")}
+        for old in written:
             if old not in kept:
                 with contextlib.suppress(OSError):  # one file too many is no reason to stop a training
                     old.unlink()
@@ -152,7 +153,15 @@ class Run:
     def checkpoints(self) -> list[Path]:
         """The run's checkpoint files, oldest first."""
         files = [path for path in self.path.iterdir() if _CHECKPOINT.fullmatch(path.name)]
-        return sorted(files, key=lambda path: int(path.stem.removeprefix("step-")))
+        return sorted(files, key=_step)
+
+    def newest_first(self) -> list[Path]:
+        """The checkpoints to go on from, in order of preference: the latest, then those before it."""
+        try:
+            latest = self.pointed("latest")
+        except CheckpointError:
+            latest = None
+        return [path for path in reversed(self.checkpoints()) if latest is None or _step(path) <= _step(latest)]
 
     def pointed(self, pointer: str) -> Path | None:
         """The checkpoint that `latest` or `best` names, None where there is no such file.
@@ -169,6 +178,10 @@ class Run:
         if not _CHECKPOINT.fullmatch(name):
             raise CheckpointError(f"{self.path / pointer} does not name a checkpoint: {name!r:.80}")
         return self.path / name
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.stem.removeprefix("step-"))
 
 
 def newest_run(root: Path = RUNS) -> Run | None:

@@ -98,6 +98,9 @@ Resume = Annotated[
         show_default=False,
     ),
 ]
+AcceptNewCorpus = Annotated[
+    bool, _option("--accept-new-corpus", help="Resume though the text has changed since the run began.")
+]
 Quiet = Annotated[bool, _option("--quiet", "-q", help="Only errors on stderr.")]
 
 Prime = Annotated[str | None, _option("--prime", "-p", help="Text to go on from.", show_default=False)]

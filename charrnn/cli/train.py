@@ -54,6 +54,7 @@ def command(
     name: options.Name = None,
     config: options.Config = None,
     resume: options.Resume = None,
+    accept_new_corpus: options.AcceptNewCorpus = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Learn a text: charrnn train corpus.txt --cell gru --time 3m
@@ -66,6 +67,8 @@ def command(
             what = "the text" if "corpus" in fixed else flag(fixed[0])
             raise UsageError(f"--resume goes on with the recorded settings; only the budget can change, not {what}")
         resumable = find_resumable(resume)
+    elif accept_new_corpus:
+        raise UsageError("--accept-new-corpus is for a --resume whose text has changed; a new run takes any text")
     else:
         settings = _configuration(context, config)
 
@@ -75,7 +78,10 @@ def command(
         from charrnn.training import loop  # takes a second or two, with a sign of life from the display
 
         with _stop_on_signals() as stop:
-            events = loop.train(settings, name, stop) if resume is None else loop.resume(resumable, budget, stop)
+            if resume is None:
+                events = loop.train(settings, name, stop)
+            else:
+                events = loop.resume(resumable, budget, stop, accept_new_corpus=accept_new_corpus)
             for event in events:
                 show(event)
     if stop.received is not None:
@@ -84,7 +90,7 @@ def command(
 
 def _given(context: typer.Context, *sources: str) -> dict[str, Any]:
     """Configuration fields that were set, by the command line or by the environment, and not left to their default."""
-    own = ("config", "resume", "quiet")  # of the command, not of the configuration
+    own = ("config", "resume", "accept_new_corpus", "quiet")  # of the command, not of the configuration
     values = {
         parameter: value
         for parameter, value in context.params.items()

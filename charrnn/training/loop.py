@@ -55,8 +55,12 @@ def train(config: RunConfig, name: str | None = None, stop: Stop = lambda: False
         yield from _loop(setup, run, None, stop)
 
 
-def resume(resumable: Resumable, budget: Mapping[str, Any], stop: Stop = lambda: False) -> Iterator[Event]:
+def resume(
+    resumable: Resumable, budget: Mapping[str, Any], stop: Stop = lambda: False, *, accept_new_corpus: bool = False
+) -> Iterator[Event]:
     """Go on with a run to its recorded budget, or to a new one (`time`, `epochs`, `steps`).
+
+    With `accept_new_corpus` it may go on with a changed text of the same characters, at the same step.
 
     Raises:
         DataError: the corpus is no longer the one that the run was trained on.
@@ -64,10 +68,8 @@ def resume(resumable: Resumable, budget: Mapping[str, Any], stop: Stop = lambda:
     """
     run = resumable.run
     with run.locked():
-        path = resumable.checkpoint or run.pointed("latest")
-        if path is None:
-            raise CheckpointError(f"{run.path} has no checkpoint any more")
-        checkpoint = from_file(path, training=True)
+        path, checkpoint, passed_over = _newest_that_passes(resumable)
+        yield from map(Notice, passed_over)
         if not checkpoint.training:
             raise CheckpointError(f"{path} has only what a sampler needs; there is no training to go on with")
         config = checkpoint.config
@@ -75,13 +77,45 @@ def resume(resumable: Resumable, budget: Mapping[str, Any], stop: Stop = lambda:
             config = config.override({"time": None, "epochs": None, "steps": None} | dict(budget))
         setup = prepare(config)
         if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
-            raise DataError(
-                f"the text {', '.join(config.text.corpus)} has changed since the run began; "
-                "put the old text back, or train a new run on the new one"
-            )
+            setup = _with_new_corpus(setup, checkpoint, accept_new_corpus)
         yield from map(Notice, setup.notices)
         run.truncate_metrics(checkpoint.counters.step)
         yield from _loop(setup, run, checkpoint, stop)
+
+
+def _with_new_corpus(setup: Setup, checkpoint: Checkpoint, accepted: bool) -> Setup:
+    """What a run whose text has changed goes on with."""
+    config, old = setup.config, checkpoint.config
+    name = ", ".join(config.text.corpus)
+    if not accepted:
+        raise DataError(
+            f"the text {name} has changed since the run began: its sha256 was {old.record.corpus_sha256}, "
+            f"is {config.record.corpus_sha256}\n"
+            "put the old text back, go on with the new one by --accept-new-corpus, or train a new run on it"
+        )
+    if setup.vocabulary != checkpoint.vocabulary or _shape(config) != _shape(old):
+        raise DataError(
+            f"the changed text {name} has other characters than the run has learned, or is too short for it; "
+            "train a new run on it"
+        )
+    return replace(setup, config=replace(config, record=replace(config.record, plan=old.record.plan)))
+
+
+def _shape(config: RunConfig) -> tuple[int | None, ...]:
+    return config.training.batch_size, config.training.sequence_length
+
+
+def _newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str]]:
+    """The checkpoint asked for, or the run's newest that can be read; and what is wrong with those passed over."""
+    if resumable.checkpoint:
+        return resumable.checkpoint, from_file(resumable.checkpoint, training=True), []
+    passed_over: list[str] = []
+    for path in resumable.run.newest_first():
+        try:
+            return path, from_file(path, training=True), passed_over
+        except CheckpointError as error:
+            passed_over.append(f"passed over a checkpoint: {error}")
+    raise CheckpointError("\n".join([f"{resumable.run.path} has no checkpoint to go on from", *passed_over[:2]]))
 
 
 def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Iterator[Event]:

@@ -40,6 +40,7 @@ MISTAKES = {
     ),
     "a gpu that is not there": (["train", "good.txt", "--device", "mps"], 2, "--device mps is not available"),
     "resume with a cell": (["train", "--resume", "--cell", "gru"], 2, "only the budget can change, not --cell"),
+    "a changed text without resume": (["train", "--accept-new-corpus"], 2, "is for a --resume whose text has changed"),
     "no such config": (["train", "--config", "none.toml"], 2, "cannot read the configuration none.toml"),
     "a config that is no toml": (["train", "--config", "good.txt"], 2, "good.txt is not TOML"),
     "a config with a typo": (["train", "--config", "typo.toml"], 2, "unknown key 'cel'; did you mean cell?"),
