@@ -9,7 +9,7 @@ import math
 import operator
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -33,6 +33,7 @@ __all__ = [
 
 Unit = Literal["character", "byte"]
 Normalization = Literal["nfc", "nfd", "nfkc"]
+Newlines = Literal["keep", "lf"]
 Documents = Literal["none", "line", "blank", "file"]
 Encoder = Literal["embedding", "one-hot"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -49,13 +50,13 @@ def parse_duration(text: str) -> float:
     parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", text)
     seconds = sum(float(number) * _SECONDS[unit or "s"] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise UsageError(f"time must be a duration such as 90s, 3m or 1h30m, got {text!r}")
+        raise UsageError(f"time must be a duration such as 90s, 3m or 1h30m, got {text!r:.40}")
     return seconds
 
 
 def suggestion(word: str, known: "list[str] | Mapping[str, Any]") -> str:
     """`; did you mean X?` when something known is close to `word`, else an empty string."""
-    close = get_close_matches(word, list(known), n=1)
+    close = get_close_matches(word, list(known), n=1) if len(word) < 40 else []
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -81,7 +82,7 @@ def check_range(
     finite = isinstance(value, int) or math.isfinite(value)
     if not finite or not all(holds(value, bound) for _, holds, bound in given):
         wanted = " and ".join(f"{words} {bound}" for words, _, bound in given)
-        raise UsageError(f"{flag(name)} must be {wanted}, got {value}")
+        raise UsageError(f"{flag(name)} must be {wanted}, got {value!r:.40}")
 
 
 def flag(name: str) -> str:
@@ -97,6 +98,7 @@ class TextConfig:
     unit: Unit = "character"
     encoding: str = "utf-8"
     normalize: Normalization | None = None
+    newlines: Newlines = "keep"
     documents: Documents = "none"
     validation: float = 0.1
 
@@ -106,12 +108,14 @@ class TextConfig:
             raise UsageError("--normalize works on characters; it cannot go with --unit byte")
         if self.unit == "byte" and self.encoding != TextConfig.encoding:
             raise UsageError("--unit byte reads the bytes as they are; it cannot go with --encoding")
+        if self.unit == "byte" and self.newlines != "keep":
+            raise UsageError(f"--unit byte reads the bytes as they are; it cannot go with --newlines {self.newlines}")
         try:
             "".encode(self.encoding)
         except (LookupError, ValueError):
             raise UsageError(
                 f"--encoding must be a text encoding that Python knows, such as utf-8, cp949 or latin-1, "
-                f"got {self.encoding!r}"
+                f"got {self.encoding!r:.40}"
             ) from None
 
 
@@ -129,7 +133,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.cell not in CORES:
             raise UsageError(
-                f"--cell must be one of {', '.join(CORES)}, got {self.cell!r}{suggestion(self.cell, CORES)}"
+                f"--cell must be one of {', '.join(CORES)}, got {self.cell!r:.40}{suggestion(self.cell, CORES)}"
             )
         check_range("layers", self.layers, least=1, most=64)
         check_range("hidden_size", self.hidden_size, least=1, most=65536)
@@ -161,16 +165,16 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         check_range("time", self.time, above=0)
         check_range("epochs", self.epochs, above=0)
-        check_range("steps", self.steps, least=1)
-        check_range("patience", self.patience, least=1)
+        check_range("steps", self.steps, least=1, below=2**63)
+        check_range("patience", self.patience, least=1, below=2**63)
         check_range("batch_size", self.batch_size, least=1, most=2**20)
         check_range("sequence_length", self.sequence_length, least=1, most=2**20)
         check_range("learning_rate", self.learning_rate, above=0, most=10)
         check_range("weight_decay", self.weight_decay, least=0, most=10)
-        check_range("warmup_steps", self.warmup_steps, least=0)
+        check_range("warmup_steps", self.warmup_steps, least=0, below=2**63)
         check_range("gradient_clip", self.gradient_clip, above=0)
-        check_range("validate_every", self.validate_every, least=1)
-        check_range("report_every", self.report_every, least=1)
+        check_range("validate_every", self.validate_every, least=1, below=2**63)
+        check_range("report_every", self.report_every, least=1, below=2**63)
         check_range("seed", self.seed, least=0, below=2**63)
 
 
@@ -186,10 +190,12 @@ class Record:
 
     def __post_init__(self) -> None:
         steps = [step for step, _ in self.plan]
-        if steps != sorted(set(steps)) or any(step < 0 or total < 1 for step, total in self.plan):
-            raise UsageError(f"plan must be [step, total] pairs with growing steps, got {list(self.plan)}")
+        if steps != sorted(set(steps)) or any(
+            not 0 <= step < 2**63 or not 0 < total < 2**63 for step, total in self.plan
+        ):
+            raise UsageError(f"plan must be [step, total] pairs with growing steps, got {list(self.plan)!r:.80}")
         if steps and steps[0] != 0:
-            raise UsageError(f"plan must begin at step 0, got {steps[0]}")
+            raise UsageError(f"plan must begin at step 0, got {steps[0]!r:.40}")
 
 
 @dataclass(frozen=True)
@@ -276,14 +282,22 @@ def from_table(cls: type[_Config], table: Any, where: str) -> _Config:
     values = {}
     for key, value in table.items():
         if key not in known:
-            raise UsageError(f"{where}: unknown key {key!r}{suggestion(key, known)} (known here: {', '.join(known)})")
+            raise UsageError(
+                f"{where}: unknown key {key!r:.40}{suggestion(key, known)} (known here: {', '.join(known)})"
+            )
         if is_dataclass(hints[key]):
             values[key] = from_table(hints[key], value, f"{where} [{key}]")
         elif isinstance(value, str) and "parse" in known[key].metadata:
             values[key] = known[key].metadata["parse"](value)
         else:
             values[key] = _conform(value, hints[key], f"{where}: {key}")
+    if missing := [name for name, f in known.items() if name not in values and _is_required(f)]:
+        raise UsageError(f"{where}: {', '.join(missing)} must be given")
     return cls(**values)
+
+
+def _is_required(own: Field[Any]) -> bool:
+    return own.default is MISSING and own.default_factory is MISSING
 
 
 def _conform(value: Any, hint: Any, where: str) -> Any:

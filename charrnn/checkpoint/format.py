@@ -7,18 +7,21 @@ sha256 for either, over that text and the arrays that belong to it, so that a sa
 
 import hashlib
 import json
+import os
+import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from charrnn.config import RunConfig, from_table
+from charrnn.checkpoint.header import Entry, HeaderError, read_array, read_entries, read_header, strict_json
+from charrnn.config import RunConfig, check_range, from_table
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.layout import model_shapes
 from charrnn.text.vocabulary import Vocabulary
@@ -31,6 +34,8 @@ VERSION = 1
 Arrays = dict[str, NDArray[Any]]
 
 _MODEL = "model."
+_TRAINING = ("optimizer.", "rng.", "state.")
+_KEYS = {"format", "version", "model", "model_sha256", "training", "training_sha256"}
 
 
 @dataclass(frozen=True)
@@ -78,21 +83,23 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
 
 
 def from_file(path: Path, *, training: bool = False) -> Checkpoint:
-    """Read a checkpoint: the model alone, or also what a `training` needs to go on. Nothing is ever loaded in part.
+    """Read a checkpoint, from anyone: the model alone, or also what a `training` needs to go on.
+
+    Nothing is ever loaded in part, no code in the file is run, and memory is a small multiple of what the file takes.
 
     Raises:
         CheckpointError: the file is missing, not one of ours, damaged, or of another format version.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not stat.S_ISREG(path.stat().st_mode):  # before it is opened, which waits for ever at a pipe
             raise CheckpointError(f"{path} is not a file")
-        with safe_open(path, framework="numpy") as file:
-            return _read(file, training)
+        with path.open("rb") as file:
+            return _read(file, os.fstat(file.fileno()).st_size, training)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint at {path}") from error
     except OSError as error:
         raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
-    except SafetensorError as error:
+    except HeaderError as error:
         raise CheckpointError(f"{path} is not a charrnn checkpoint: no safetensors file ({error})") from error
     except _Refused as error:
         raise CheckpointError(f"cannot use the checkpoint {path}: {error}") from error
@@ -102,59 +109,94 @@ class _Refused(Exception):  # noqa: N818
     """Why a well-formed safetensors file is not a checkpoint that can be used."""
 
 
-def _read(file: Any, with_training: bool) -> Checkpoint:
-    metadata = file.metadata() or {}
-    if metadata.get("format") != FORMAT:
-        raise _Refused("it was not written by charrnn")
-    if (version := metadata.get("version")) != str(VERSION):
-        raise _Refused(f"it has format version {version}, this charrnn reads version {VERSION}")
-    about = _parse(metadata, "model")
-    try:
-        config = RunConfig.from_mapping(about["configuration"], "configuration")
-        vocabulary = Vocabulary(**about["vocabulary"])
-        shapes = model_shapes(config.model, vocabulary.size)
-    except (UsageError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _Refused(f"its configuration does not hold together: {error}") from error
+def _read(file: BufferedReader, size: int, with_training: bool) -> Checkpoint:
+    header = read_header(file, size)
+    metadata = _metadata(header.pop("__metadata__", None))
+    entries = read_entries(header, file.tell(), size)
+    if strange := [name for name in entries if not name.startswith((_MODEL, *_TRAINING))]:
+        raise _Refused(f"a checkpoint has no array {strange[0]}")
+    config, vocabulary, shapes = _model(metadata["model"])
 
-    names = sorted(file.keys())
-    model_names = [name for name in names if name.startswith(_MODEL)]
-    if {name.removeprefix(_MODEL) for name in model_names} != set(shapes):
+    model = {name.removeprefix(_MODEL): entry for name, entry in entries.items() if name.startswith(_MODEL)}
+    if model.keys() != shapes.keys():
         raise _Refused("its arrays are not those of its configuration")
     for name, shape in shapes.items():
-        piece = file.get_slice(_MODEL + name)
-        if tuple(piece.get_shape()) != shape or piece.get_dtype() != "F32":
-            raise _Refused(f"{name} should be F32 {shape}, is {piece.get_dtype()} {tuple(piece.get_shape())}")
-    model = _load(file, metadata, "model", model_names)
-    if bad := [name for name, array in model.items() if not np.isfinite(array).all()]:
-        raise _Refused(f"not all numbers in it are finite: {', '.join(bad)}")
-    model = {name.removeprefix(_MODEL): array for name, array in model.items()}
+        if (model[name].dtype, model[name].shape) != ("F32", shape):
+            raise _Refused(f"{name} should be F32 {shape}, is {model[name].dtype} {model[name].shape}")
+    arrays = _load(file, metadata, "model", {_MODEL + name: entry for name, entry in model.items()})
+    arrays = {name.removeprefix(_MODEL): array for name, array in arrays.items()}
     if not with_training:
-        return Checkpoint(config, vocabulary, model)
+        return Checkpoint(config, vocabulary, arrays)
 
-    rest = _parse(metadata, "training")
+    counters, versions = _progress(metadata["training"])
+    rest = {name: entry for name, entry in entries.items() if not name.startswith(_MODEL)}
+    return Checkpoint(config, vocabulary, arrays, counters, _load(file, metadata, "training", rest), versions)
+
+
+def _metadata(table: Any) -> dict[str, str]:
+    """The metadata of our own format and version, and nothing else in it."""
+    if not isinstance(table, dict) or table.get("format") != FORMAT:
+        raise _Refused("it was not written by charrnn")
+    version = table.get("version")
+    if version != str(VERSION):
+        if not isinstance(version, str) or not re.fullmatch("[0-9]{1,9}", version):
+            raise _Refused(f"its format version is {version!r:.40}, not a number")
+        reader = "a newer charrnn reads it" if int(version) > VERSION else "no charrnn reads it any more"
+        raise _Refused(f"it has format version {version}; {reader}, this charrnn reads version {VERSION}")
+    if table.keys() != _KEYS or not all(map(_is_text, table.values())):
+        raise _Refused("its metadata is not that of a checkpoint")
+    return table
+
+
+def _is_text(value: Any) -> bool:
+    """Whether the value is a text without lone surrogates, which JSON can say and UTF-8 cannot."""
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+
+
+def _model(text: str) -> tuple[RunConfig, Vocabulary, dict[str, tuple[int, ...]]]:
+    about = _parse(text, "model", {"configuration", "vocabulary"})
     try:
-        counters = from_table(Counters, rest["counters"], "counters")
-        versions = {str(key): str(value) for key, value in rest["versions"].items()}
-    except (UsageError, KeyError, AttributeError) as error:
+        config = RunConfig.from_mapping(about["configuration"], "configuration")
+        vocabulary = from_table(Vocabulary, about["vocabulary"], "vocabulary")
+        if not vocabulary.characters:
+            raise ValueError("there are no characters in its vocabulary")
+        if config.model.dropout is None:
+            config = config.override({"dropout": 0.0})  # as for a model that is done with training
+        return config, vocabulary, model_shapes(config.model, vocabulary.size)
+    except (UsageError, ValueError, RecursionError) as error:
+        raise _Refused(f"its configuration does not hold together: {error}") from error
+
+
+def _progress(text: str) -> tuple[Counters, dict[str, str]]:
+    about = _parse(text, "training", {"counters", "versions"})
+    try:
+        counters = from_table(Counters, about["counters"], "counters")
+        for name, value in asdict(counters).items():
+            check_range(name, value, least=0, below=2**63 if isinstance(value, int) else None)
+    except (UsageError, RecursionError) as error:
         raise _Refused(f"its counters do not hold together: {error}") from error
-    arrays = _load(file, metadata, "training", [name for name in names if not name.startswith(_MODEL)])
-    return Checkpoint(config, vocabulary, model, counters, arrays, versions)
+    versions = about["versions"]
+    if not isinstance(versions, dict) or not all(isinstance(value, str) for value in versions.values()):
+        raise _Refused("its versions are not texts")
+    return counters, versions
 
 
-def _parse(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
+def _parse(text: str, key: str, keys: set[str]) -> dict[str, Any]:
     try:
-        parsed = json.loads(metadata.get(key, ""))
-    except (ValueError, RecursionError) as error:
-        raise _Refused(f"its {key} metadata is no JSON") from error
-    if not isinstance(parsed, dict):
-        raise _Refused(f"its {key} metadata is no JSON object")
+        parsed = strict_json(text)
+    except ValueError as error:
+        raise _Refused(f"its {key} metadata is no plain JSON: {error}") from error
+    if parsed.keys() != keys:
+        raise _Refused(f"its {key} metadata does not have {' and '.join(sorted(keys))}")
     return parsed
 
 
-def _load(file: Any, metadata: Mapping[str, str], key: str, names: Iterable[str]) -> Arrays:
-    arrays = {name: file.get_tensor(name) for name in names}
-    if _digest(metadata[key], arrays) != metadata.get(f"{key}_sha256"):
+def _load(file: BufferedReader, metadata: Mapping[str, str], key: str, entries: Mapping[str, Entry]) -> Arrays:
+    arrays = {name: read_array(file, entry) for name, entry in entries.items()}
+    if _digest(metadata[key], arrays) != metadata[f"{key}_sha256"]:
         raise _Refused(f"its {key} part is damaged: the sha256 does not match")
+    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+        raise _Refused(f"not all numbers in it are finite: {', '.join(bad[:3])}")
     return arrays
 
 

@@ -4,55 +4,25 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import charrnn
+from charrnn.checkpoint.files import append, leftovers, make_folder, open_own, remove, write_file
 from charrnn.errors import BusyError, CheckpointError, ResourceError, UsageError
 
-__all__ = ["RUNS", "Found", "Resumable", "Run", "find_model", "find_resumable", "newest_run", "write_file"]
+if TYPE_CHECKING:
+    from charrnn.checkpoint.format import Checkpoint
+
+__all__ = ["RUNS", "Found", "Resumable", "Run", "find_model", "find_resumable", "load_model", "newest_run"]
 
 RUNS = Path("checkpoints")
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that a crash at any instant leaves the old content or the new, never a part.
-
-    Raises:
-        ResourceError: the disk is full, or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)  # noqa: PTH105
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise ResourceError(f"cannot write {path} ({len(data):,} bytes): {error.strerror or error}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # elsewhere a folder cannot be opened, and its entries are written with the file
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl")
 
 
 class Run:
@@ -75,12 +45,13 @@ class Run:
         while True:
             path = root / (name if number == 1 else f"{name}-{number}")
             try:
-                root.mkdir(parents=True, exist_ok=True)
-                path.mkdir()
+                if not root.is_dir():
+                    make_folder(root)
+                make_folder(path)
             except FileExistsError as error:
-                if not path.exists():  # it is the root that is in the way
+                if not root.is_dir():
                     raise ResourceError(f"cannot make the folder {root}: a file is in the way") from error
-                number += 1
+                number += os.path.lexists(path)  # else somebody has just made the root
             except OSError as error:
                 raise ResourceError(f"cannot make the folder {path}: {error.strerror}") from error
             else:
@@ -99,22 +70,31 @@ class Run:
             yield
             return
         try:
-            file = (self.path / "train.lock").open("a+", encoding="utf-8")
+            file = os.fdopen(open_own(self.path / "train.lock", os.O_RDWR), "rb+", buffering=0)
         except OSError as error:
             raise ResourceError(f"cannot write in {self.path}: {error.strerror}") from error
         with file:
+            if not os.access(self.path, os.W_OK):
+                raise ResourceError(f"cannot write in {self.path}: the folder is read-only")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}\n".encode())
+            except BlockingIOError as error:
+                holder = file.read().decode(errors="replace").strip()
                 raise BusyError(
-                    f"another training is writing {self.path} ({file.read().strip() or 'not known which'}); "
+                    f"another training is writing {self.path} ({holder or 'not known which'}); "
                     "wait for it, stop it, or start a run of another --name"
                 ) from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}\n")
-            file.flush()
+            except OSError as error:
+                raise ResourceError(f"cannot lock {self.path}: {error.strerror}") from error
+            self._remove_leftovers()
             yield
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a training that was killed while it wrote has left. For the holder of the lock only."""
+        with contextlib.suppress(OSError):
+            _remove_all([path for path, name in leftovers(self.path) if _WRITTEN.fullmatch(name)])
 
     def write_config(self, toml: str) -> None:
         """Write `run.toml`, the configuration that repeats the run."""
@@ -122,33 +102,43 @@ class Run:
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Add a line to `metrics.jsonl`, at once in the file."""
-        try:
-            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-        except OSError as error:
-            raise ResourceError(f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror}") from error
+        append(self.path / "metrics.jsonl", json.dumps(record).encode() + b"\n")
 
     def truncate_metrics(self, step: int) -> None:
-        """Drop the lines of `metrics.jsonl` after a step, which a resumed training will write again."""
+        """Drop the lines of `metrics.jsonl` after a step, which a resumed training will write again, and torn ones."""
         path = self.path / "metrics.jsonl"
-        if path.exists():
-            lines = path.read_text("utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-            write_file(path, "".join(kept).encode())
+        try:
+            lines = path.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ResourceError(f"cannot read {path}: {error.strerror}") from error
+        kept = [line for line in lines if _is_metrics_until(step, line)]
+        if kept != lines:
+            write_file(path, b"".join(kept))
 
     def save(self, checkpoint: bytes, step: int, *, best: bool) -> Path:
-        """Write a checkpoint and point `latest` (and `best`) at it; then drop all but the last two and the best."""
+        """Write a checkpoint and point `latest` (and `best`) at it; then drop all but the last two and the best.
+
+        `best` is first: a training that dies before `latest` comes here again, one that dies after does not.
+
+        Raises:
+            ResourceError: the checkpoint or what points at it cannot be written; those before it are still there.
+        """
         path = self.path / f"step-{step:08d}.safetensors"
         write_file(path, checkpoint)
-        for pointer in ["latest", "best"] if best else ["latest"]:
+        for pointer in ["best", "latest"] if best else ["latest"]:
             write_file(self.path / pointer, f"{path.name}\n".encode())
-        written = [old for old in self.checkpoints() if _step(old) <= step]  # later ones are of a course given up
-        kept = {*written[-2:], self.pointed("best")}
-        for old in written:
-            if old not in kept:
-                with contextlib.suppress(OSError):  # one file too many is no reason to stop a training
-                    old.unlink()
+        self._prune(path)
         return path
+
+    def _prune(self, latest: Path) -> None:
+        """Drop old checkpoints; one file too many is no reason to stop a training."""
+        with contextlib.suppress(OSError, CheckpointError):
+            # Later ones are of a course that was given up; this one will replace them, or drop them in passing.
+            course = [path for path in self.checkpoints() if _step(path) <= _step(latest)]
+            kept = {*course[-2:], self.pointed("best")}
+            _remove_all([path for path in course if path not in kept])
 
     def checkpoints(self) -> list[Path]:
         """The run's checkpoint files, oldest first."""
@@ -184,6 +174,20 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.stem.removeprefix("step-"))
 
 
+def _remove_all(paths: Iterable[Path]) -> None:
+    """Remove what can be removed."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            remove(path)
+
+
+def _is_metrics_until(step: int, line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and bool(json.loads(line)["step"] <= step)
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
 def newest_run(root: Path = RUNS) -> Run | None:
     """The run in `root` that saved last; None where no run has saved yet."""
     if not root.is_dir():
@@ -204,17 +208,21 @@ def find_resumable(where: str) -> Resumable:
 
     Raises:
         CheckpointError: there is none.
+        BusyError, ResourceError: there is one, which another training holds or which cannot be written.
     """
     if where == "newest":
-        if (run := newest_run()) is None:
+        if (newest := newest_run()) is None:
             raise CheckpointError(f"there is no run in ./{RUNS} to go on with; name one: --resume PATH")
-        return Resumable(run, None)
-    path = Path(where)
-    if not path.exists():
-        raise CheckpointError(f"there is no run and no checkpoint at {path}")
-    run, checkpoint = (Run(path), None) if path.is_dir() else (Run(path.parent), path)
-    if run.pointed("latest") is None:
-        raise CheckpointError(f"{run.path} is no run to go on with: there is no `latest` in it")
+        run, checkpoint = newest, None
+    else:
+        path = Path(where)
+        if not path.exists():
+            raise CheckpointError(f"there is no run and no checkpoint at {path}")
+        run, checkpoint = (Run(path), None) if path.is_dir() else (Run(path.parent), path)
+        if not (run.path / "latest").exists():
+            raise CheckpointError(f"{run.path} is no run to go on with: there is no `latest` in it")
+    with run.locked():
+        pass  # only to say now, before torch is imported, that it cannot be
     return Resumable(run, checkpoint)
 
 
@@ -241,6 +249,24 @@ def find_model(model: str | None) -> Found:
     package = Path(charrnn.__file__).parent
     installed, checked_out = package / "demo", package.parent / RUNS / "demo"
     return Found(_of_folder(installed if installed.is_dir() else checked_out), "the demo; train one of your own")
+
+
+def load_model(model: str | None) -> tuple[Found, "Checkpoint"]:
+    """Find the model that is meant and read it; a training may save, and drop what was found, in between.
+
+    Raises:
+        CheckpointError: as `find_model` and `from_file` do.
+    """
+    from charrnn.checkpoint.format import from_file  # with numpy, which other users of this module do without
+
+    found = find_model(model)
+    while True:
+        try:
+            return found, from_file(found.path)
+        except CheckpointError:
+            if found.path.exists() or (newer := find_model(model)) == found:
+                raise
+            found = newer
 
 
 def _of_folder(path: Path) -> Path:

@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 checkpoint, 5 busy, 6 diverged, 7 resources, "
-    "130 Ctrl-C, 141 reader gone, 143 SIGTERM.",
+    "129 SIGHUP, 130 Ctrl-C, 141 reader gone, 143 SIGTERM.",
 )
 
 
@@ -56,6 +56,7 @@ app.command("eval")(evaluate.command)
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
+    _occupy_closed_streams()
     arguments = _with_explicit_resume(sys.argv[1:])
     debug = "--debug" in arguments[:1] or os.environ.get("CHARRNN_DEBUG", "0") not in ("", "0")
     try:
@@ -72,6 +73,15 @@ def main() -> NoReturn:
             raise
         code = _explain(error)
     sys.exit(code)
+
+
+def _occupy_closed_streams() -> None:
+    """Keep files off the numbers of standard streams that are closed: a library would write its warnings into them."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _with_explicit_resume(arguments: list[str]) -> list[str]:
@@ -102,11 +112,22 @@ def _explain(error: Exception) -> int:
         if message:
             note(f"{message}\ntry: {context.command_path if context else 'charrnn'} --help")
         return int(getattr(error, "exit_code", 2))
-    if isinstance(error, MemoryError):
-        note("out of memory; lower --batch-size, then --sequence-length, then --hidden-size")
+    if _is_out_of_memory(error):
+        said = str(error).partition("\n")[0]
+        note(
+            f"out of memory{f': {said}' if said else ''}\n"
+            "in a training, lower --batch-size first, then --sequence-length, then --hidden-size"
+        )
         return ResourceError.exit_code
     note(
         f"this is a bug in charrnn: {type(error).__name__}: {error}\n"
         "run it again with CHARRNN_DEBUG=1 for the traceback, and please report it"
     )
     return CharrnnError.exit_code
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory is what lacked, as Python and numpy, torch on a GPU, and torch on a CPU say it."""
+    names = {kind.__name__ for kind in type(error).__mro__}  # torch, which may not be loaded, has one of its own
+    said_by_cpu = "can't allocate memory" in str(error) or "bad_alloc" in str(error)
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or (isinstance(error, RuntimeError) and said_by_cpu)

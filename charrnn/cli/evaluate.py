@@ -2,10 +2,9 @@
 
 import json
 import math
-import sys
 
 from charrnn.cli import options
-from charrnn.cli.terminal import is_terminal, note, safe
+from charrnn.cli.terminal import TextWriter, is_terminal, note
 from charrnn.config import TrainingConfig, check_range
 
 __all__ = ["command"]
@@ -27,15 +26,15 @@ def command(
     """
     check_range("window", window, least=1, most=2**30)
 
-    from charrnn.checkpoint.store import find_model
+    from charrnn.checkpoint.store import load_model
     from charrnn.cli.display import score_table, working
     from charrnn.evaluation.evaluate import evaluate
 
-    found = find_model(model)
+    found, checkpoint = load_model(model)
     note(f"{found.path} ({found.why})", quiet=quiet)
     with working("scoring", quiet):
         result = evaluate(
-            found.path, tuple(text or ()), encoding=encoding, protocol=protocol, window=window, device=device
+            checkpoint, tuple(text or ()), encoding=encoding, protocol=protocol, window=window, device=device
         )
     for notice in result.notices:
         note(notice, quiet=quiet)
@@ -51,9 +50,10 @@ def command(
         "protocol": result.protocol,
         "model": str(found.path),
     }
-    if as_json:
-        sys.stdout.write(json.dumps(values, ensure_ascii=False) + "\n")
-    elif is_terminal("stdout"):
+    if is_terminal("stdout") and not as_json:
         score_table(result.text, values)
-    else:
-        sys.stdout.writelines(f"{name} {safe(str(value))}\n" for name, value in values.items())
+        return
+    lines = [json.dumps(values)] if as_json else [f"{name} {value}" for name, value in values.items()]
+    writer = TextWriter("utf-8")  # whatever the locale says
+    writer.write("".join(f"{line}\n" for line in lines))
+    writer.close()

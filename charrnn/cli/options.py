@@ -39,6 +39,9 @@ Normalize = Annotated[
     config.Normalization | None,
     _option("--normalize", help="Unicode normalisation; nfd takes Korean apart into jamo.", panel=_TEXT),
 ]
+Newlines = Annotated[
+    config.Newlines, _option("--newlines", help="Line ends as they are, or CRLF and CR made LF.", panel=_TEXT)
+]
 Documents = Annotated[
     config.Documents,
     _option("--documents", help="One running text, or many documents: lines, blocks, files.", panel=_TEXT),

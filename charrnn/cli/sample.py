@@ -38,14 +38,12 @@ def command(
         raise UsageError("--prime and --prime-file both give the prime; use one of them")
     config = SamplingConfig(length, temperature, top_k, top_p, until_end, num_samples, seed)
 
-    from charrnn.checkpoint.format import from_file
-    from charrnn.checkpoint.store import find_model
+    from charrnn.checkpoint.store import load_model
     from charrnn.sampling.engines import open_engine
     from charrnn.sampling.generate import generate
     from charrnn.sampling.prime import encode_prime
 
-    found = find_model(model)
-    checkpoint = from_file(found.path)
+    found, checkpoint = load_model(model)
     text, vocabulary = checkpoint.config.text, checkpoint.vocabulary
     prime = _read_prime(prime_file) if prime_file is not None else prime or ""
     before = encode_prime(prime, text, vocabulary, unknown)

@@ -1,6 +1,7 @@
 """The two streams of a command: its product on stdout, as bytes; a word about it on stderr. Quick to import."""
 
 import codecs
+import contextlib
 import re
 import sys
 import time
@@ -28,10 +29,11 @@ def is_terminal(stream: Literal["stdout", "stderr"]) -> bool:
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """A line on stderr, from the program to the person."""
+    """A line on stderr, from the program to the person, who may be gone: that is no reason to stop."""
     if not quiet and sys.stderr is not None:
-        sys.stderr.write(f"charrnn: {safe(text)}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"charrnn: {safe(text)}\n")
+            sys.stderr.flush()
 
 
 def output_error(error: OSError) -> CharrnnError:
@@ -59,7 +61,7 @@ class TextWriter:
 
     def write(self, text: str) -> None:
         """Write some text, in the units of the model: characters, or bytes as the code points 0 to 255."""
-        data = text.encode(self._encoding)
+        data = text.encode(self._encoding, "surrogateescape")  # a name on the disk may be no UTF-8
         if self._on_terminal:
             shown = safe(self._decoder.decode(data))
             data = shown.encode("utf-8", "replace")

@@ -17,6 +17,7 @@ from charrnn.cli import options
 from charrnn.cli.terminal import note
 from charrnn.config import ModelConfig, Record, RunConfig, TextConfig, TrainingConfig, flag, parse_duration
 from charrnn.errors import UsageError
+from charrnn.events import Began
 
 __all__ = ["command"]
 
@@ -40,6 +41,7 @@ def command(
     unit: options.Unit = TextConfig.unit,
     encoding: options.Encoding = TextConfig.encoding,
     normalize: options.Normalize = TextConfig.normalize,
+    newlines: options.Newlines = TextConfig.newlines,
     validation: options.Validation = TextConfig.validation,
     batch_size: options.BatchSize = TrainingConfig.batch_size,
     sequence_length: options.SequenceLength = TrainingConfig.sequence_length,
@@ -74,16 +76,26 @@ def command(
 
     from charrnn.cli.display import training_display
 
-    with training_display(quiet) as show:
-        from charrnn.training import loop  # takes a second or two, with a sign of life from the display
+    is_over = False
+    with _stop_on_signals() as stop:
+        try:
+            with training_display(quiet) as show:
+                from charrnn.training import loop  # takes a second or two, with a sign of life from the display
 
-        with _stop_on_signals() as stop:
-            if resume is None:
-                events = loop.train(settings, name, stop)
-            else:
-                events = loop.resume(resumable, budget, stop, accept_new_corpus=accept_new_corpus)
-            for event in events:
-                show(event)
+                if resume is None:
+                    events = loop.train(settings, name, stop)
+                else:
+                    events = loop.resume(resumable, budget, stop, accept_new_corpus=accept_new_corpus)
+                for event in events:
+                    if isinstance(event, Began):
+                        stop.run = event.run
+                    show(event)
+                is_over = True
+        except OSError:
+            if not is_over:
+                raise  # else it was the display, on a terminal that is gone
+        except KeyboardInterrupt:
+            note(f"stopped at once, {f'in {stop.run}' if stop.run else 'before the training began'}", quiet=quiet)
     if stop.received is not None:
         raise typer.Exit(128 + stop.received)
 
@@ -130,9 +142,10 @@ def _read(path: str) -> RunConfig:
 
 
 class _Stop:
-    """Whether a signal has asked the training to stop, and which."""
+    """Whether a signal has asked the training to stop, and which; and the run, once its training has begun."""
 
     received: int | None = None
+    run: Path | None = None
 
     def __call__(self) -> bool:
         return self.received is not None
@@ -140,20 +153,30 @@ class _Stop:
 
 @contextmanager
 def _stop_on_signals() -> Iterator[_Stop]:
-    """The first SIGINT or SIGTERM asks to stop; the second has its usual effect, at once."""
+    """The first SIGINT, SIGTERM or SIGHUP asks the training to save and stop; a second has its usual effect, at once.
+
+    Before the training there is nothing to save, so that the first one is a KeyboardInterrupt. SIGHUP, which a terminal
+    sends that is closed, stays ignored under `nohup`.
+    """
     stop = _Stop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
+    if before.get(getattr(signal, "SIGHUP", None)) is signal.SIG_IGN:
+        del before[signal.SIGHUP]
 
     def ask(number: int, _: FrameType | None) -> None:
         stop.received = number
-        for each in numbers:
-            signal.signal(each, before[each])
+        restore()
+        if stop.run is None:
+            raise KeyboardInterrupt
 
-    for number in numbers:
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
         signal.signal(number, ask)
     try:
         yield stop
     finally:
-        for number in numbers:
-            signal.signal(number, before[number])
+        restore()

@@ -1,10 +1,9 @@
 """How well a checkpoint predicts a text: its own validation text, or any other."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal, NamedTuple
 
-from charrnn.checkpoint.format import from_file
+from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import Device, RunConfig
 from charrnn.errors import DataError
 from charrnn.evaluation.scoring import Score, carried, score, windowed
@@ -26,7 +25,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    checkpoint_path: Path,
+    checkpoint: Checkpoint,
     sources: tuple[str, ...] = (),
     *,
     encoding: str | None = None,
@@ -41,9 +40,8 @@ def evaluate(
 
     Raises:
         DataError: the text has nothing to score, or the run's own has changed or holds out nothing.
-        CharrnnError: as `read_corpus`, `from_file` and `choose_device` do.
+        CharrnnError: as `read_corpus` and `choose_device` do.
     """
-    checkpoint = from_file(checkpoint_path)
     run, vocabulary = checkpoint.config, checkpoint.vocabulary
     if sources:
         corpus = read_corpus(replace(run.text, corpus=sources, encoding=encoding or run.text.encoding))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import SamplingConfig
+from charrnn.errors import CheckpointError
 
 __all__ = ["draw", "keep_top_k", "keep_top_p", "probabilities"]
 
@@ -32,20 +33,34 @@ def keep_top_p(logits: Logits, p: float) -> Logits:
 
 def softmax(logits: Logits) -> Logits:
     """exp(logits) normalised to the sum 1, in the logits' own precision."""
-    exponentials: Logits = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    exponentials: Logits = np.exp(_below_best(logits))
     exponentials /= exponentials.sum(axis=-1, keepdims=True)
     return exponentials
 
 
-def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
-    """The distribution (..., V) that tokens are drawn from; at temperature 0 all of it is on the best token."""
-    logits = logits.astype(np.float64)
+def _below_best(logits: Logits) -> Logits:
+    """How much smaller each logit is than the largest: 0 for that one, be it infinite."""
     best = logits.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(logits == best, 0, logits - best)
+
+
+def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
+    """The distribution (..., V) that tokens are drawn from; at temperature 0 all of it is on the best token.
+
+    Raises:
+        CheckpointError: a logit is not a number, or all are -inf, as huge weights can make them.
+    """
+    if not (logits.max(axis=-1) > -np.inf).all():
+        raise CheckpointError(
+            "the model gives no character a probability: its weights are so large that they overflow; use another model"
+        )
+    logits = logits.astype(np.float64)
     if config.temperature == 0:
         logits = np.where(np.arange(logits.shape[-1]) == logits.argmax(-1)[..., None], 0.0, -np.inf)
     else:
         with np.errstate(over="ignore"):  # to -inf, at a tiny temperature
-            logits = (logits - best) / config.temperature
+            logits = _below_best(logits) / config.temperature
     if config.top_k is not None:
         logits = keep_top_k(logits, config.top_k)
     if config.top_p is not None:

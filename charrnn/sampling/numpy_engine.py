@@ -39,14 +39,15 @@ class NumpyEngine:
 
     def step(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
         """Logits (B, V) after token ids (B,), and the next state."""
-        projected = self._table[ids]
-        output, first_state = self._cell.step(np, projected, state[0], self._layers[0])
-        next_state = [first_state]
-        for weights, layer_state in zip(self._layers[1:], state[1:], strict=True):
-            projected = self._cell.project(output, weights)
-            output, layer_state = self._cell.step(np, projected, layer_state, weights)
-            next_state.append(layer_state)
-        return output @ self._head + self._head_bias, tuple(next_state)
+        with np.errstate(over="ignore", invalid="ignore"):  # of absurd weights; whoever draws refuses what comes of it
+            projected = self._table[ids]
+            output, first_state = self._cell.step(np, projected, state[0], self._layers[0])
+            next_state = [first_state]
+            for weights, layer_state in zip(self._layers[1:], state[1:], strict=True):
+                projected = self._cell.project(output, weights)
+                output, layer_state = self._cell.step(np, projected, layer_state, weights)
+                next_state.append(layer_state)
+            return output @ self._head + self._head_bias, tuple(next_state)
 
     def read(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
         """Logits (B, V) after the last of token ids (B, T), T > 0, and the state there."""

@@ -22,16 +22,23 @@ def encode_prime(
     """Token ids (N,) of a prime, normalised as the training text was; `unknown` says what becomes of characters
     that the text did not have: an error, nothing, or the unknown token.
 
-    Bytes that are no UTF-8 arrive as surrogates (PEP 383); a model of bytes takes them for the bytes they are.
+    Bytes that the locale could not decode arrive as surrogates (PEP 383): a model of bytes takes them for the bytes
+    they are, one of characters reads them as UTF-8.
 
     Raises:
         DataError: the prime has characters that the model does not know, or is no text.
     """
-    if vocabulary.unit == "byte":
-        prime = prime.encode("utf-8", "surrogateescape").decode("latin-1")
-    elif any("\ud800" <= character <= "\udfff" for character in prime):
-        raise DataError("the prime is not UTF-8 text; only a model of bytes (--unit byte) takes any bytes")
-    prime = normalized(prime, config.normalize)
+    try:
+        data = prime.encode("utf-8", "surrogateescape")
+        prime = data.decode("latin-1" if vocabulary.unit == "byte" else "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"the prime is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start} ({error.reason}); "
+            "only a model of bytes (--unit byte) takes any bytes"
+        ) from error
+    except UnicodeEncodeError as error:
+        raise DataError(f"character {error.start} of the prime is a lone surrogate, which is not text") from error
+    prime = normalized(prime, config.normalize, config.newlines)
     ids = vocabulary.encode(prime)
     if unknown == "skip":
         ids = ids[ids != vocabulary.unknown]

@@ -1,7 +1,7 @@
 """From files, folders, globs and standard input to documents of text. Knows no vocabulary and no network.
 
-Nothing is guessed and nothing is changed: bytes are decoded strictly, line ends are kept as they are, and what is
-left out (a byte order mark) is reported.
+Nothing is guessed, and nothing is changed but on request: bytes are decoded strictly, line ends and Unicode forms are
+kept as they are, and what is left out (a byte order mark) is reported.
 """
 
 import codecs
@@ -28,10 +28,10 @@ __all__ = ["Corpus", "Split", "read_corpus", "split_corpus"]
 _FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
 _GZIP = b"\x1f\x8b"
 _OTHER_COMPRESSIONS = {
-    b"\x28\xb5\x2f\xfd": "zstd -dc",
-    b"\xfd7zXZ\x00": "xz -dc",
-    b"BZh": "bzip2 -dc",
-    b"PK\x03\x04": "unzip -p",
+    rb"\x28\xb5\x2f\xfd": "zstd -dc",
+    rb"\xfd7zXZ\x00": "xz -dc",
+    rb"BZh[1-9]1AY&SY": "bzip2 -dc",
+    rb"PK\x03\x04": "unzip -p",
 }
 _FOREIGN_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -82,7 +82,7 @@ def read_corpus(config: TextConfig) -> Corpus:
         DataError: a source that is missing, unreadable, undecodable, or no text at all.
         UsageError: no source, or standard input twice.
     """
-    if not config.corpus:
+    if not config.corpus or "" in config.corpus:  # which would be the current folder
         raise UsageError("no text given: name files, folders or globs, or - for standard input")
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
@@ -93,12 +93,16 @@ def read_corpus(config: TextConfig) -> Corpus:
         source = _decompress(source, config)
         digest.update(len(source.data).to_bytes(8, "little") + source.data)
         texts.append(_decode(source, config, notices))
+    if config.documents == "none":
+        texts = ["".join(texts)]
+    notices += _about_line_ends(texts, config)
     return Corpus(tuple(_documents(texts, config)), digest.hexdigest(), tuple(notices))
 
 
 def _sources(names: Sequence[str]) -> Iterator[_Source]:
     for name in names:
         path = Path(name)
+        _check_name(name)
         try:
             if name == "-":
                 yield _Source("standard input", sys.stdin.buffer.read())
@@ -122,6 +126,17 @@ def _sources(names: Sequence[str]) -> Iterator[_Source]:
             raise DataError(f"cannot read the text {name!r}: {reason}") from error
 
 
+def _check_name(name: str) -> None:
+    """Names are recorded with the run, as UTF-8; one of other bytes arrives as surrogates (PEP 383)."""
+    try:
+        code_points(name)
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the name {name!a} is not {sys.getfilesystemencoding()}, so the run could not record it; "
+            "rename it, or use standard input: charrnn train - < FILE"
+        ) from error
+
+
 def _read_file(path: Path) -> _Source:
     kind = path.stat().st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
@@ -138,7 +153,7 @@ def _decompress(source: _Source, config: TextConfig) -> _Source:
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{source.name}: damaged gzip data: {error}") from error
     for magic, tool in _OTHER_COMPRESSIONS.items():
-        if may_sniff and source.data.startswith(magic):
+        if may_sniff and re.match(magic, source.data):
             raise DataError(
                 f"{source.name} is compressed in a way that is not read here; try: {tool} FILE | charrnn train -"
             )
@@ -164,10 +179,9 @@ def _decode(source: _Source, config: TextConfig, notices: list[str]) -> str:
         code_points(text)  # some codecs make lone surrogates, which are no characters
     except UnicodeDecodeError as error:
         offset = error.start + len(source.data) - len(data)
-        line = source.data.count(b"\n", 0, offset) + 1
         raise DataError(
             f"{source.name} is not {config.encoding}: byte 0x{source.data[offset]:02x} at offset {offset}, "
-            f"line {line} ({error.reason})\n"
+            f"line {_line_after(data[: error.start], config.encoding)} ({error.reason})\n"
             "name its encoding, such as --encoding cp949 or latin-1, or learn the bytes themselves with --unit byte"
         ) from error
     except UnicodeEncodeError as error:
@@ -175,13 +189,40 @@ def _decode(source: _Source, config: TextConfig, notices: list[str]) -> str:
             f"{source.name}: read as {config.encoding}, character {error.start} is a lone surrogate, "
             "which is not text; name another --encoding"
         ) from error
+    except UnicodeError as error:  # of a codec that says nothing more
+        raise DataError(f"{source.name} is not {config.encoding}: {error}; name another --encoding") from error
     return text
 
 
+def _line_after(data: bytes, encoding: str) -> int:
+    """The number of the line that goes on after some decodable bytes, counted from 1."""
+    try:
+        return data.decode(encoding, "replace").count("\n") + 1
+    except UnicodeError:  # a codec that replaces nothing
+        return data.count(b"\n") + 1
+
+
+def _about_line_ends(texts: list[str], config: TextConfig) -> list[str]:
+    """A notice where line ends of several kinds are kept, or some are converted."""
+    if config.unit == "byte":
+        return []
+    crlf = sum(text.count("\r\n") for text in texts)
+    counts = {
+        "CRLF": crlf,
+        "LF": sum(text.count("\n") for text in texts) - crlf,
+        "CR": sum(text.count("\r") for text in texts) - crlf,
+    }
+    found = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
+    if config.newlines == "lf" and (counts["CRLF"] or counts["CR"]):
+        return [f"made all line ends LF; the text had {found}"]
+    if config.newlines == "keep" and sum(map(bool, counts.values())) > 1:
+        return [f"the text has mixed line ends, kept as they are: {found} (--newlines lf makes all of them LF)"]
+    return []
+
+
 def _documents(texts: list[str], config: TextConfig) -> Iterator[str]:
-    if config.documents == "none":
-        texts = ["".join(texts)]
     for text in texts:
+        text = normalized(text, None, config.newlines)  # before lines are told apart
         separator = _SEPARATORS.get(config.documents)
         for document in separator.split(text) if separator else [text]:
             if config.documents == "blank":
@@ -205,7 +246,7 @@ def split_corpus(corpus: Corpus, config: TextConfig, seed: int) -> Split:
         return Split(training, validation, ())
     if config.documents == "none":
         (text,) = documents
-        cut = int(len(text) * (1 - fraction) + 1e-9)
+        cut = min(int(len(text) * (1 - fraction) + 1e-9), len(text) - 1)
         training, validation = (text[:cut],), (text[cut:],)
     elif len(documents) == 1:
         notices.append("only one document, so none is held out for validation")

@@ -8,15 +8,17 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import Normalization, Unit
+from charrnn.config import Newlines, Normalization, Unit
 
 __all__ = ["Ids", "Vocabulary", "code_points", "normalized"]
 
 Ids = NDArray[np.integer[Any]]
 
 
-def normalized(text: str, form: Normalization | None) -> str:
-    """The text in a Unicode normalisation form, or as it is."""
+def normalized(text: str, form: Normalization | None, newlines: Newlines = "keep") -> str:
+    """The text in a Unicode normalisation form, or as it is; with `newlines` "lf", each CRLF and lone CR becomes LF."""
+    if newlines == "lf":
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     forms: dict[Normalization, Literal["NFC", "NFD", "NFKC"]] = {"nfc": "NFC", "nfd": "NFD", "nfkc": "NFKC"}
     return unicodedata.normalize(forms[form], text) if form else text
 

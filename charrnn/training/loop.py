@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from charrnn.checkpoint.format import Checkpoint, Counters, from_file, to_bytes
+from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run
 from charrnn.config import RunConfig
-from charrnn.errors import CheckpointError, DataError, DivergedError
+from charrnn.errors import CheckpointError, DivergedError
 from charrnn.evaluation.scoring import overlapping, score
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Validated
 from charrnn.model import CharacterModel, model_arrays, parameter_count
@@ -25,7 +25,7 @@ from charrnn.runtime import describe_device, versions
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.training.excerpt import excerpt
 from charrnn.training.pace import Pace
-from charrnn.training.resume import capture, restore
+from charrnn.training.resume import capture, newest_that_passes, prepare_again, restore
 from charrnn.training.schedule import extended, learning_rate, step_limit
 from charrnn.training.setup import Setup, prepare
 
@@ -68,54 +68,12 @@ def resume(
     """
     run = resumable.run
     with run.locked():
-        path, checkpoint, passed_over = _newest_that_passes(resumable)
+        path, checkpoint, passed_over = newest_that_passes(resumable)
         yield from map(Notice, passed_over)
-        if not checkpoint.training:
-            raise CheckpointError(f"{path} has only what a sampler needs; there is no training to go on with")
-        config = checkpoint.config
-        if budget:
-            config = config.override({"time": None, "epochs": None, "steps": None} | dict(budget))
-        setup = prepare(config)
-        if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
-            setup = _with_new_corpus(setup, checkpoint, accept_new_corpus)
+        setup = prepare_again(path, checkpoint, budget, accept_new_corpus)
         yield from map(Notice, setup.notices)
         run.truncate_metrics(checkpoint.counters.step)
         yield from _loop(setup, run, checkpoint, stop)
-
-
-def _with_new_corpus(setup: Setup, checkpoint: Checkpoint, accepted: bool) -> Setup:
-    """What a run whose text has changed goes on with."""
-    config, old = setup.config, checkpoint.config
-    name = ", ".join(config.text.corpus)
-    if not accepted:
-        raise DataError(
-            f"the text {name} has changed since the run began: its sha256 was {old.record.corpus_sha256}, "
-            f"is {config.record.corpus_sha256}\n"
-            "put the old text back, go on with the new one by --accept-new-corpus, or train a new run on it"
-        )
-    if setup.vocabulary != checkpoint.vocabulary or _shape(config) != _shape(old):
-        raise DataError(
-            f"the changed text {name} has other characters than the run has learned, or is too short for it; "
-            "train a new run on it"
-        )
-    return replace(setup, config=replace(config, record=replace(config.record, plan=old.record.plan)))
-
-
-def _shape(config: RunConfig) -> tuple[int | None, ...]:
-    return config.training.batch_size, config.training.sequence_length
-
-
-def _newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str]]:
-    """The checkpoint asked for, or the run's newest that can be read; and what is wrong with those passed over."""
-    if resumable.checkpoint:
-        return resumable.checkpoint, from_file(resumable.checkpoint, training=True), []
-    passed_over: list[str] = []
-    for path in resumable.run.newest_first():
-        try:
-            return path, from_file(path, training=True), passed_over
-        except CheckpointError as error:
-            passed_over.append(f"passed over a checkpoint: {error}")
-    raise CheckpointError("\n".join([f"{resumable.run.path} has no checkpoint to go on from", *passed_over[:2]]))
 
 
 def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Iterator[Event]:
@@ -132,7 +90,7 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
     yield _began(setup, run, model, counters.step)
 
     step, characters = counters.step, counters.characters
-    reported_characters, loss_sum = characters, torch.zeros((), device=device)
+    reported_characters, loss_sum = characters, 0.0
     finished: Literal["budget", "patience", "stopped"] | None = None
     if step >= pace.total(step):
         finished = "budget"
@@ -152,10 +110,14 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
+        # To read them costs nothing on a CPU, and on a GPU a wait at every step: the price of never taking a bad one.
+        nats, gradient_norm = loss.item(), norm.item()
+        if not math.isfinite(nats + gradient_norm):
+            raise _diverged(run, step + 1, rate, f"the loss is {nats:g}, the gradient norm {gradient_norm:g}")
         optimizer.step()
         state = _each(Tensor.detach, state)
         scored = int(np.count_nonzero(batch.targets != IGNORED))
-        loss_sum += loss.detach() * scored
+        loss_sum += nats * scored
         step, characters = step + 1, characters + scored
 
         stopped, validation_is_due = stop(), pace.validation_is_due(step)
@@ -166,36 +128,39 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
                 step=step,
                 total_steps=pace.total(step),
                 epoch=step / batches.steps_per_epoch,
-                loss=loss_sum.item() / read,
-                gradient_norm=norm.item(),
+                loss=loss_sum / read,
+                gradient_norm=gradient_norm,
                 learning_rate=rate,
                 characters_per_second=read / lap_seconds,
                 seconds=pace.seconds,
                 seconds_left=pace.seconds_left(step),
             )
-            if not math.isfinite(report.loss):
-                raise DivergedError(
-                    f"the loss is {report.loss} at step {step}: the training diverged; checkpoints in {run.path} are "
-                    f"from before\nlower --learning-rate (now {training.learning_rate}) or --gradient-clip"
-                )
-            reported_characters, loss_sum = characters, torch.zeros((), device=device)
+            reported_characters, loss_sum = characters, 0.0
             run.append_metrics(_metrics(report, "training"))
             yield report
             finished = "stopped" if stopped else "budget" if step >= pace.total(step) else None
 
         if finished or validation_is_due:
+            if not all(parameter.isfinite().all() for parameter in model.parameters()):
+                raise _diverged(run, step, rate, f"the loss was {nats:g}, but weights are no longer finite")
             counters = replace(counters, step=step, characters=characters, loss=None)
             if validation_is_due or not stopped:
                 if setup.validation:
                     validation = overlapping(setup.validation, _WINDOW, _CONTEXT)
                     result = score(model, setup.validation, validation, setup.vocabulary)
+                    if not math.isfinite(result.nats_per_character):
+                        raise _diverged(run, step, rate, f"the validation loss is {result.nats_per_character:g}")
                     counters = _judged(counters, result.nats_per_character)
                     validated = Validated(step, result.nats_per_character, best=counters.best_step == step)
                     run.append_metrics(_metrics(validated, "validation"))
                     yield validated
                     if training.patience and counters.stale >= training.patience:
                         finished = finished or "patience"
-                yield Sampled(step, excerpt(setup, model, step))
+                try:
+                    written = excerpt(setup, model, step)
+                except CheckpointError as error:  # which asks for another model, and this one is in the making
+                    raise _diverged(run, step, rate, "its weights are so large that they overflow") from error
+                yield Sampled(step, written)
             counters = replace(counters, seconds=pace.seconds)
             settled = replace(training, report_every=pace.report_every, validate_every=pace.validate_every)
             config = replace(config, training=settled, record=replace(config.record, plan=pace.plan))
@@ -238,6 +203,15 @@ def _pace(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Pac
 
 def _budget(config: RunConfig) -> tuple[float | None, ...]:
     return config.training.time, config.training.epochs, config.training.steps
+
+
+def _diverged(run: Run, step: int, rate: float, what: str) -> DivergedError:
+    kept = run.pointed("latest")
+    return DivergedError(
+        f"the training diverged at step {step:,}: {what}, at a learning rate of {rate:g}\n"
+        f"{f'{kept} is from before' if kept else 'nothing had been saved yet'}; "
+        "train again with a lower --learning-rate, then a lower --gradient-clip"
+    )
 
 
 def _each(function: Callable[[Tensor], Tensor], state: StackState) -> StackState:

@@ -1,15 +1,80 @@
-"""Everything that a training needs to go on as if nothing had happened, as named arrays, and back."""
+"""Going on with a training as if nothing had happened: from which checkpoint, and what it holds for that."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from charrnn.checkpoint.format import Arrays
-from charrnn.errors import CheckpointError
+from charrnn.checkpoint.format import Arrays, Checkpoint, from_file
+from charrnn.checkpoint.store import Resumable
+from charrnn.config import Record, RunConfig
+from charrnn.errors import CheckpointError, DataError
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
+from charrnn.training.setup import Setup, prepare
 
-__all__ = ["capture", "restore"]
+__all__ = ["capture", "newest_that_passes", "prepare_again", "restore"]
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW remembers of a parameter
+
+
+def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str]]:
+    """The checkpoint asked for, or the run's newest that can be read; and what is wrong with those passed over."""
+    if resumable.checkpoint:
+        return resumable.checkpoint, from_file(resumable.checkpoint, training=True), []
+    passed_over: list[str] = []
+    for path in resumable.run.newest_first():
+        try:
+            return path, from_file(path, training=True), passed_over
+        except CheckpointError as error:
+            passed_over.append(f"passed over a checkpoint: {error}")
+    raise CheckpointError("\n".join([f"{resumable.run.path} has no checkpoint to go on from", *passed_over[:2]]))
+
+
+def prepare_again(path: Path, checkpoint: Checkpoint, budget: Mapping[str, Any], accept_new_corpus: bool) -> Setup:
+    """What the training of the checkpoint at `path` goes on with, under its recorded budget or a new one.
+
+    Raises:
+        DataError: the corpus is no longer the one that the run was trained on, or one that it cannot go on with.
+        CheckpointError: the checkpoint has no training, or another vocabulary than its text.
+    """
+    if not checkpoint.training:
+        raise CheckpointError(f"{path} has only what a sampler needs; there is no training to go on with")
+    config = checkpoint.config
+    if budget:
+        config = config.override({"time": None, "epochs": None, "steps": None} | dict(budget))
+    plan = config.record.plan
+    setup = prepare(replace(config, record=Record()))
+    if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
+        _check_new_corpus(setup, checkpoint, accept_new_corpus)
+    if setup.vocabulary != checkpoint.vocabulary:
+        raise CheckpointError(f"cannot go on from {path}: its vocabulary is not that of its text")
+    return replace(setup, config=replace(setup.config, record=replace(setup.config.record, plan=plan)))
+
+
+def _check_new_corpus(setup: Setup, checkpoint: Checkpoint, accepted: bool) -> None:
+    """Raise DataError unless a run can, and may, go on with the text that it finds changed."""
+    new, old = setup.config, checkpoint.config
+    name = ", ".join(new.text.corpus)
+    if not accepted:
+        raise DataError(
+            f"the text {name} has changed since the run began: its sha256 was {old.record.corpus_sha256}, "
+            f"is {new.record.corpus_sha256}\n"
+            "put the old text back, go on with the new one by --accept-new-corpus, or train a new run on it"
+        )
+    if setup.vocabulary != checkpoint.vocabulary or _shape(new) != _shape(old):
+        raise DataError(
+            f"the changed text {name} has other characters than the run has learned, or is too short for it; "
+            "train a new run on it"
+        )
+
+
+def _shape(config: RunConfig) -> tuple[int | None, ...]:
+    return config.training.batch_size, config.training.sequence_length
 
 
 def capture(model: CharacterModel, optimizer: torch.optim.Optimizer, state: StackState) -> Arrays:
@@ -30,26 +95,40 @@ def restore(arrays: Arrays, model: CharacterModel, optimizer: torch.optim.Optimi
     """Put captured optimiser and random state back, for a model that has its parameters; the carried hidden state.
 
     Raises:
-        CheckpointError: an array is missing or has a shape that does not belong to the model.
+        CheckpointError: an array is missing, or does not belong to the model; nothing is changed then.
     """
     device = next(model.parameters()).device
+    _check(arrays, model)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     try:
-        for name, parameter in model.named_parameters():
-            prefix = f"optimizer.{name}."
-            own = {key: value for key, value in arrays.items() if key.startswith(prefix)}
-            for key, value in own.items():
-                if value.shape not in ((), tuple(parameter.shape)):
-                    raise CheckpointError(f"{key} has the shape {value.shape}, not {tuple(parameter.shape)}")
-                optimizer.state[parameter][key.removeprefix(prefix)] = torch.from_numpy(value.copy()).to(device)
-            if not own:
-                raise CheckpointError(f"the checkpoint has no optimiser state for {name}")
-        torch.set_rng_state(torch.from_numpy(arrays["rng.cpu"].copy()))
-        if device.type == "cuda" and "rng.cuda" in arrays:
-            torch.cuda.set_rng_state(torch.from_numpy(arrays["rng.cuda"].copy()))
-        layers = []
-        for index, layer in enumerate(model.initial_state(1)):
-            values = [torch.from_numpy(np.array(arrays[f"state.{index}.{key}"])) for key in layer._fields]
-            layers.append(type(layer)(*(value.to(device) for value in values)))
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise CheckpointError(f"the checkpoint's training state does not fit its model: {error}") from error
-    return tuple(layers)
+        torch.set_rng_state(tensors["rng.cpu"])
+        if device.type == "cuda" and "rng.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["rng.cuda"])
+    except RuntimeError as error:
+        raise CheckpointError(f"the checkpoint's random state cannot be used: {error}") from error
+    for name, parameter in model.named_parameters():
+        optimizer.state[parameter] = {key: tensors[f"optimizer.{name}.{key}"].to(device) for key in _MOMENTS}
+    return tuple(
+        type(layer)(*(tensors[f"state.{index}.{key}"].to(device) for key in layer._fields))
+        for index, layer in enumerate(model.initial_state(1))
+    )
+
+
+def _check(arrays: Arrays, model: CharacterModel) -> None:
+    """Raise CheckpointError unless the arrays are those that `capture` makes of a training of the model."""
+    wanted: dict[str, tuple[int, ...]] = {"rng.cpu": tuple(torch.get_rng_state().shape)}
+    for name, parameter in model.named_parameters():
+        wanted |= {f"optimizer.{name}.{key}": () if key == "step" else tuple(parameter.shape) for key in _MOMENTS}
+    for index, layer in enumerate(model.initial_state(1)):
+        streams = arrays.get("state.0." + layer._fields[0], np.empty(0)).shape[:1]  # as many in every layer
+        wanted |= {f"state.{index}.{key}": (*streams, value.shape[1]) for key, value in layer._asdict().items()}
+    found = {name: array.shape for name, array in arrays.items() if name != "rng.cuda"}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise CheckpointError(
+                "the checkpoint's training state does not fit its model: "
+                f"{name} should be {wanted.get(name, 'absent')}, is {found.get(name, 'absent')}"
+            )
+    for name, array in arrays.items():
+        if array.dtype != (np.uint8 if name.startswith("rng.") else np.float32):
+            raise CheckpointError(f"the checkpoint's training state does not fit its model: {name} is {array.dtype}")

@@ -1,7 +1,6 @@
 """A checkpoint comes back as it was, or not at all."""
 
 import json
-import random
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +74,12 @@ def test_a_vocabulary_of_bytes_comes_back(folder: Path) -> None:
     assert from_file(written(folder, to_bytes(saved))).vocabulary == saved.vocabulary
 
 
+def test_a_vocabulary_of_every_character_comes_back(folder: Path) -> None:
+    every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
+    saved = random_checkpoint(ModelConfig("rnn", 1, 1, "embedding", 1), Vocabulary(every))
+    assert from_file(written(folder, to_bytes(saved))).vocabulary == saved.vocabulary
+
+
 def test_the_file_is_plain_safetensors() -> None:
     arrays = load(to_bytes(checkpoint()))
     assert arrays["model.head.weight"].shape == (len(checkpoint().vocabulary.characters) + 3, 4)
@@ -87,31 +92,6 @@ def test_damage_in_the_training_part_does_not_keep_one_from_sampling(folder: Pat
     assert_same_arrays(from_file(damaged).model, checkpoint().model)
     with pytest.raises(CheckpointError, match="training part is damaged"):
         from_file(damaged, training=True)
-
-
-def test_no_truncation_is_taken_for_a_checkpoint(folder: Path) -> None:
-    data = to_bytes(checkpoint())
-    for length in [*range(64), *random.Random(0).sample(range(64, len(data)), 100)]:
-        with pytest.raises(CheckpointError):
-            from_file(written(folder, data[:length]), training=True)
-
-
-def test_a_flipped_bit_is_noticed_or_means_nothing(folder: Path) -> None:
-    data, saved = to_bytes(checkpoint()), checkpoint()
-    noticed = 0
-    for bit in random.Random(0).sample(range(8 * len(data)), 500):
-        flipped = bytearray(data)
-        flipped[bit // 8] ^= 1 << bit % 8
-        try:
-            found = from_file(written(folder, bytes(flipped)), training=True)
-        except CheckpointError:
-            noticed += 1
-        else:
-            assert found.config == saved.config
-            assert found.vocabulary == saved.vocabulary
-            assert_same_arrays(found.model, saved.model)
-            assert_same_arrays(found.training, saved.training)
-    assert noticed > 490
 
 
 def change(metadata_key: str, value: str | None) -> bytes:
@@ -139,13 +119,13 @@ def change_configuration(section: str, key: str, value: object) -> bytes:
         (b"First Citizen: Before we proceed any further, hear me speak.", "no safetensors"),
         (save({"weight": np.zeros(3)}), "not written by charrnn"),
         (change("format", "pt"), "not written by charrnn"),
-        (change("version", "2"), "format version 2, this charrnn reads version 1"),
-        (change("model", "{"), "no JSON"),
-        (change("model", "[" * 100_000), "no JSON"),
-        (change("model", "[]"), "no JSON object"),
-        (change("model", "{}"), "does not hold together"),
+        (change("version", "2"), "format version 2; a newer charrnn reads it, this charrnn reads version 1"),
+        (change("model", "{"), "no plain JSON"),
+        (change("model", "[" * 100_000), "nested too deeply"),
+        (change("model", "[]"), "not an object"),
+        (change("model", "{}"), "does not have configuration and vocabulary"),
         (change("model_sha256", "0" * 64), "model part is damaged"),
-        (change("model_sha256", None), "model part is damaged"),
+        (change("model_sha256", None), "metadata is not that of a checkpoint"),
         (change_configuration("model", "hidden_size", 5), "should be F32"),
         (change_configuration("model", "hidden_size", 10**9), "does not hold together"),
         (change_configuration("model", "hidden_size", "4"), "does not hold together"),

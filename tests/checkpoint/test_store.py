@@ -1,7 +1,6 @@
 """Run folders and their files: nothing overwritten, nothing half written, and the right model found."""
 
 import os
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.checkpoint import store
-from charrnn.checkpoint.store import Run, find_model, find_resumable, newest_run, write_file
+from charrnn.checkpoint.store import Run, find_model, find_resumable, newest_run
 from charrnn.errors import BusyError, CheckpointError, ResourceError, UsageError
 
 
@@ -28,35 +27,6 @@ def test_a_file_in_the_way_of_the_runs(folder: Path) -> None:
     Path("checkpoints").write_text("in the way")
     with pytest.raises(ResourceError, match="in the way"):
         Run.create("a")
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = folder / "file"
-    write_file(path, b"old")
-    for name in ("fsync", "replace"):
-
-        def fail(*_: object) -> None:
-            raise OSError(28, "No space left on device")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, name, fail)
-            with pytest.raises(ResourceError, match=r"cannot write .*file \(3 bytes\): No space left"):
-                write_file(path, b"new")
-        assert path.read_bytes() == b"old"
-        assert list(folder.iterdir()) == [path]
-    write_file(path, b"new")
-    assert path.read_bytes() == b"new"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-@pytest.mark.parametrize(("mask", "mode"), [(0o027, 0o640), (0o002, 0o664), (0o077, 0o600)])
-def test_modes_respect_the_umask(folder: Path, mask: int, mode: int) -> None:
-    before = os.umask(mask)
-    try:
-        write_file(folder / "file", b"")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((folder / "file").stat().st_mode) == mode
 
 
 def test_the_last_two_checkpoints_and_the_best_are_kept(folder: Path) -> None:
@@ -135,6 +105,46 @@ def test_metrics_after_a_step_are_dropped_and_a_torn_line_too(folder: Path) -> N
         file.write('{"step": 2, "lo')
     run.truncate_metrics(3)
     assert (run.path / "metrics.jsonl").read_text() == "".join(f'{{"step": {step}}}\n' for step in range(4))
+
+
+def test_metrics_that_are_whole_are_left_alone(folder: Path) -> None:
+    run = Run.create("r")
+    for step in range(6):
+        run.append_metrics({"step": step})
+    before = (run.path / "metrics.jsonl").stat()
+    run.truncate_metrics(5)
+    after = (run.path / "metrics.jsonl").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("lost", [b"\0" * 20, b"\0" * 20 + b"\n", b"{}\n", b"[3]\n", b"\xff\n", b'{"step": null}\n'])
+def test_what_a_power_cut_makes_of_the_metrics_is_dropped(folder: Path, lost: bytes) -> None:
+    run = Run.create("r")
+    run.append_metrics({"step": 1})
+    with (run.path / "metrics.jsonl").open("ab") as file:
+        file.write(lost)
+    run.truncate_metrics(5)
+    assert (run.path / "metrics.jsonl").read_bytes() == b'{"step": 1}\n'
+
+
+def test_going_on_from_an_older_checkpoint_keeps_what_it_saves(folder: Path) -> None:
+    run = Run.create("r")
+    for step in (10, 20, 30):
+        run.save(b"%d" % step, step, best=step == 10)
+    run.save(b"15", 15, best=False)
+    assert run.pointed("latest") == run.path / "step-00000015.safetensors"
+    assert all(pointed and pointed.is_file() for pointed in (run.pointed("latest"), run.pointed("best")))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock")
+def test_a_run_that_is_held_is_not_one_to_go_on_with(folder: Path) -> None:
+    run = Run.create("r")
+    run.save(b"", 1, best=False)
+    with run.locked():
+        for where in ("newest", "checkpoints/r", "checkpoints/r/step-00000001.safetensors"):
+            with pytest.raises(BusyError, match=f"process {os.getpid()} on "):
+                find_resumable(where)
+    assert find_resumable("newest").run.path == run.path
 
 
 @pytest.mark.skipif(os.name != "posix", reason="flock")

@@ -1,14 +1,8 @@
-"""`charrnn train` in real processes: streams, signals, configuration and the way from a text to more of it."""
+"""`charrnn train` in real processes: streams, configuration and the way from a text to more of it."""
 
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,55 +76,6 @@ def test_flags_stand_above_environment_above_file_above_defaults(small_text: Pat
     assert config.model.layers == 1  # the flag
     assert (config.training.steps, config.training.time) == (2, None)  # a budget replaces the file's
     assert config.model.encoder == "embedding"  # the default
-
-
-@contextmanager
-def training(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", list[str]]]:
-    """An endless training in a process of its own, from the moment that its first checkpoint is there."""
-    command = [sys.executable, "-m", "charrnn", "train", "small.txt", *TINY, "--steps", "1000000", *arguments]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    lines: list[str] = []
-    try:
-        deadline = time.monotonic() + 120
-        while not list(folder.glob("checkpoints/*/latest")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield process, lines
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_says_how_to_go_on(small_text: Path, charrnn: Command, number: int, code: int) -> None:
-    with training(small_text.parent, "--validate-every", "20", "--name", "r") as (process, _):
-        process.send_signal(number)
-        assert process.stderr is not None
-        stderr = process.stderr.read().decode()
-        assert process.wait(30) == code
-    assert "go on:  charrnn train --resume checkpoints/r" in stderr
-    assert "Traceback" not in stderr
-    stopped = from_file(Run(Path("checkpoints/r")).pointed("latest"), training=True).counters.step  # type: ignore[arg-type]
-    assert f"stopped at step {stopped:,}" in stderr
-    resumed = charrnn("train", "--resume", "checkpoints/r", "--steps", str(stopped + 5))
-    assert resumed.returncode == 0, resumed.stderr
-    assert f"finished at step {stopped + 5:,}".encode() in resumed.stderr
-    newest = charrnn("train", "--resume")
-    assert newest.returncode == 0
-    assert f"already at step {stopped + 5:,}".encode() in newest.stderr
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-def test_two_trainings_never_write_one_run(small_text: Path, charrnn: Command) -> None:
-    with training(small_text.parent, "--validate-every", "20", "--name", "r") as (process, _):
-        second = charrnn("train", "--resume", "checkpoints/r")
-        assert second.returncode == 5
-        assert f"process {process.pid}".encode() in second.stderr
-        assert charrnn("sample", "-n", "5").returncode == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")

@@ -1,6 +1,7 @@
 """Filters against a plain reference in double precision, over random and extreme logits."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,9 +9,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from charrnn.config import SamplingConfig
+from charrnn.errors import CheckpointError
 from charrnn.sampling.filters import draw, keep_top_k, keep_top_p, probabilities
 
-numbers = st.floats(-1e30, 1e30) | st.floats(-20, 20)
+numbers = (
+    st.floats(-1e30, 1e30)
+    | st.floats(-20, 20)
+    | st.floats(-1e-307, 1e-307)  # subnormal ones, too
+    | st.sampled_from([0.0, -0.0, 1.0, 5e-324, 1e-45, 3.4e38, -3.4e38, 1.7e308, -1.7e308])  # and so, ties
+)
 logits = st.lists(numbers | st.just(-math.inf), min_size=1, max_size=30).filter(lambda row: max(row) > -math.inf)
 configs = st.builds(
     SamplingConfig,
@@ -53,10 +60,57 @@ def test_probabilities_are_those_of_the_reference(row: list[float], config: Samp
 
 @given(logits, configs)
 def test_every_filter_leaves_a_distribution_with_the_best_in_it(row: list[float], config: SamplingConfig) -> None:
+    with np.errstate(over="ignore"):  # to infinity
+        rows = [np.array(row), np.array(row, dtype=np.float32)]
+    for own in rows:
+        if own.max() > -np.inf:
+            found = probabilities(own, config)
+            assert np.isfinite(found).all()
+            assert (found >= 0).all()
+            assert found.sum() == pytest.approx(1)
+            assert found[int(np.argmax(own))] == found.max()
+
+
+@given(st.floats(allow_nan=False) | st.just(math.inf), configs)
+def test_a_single_token_is_certain(logit: float, config: SamplingConfig) -> None:
+    assume(logit > -math.inf)
+    assert probabilities(np.array([logit]), config).tolist() == [1.0]
+
+
+@given(logits, st.integers(1, 40), st.floats(0, 1, exclude_min=True))
+def test_temperature_0_is_the_best_token_and_the_coldest_all_but(row: list[float], k: int, p: float) -> None:
+    for top_k, top_p in ((None, None), (k, None), (None, p), (k, p)):
+        greedy = probabilities(np.array(row), SamplingConfig(temperature=0, top_k=top_k, top_p=top_p))
+        assert greedy.tolist() == [float(index == row.index(max(row))) for index in range(len(row))]
+        coldest = probabilities(np.array(row), SamplingConfig(temperature=1e-320, top_k=top_k, top_p=top_p))
+        assert not coldest[np.array(row) < max(row)].any() or max(row) - sorted(set(row))[-2] < 1e-317
+
+
+def test_the_hottest_temperature_makes_all_possible_tokens_alike() -> None:
+    found = probabilities(np.array([3.0, -20.0, -math.inf, 0.0]), SamplingConfig(temperature=1e9))
+    np.testing.assert_allclose(found, [1 / 3, 1 / 3, 0, 1 / 3], atol=1e-6)
+
+
+@given(st.lists(st.sampled_from([math.inf, 0.0, -math.inf, 1e300]), min_size=1, max_size=9), configs)
+def test_infinite_logits_share_everything(row: list[float], config: SamplingConfig) -> None:
+    assume(math.inf in row)
     found = probabilities(np.array(row), config)
-    assert np.isfinite(found).all()
     assert found.sum() == pytest.approx(1)
-    assert found[int(np.argmax(row))] > 0
+    assert not found[np.array(row) < math.inf].any()
+
+
+@pytest.mark.parametrize("row", [[0.0, math.nan], [math.nan], [-math.inf] * 3], ids=str)
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_model_that_expects_nothing_is_not_drawn_from(row: list[float], temperature: float) -> None:
+    with pytest.raises(CheckpointError, match="no character a probability"):
+        probabilities(np.array(row), SamplingConfig(temperature=temperature, top_k=2, top_p=0.5))
+
+
+@given(logits, st.integers(1, 40))
+def test_top_k_keeps_the_k_best_and_those_equal_to_the_last_of_them(row: list[float], k: int) -> None:
+    kept = keep_top_k(np.array(row), k)
+    least = sorted(row, reverse=True)[min(k, len(row)) - 1]
+    assert kept.tolist() == [x if x >= least else -math.inf for x in row]
 
 
 @given(logits, configs, st.floats(0, 1, exclude_max=True))
@@ -74,7 +128,7 @@ def test_draws_follow_the_distribution(seed: int) -> None:
 
 def test_filters_take_many_rows_at_once() -> None:
     rows = np.random.default_rng(0).normal(size=(5, 7))
-    for function in (lambda x: keep_top_k(x, 3), lambda x: keep_top_p(x, 0.6)):
+    for function in (partial(keep_top_k, k=3), partial(keep_top_p, p=0.6)):
         np.testing.assert_array_equal(function(rows), np.stack([function(row) for row in rows]))
 
 

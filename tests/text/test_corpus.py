@@ -1,7 +1,9 @@
 """From files to documents: strict, in order, and with messages that help."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import sys
 from pathlib import Path
@@ -129,11 +131,21 @@ def test_documents(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("data", "tool"),
-    [(b"\x28\xb5\x2f\xfd....", "zstd"), (b"\xfd7zXZ\0..", "xz"), (b"BZh9", "bzip2"), (b"PK\3\4", "unzip")],
+    [
+        (b"\x28\xb5\x2f\xfd....", "zstd"),
+        (lzma.compress(b"text"), "xz"),
+        (bz2.compress(b"text", 1), "bzip2"),
+        (b"PK\3\4....", "unzip"),
+    ],
 )
 def test_other_compressions_are_refused_with_a_way_out(folder: Path, data: bytes, tool: str) -> None:
     with pytest.raises(DataError, match=f"{tool}.*charrnn train -"):
         read(write(folder / "a.txt", data))
+
+
+def test_a_text_is_not_taken_for_a_compressed_one(folder: Path) -> None:
+    for text in ("BZhang, Esq.", "PK", "7zXZ"):
+        assert read(write(folder / "a.txt", text.encode())).documents == (text,)
 
 
 def test_a_damaged_gzip_file(folder: Path) -> None:

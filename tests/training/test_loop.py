@@ -106,7 +106,7 @@ def test_the_network_learns(small_text: Path) -> None:
 
 def test_validation_is_what_eval_reports(small_text: Path) -> None:
     events = run_through(train(tiny_run(small_text)))
-    found = evaluate(latest(finished(events).run))
+    found = evaluate(from_file(latest(finished(events).run)))
     assert found.score.nats_per_character == pytest.approx(of(Validated, events)[-1].loss, rel=1e-6)
 
 
@@ -195,7 +195,7 @@ def test_a_text_that_has_changed_is_not_gone_on_with(small_text: Path) -> None:
     with pytest.raises(DataError, match=r"small\.txt has changed since"):
         run_through(resume(find_resumable(str(run)), {"steps": 20}))
     with pytest.raises(DataError, match="has changed since the model was trained"):
-        evaluate(latest(run))
+        evaluate(from_file(latest(run)))
     config = RunConfig.from_mapping(tomllib.loads((run / "run.toml").read_text()), "run.toml")
     events = run_through(train(config))
     assert any("not the one of the recorded run" in event.text for event in of(Notice, events))

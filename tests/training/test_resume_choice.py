@@ -1,10 +1,11 @@
 """What a training goes on from: the newest checkpoint that can be read, and the text that it learned."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from charrnn.checkpoint.format import from_file
+from charrnn.checkpoint.format import from_file, to_bytes
 from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.errors import CheckpointError, DataError
 from charrnn.events import Event, Finished, Notice
@@ -66,6 +67,8 @@ def test_an_earlier_checkpoint_can_be_gone_on_from_and_is_the_course_from_then_o
     assert latest.name == "step-00000010.safetensors"
     assert from_file(latest, training=True).counters.step == 10
     assert run.newest_first()[0] == latest
+    list(resume(find_resumable("newest"), {"steps": 11}))
+    assert [path.name for path in run.newest_first()[:2]] == ["step-00000011.safetensors", "step-00000010.safetensors"]
 
 
 def test_a_changed_text_of_the_same_characters_can_be_accepted(small_text: Path) -> None:
@@ -79,6 +82,24 @@ def test_a_changed_text_of_the_same_characters_can_be_accepted(small_text: Path)
     assert new.counters.step == 16
     assert new.config.record.corpus_sha256 != old.corpus_sha256
     assert new.config.record.plan == ((0, 12), (12, 16))
+
+
+def test_a_run_whose_pointer_is_garbage_is_gone_on_with_from_its_newest(small_text: Path) -> None:
+    run = trained(small_text)
+    (run.path / "latest").write_bytes(b"\xff")
+    list(resume(find_resumable(str(run.path)), {"steps": 14}))
+    assert run.pointed("latest") == run.path / "step-00000014.safetensors"
+
+
+def test_a_checkpoint_with_another_vocabulary_than_its_text_is_refused(small_text: Path) -> None:
+    run = trained(small_text)
+    path = run.newest_first()[0]
+    whole = from_file(path, training=True)
+    other = replace(whole.vocabulary, characters=whole.vocabulary.characters.replace("a", "A"))
+    assert other.characters == "".join(sorted(other.characters))
+    path.write_bytes(to_bytes(replace(whole, vocabulary=other)))
+    with pytest.raises(CheckpointError, match="its vocabulary is not that of its text"):
+        list(resume(find_resumable("newest"), {"steps": 16}))
 
 
 @pytest.mark.parametrize("change", [lambda text: text.replace("c", "Q"), lambda text: text[:20]])

@@ -1,0 +1,132 @@
+"""The one way to the disk for what must survive there: a file is whole or absent, whatever happens and whenever."""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from charrnn.errors import ResourceError
+
+__all__ = ["append", "leftovers", "make_folder", "open_own", "remove", "write_file"]
+
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp")
+
+# A link that somebody has put where we write never leads us to another file.
+_OWN = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+_PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds, where a virus scanner or a file server holds a file for a moment
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that a crash or a power cut at any instant leaves the old content or the new, never a part.
+
+    Once this has returned, the new content survives both. A symbolic link at `path` is replaced, not followed.
+
+    Raises:
+        ResourceError: the disk is full or fails, or the folder cannot be written; the old content is still there,
+            unless the new was in place already and only its durability is in doubt.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        descriptor = os.open(temporary, _OWN | os.O_WRONLY | os.O_EXCL, 0o666)
+        try:
+            try:
+                _write(descriptor, data)
+                os.fsync(descriptor)  # never tried again on the same file: the second call may lie
+            finally:
+                os.close(descriptor)
+            _replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove(temporary)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, data, error) from error
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add to a file, at once for its readers. A log is not worth waiting for the disk: a power cut may take its end.
+
+    Raises:
+        ResourceError: the disk is full or fails, or the file cannot be written.
+    """
+    try:
+        descriptor = open_own(path, os.O_WRONLY | os.O_APPEND)
+        try:
+            _write(descriptor, data)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _cannot_write(path, data, error) from error
+
+
+def open_own(path: Path, flags: int) -> int:
+    """A descriptor of a file of ours, made if it is not there; a symbolic link in its place is an error."""
+    return os.open(path, _OWN | flags, 0o666)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that survives a power cut.
+
+    Raises:
+        OSError: as `os.mkdir`.
+    """
+    os.mkdir(path)  # noqa: PTH102
+    _sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file.
+
+    Raises:
+        OSError: as `os.unlink`.
+    """
+    os.unlink(path)  # noqa: PTH108
+
+
+def leftovers(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The temporary files in a folder, of crashes unless somebody is writing, each with the name it was to get."""
+    for path in folder.iterdir():
+        if match := _TEMPORARY.fullmatch(path.name):
+            yield path, match[1]
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _replace(source: Path, target: Path) -> None:
+    for pause in _PAUSES:
+        try:
+            os.replace(source, target)  # noqa: PTH105
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(source, target)  # noqa: PTH105
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # elsewhere a folder cannot be opened, and its entries are written with the file
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that has no such thing
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_write(path: Path, data: bytes, error: OSError) -> ResourceError:
+    advice = "; make room for it" if error.errno in _FULL else ""
+    return ResourceError(f"cannot write {path} ({len(data):,} bytes): {error.strerror or error}{advice}")

@@ -1,0 +1,161 @@
+"""A training that is killed again and again, and ends as if nothing had happened. KILLS=200 makes it more often."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.checkpoint.files import leftovers
+from charrnn.checkpoint.format import Arrays, from_file
+from charrnn.checkpoint.store import Run, find_model
+from charrnn.config import SamplingConfig
+from charrnn.sampling.engines import open_engine
+from charrnn.sampling.generate import generate
+from charrnn.sampling.prime import encode_prime
+from tests.cli import prepared
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and kills")]
+
+KILLS = int(os.environ.get("KILLS", "20"))
+STEPS = 15 * KILLS
+TINY = ["--hidden-size", "8", "--layers", "1", "--batch-size", "3", "--sequence-length", "9", "--dropout", "0.2"]
+EVERY_STEP = ["--steps", str(STEPS), "--validate-every", "1", "--report-every", "1"]
+
+
+class Prepared:
+    """The command in a process of its own that is there at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, prepared.__file__],
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},  # a process of several threads cannot be forked
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, *arguments: str) -> int:
+        """Start the command; the process id."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(arguments) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def wait(self) -> int:
+        """The exit code of what was started last, minus the signal if one has killed it."""
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+
+@pytest.fixture
+def prepared_command(folder: Path) -> Iterator[Prepared]:
+    command = Prepared(folder)
+    yield command
+    command.close()
+
+
+def digest(arrays: Arrays) -> str:
+    return hashlib.sha256(b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
+
+
+def everything(run: Run) -> tuple[object, ...]:
+    """All that is equal in two runs that are the same, but for the seconds that they took."""
+    latest, best = run.pointed("latest"), run.pointed("best")
+    assert latest
+    assert best
+    checkpoint = from_file(latest, training=True)
+    lines: list[dict[str, Any]] = [json.loads(line) for line in (run.path / "metrics.jsonl").read_bytes().splitlines()]
+    timed = ("seconds", "time", "characters_per_second")
+    losses = [{key: value for key, value in line.items() if key not in timed} for line in lines]
+    return (
+        digest(checkpoint.model),
+        digest(checkpoint.training),
+        digest(from_file(best).model),
+        [path.name for path in (latest, best, *run.checkpoints())],
+        losses,
+    )
+
+
+def latest_step(run: Run) -> int:
+    """The step of the latest checkpoint, which must load and write."""
+    path = run.pointed("latest")
+    assert path
+    step = from_file(path, training=True).counters.step
+    assert path.name == f"step-{step:08d}.safetensors"
+    found = from_file(find_model(str(run.path)).path)
+    sampling = SamplingConfig(seed=1, length=5)
+    prime = encode_prime("the ", found.config.text, found.vocabulary)
+    engine = open_engine(found, sampling, engine="numpy", device="cpu").engine
+    assert len("".join(generate(engine, found.vocabulary, sampling, prime))) == 5
+    return step
+
+
+def test_a_training_that_is_killed_again_and_again_ends_as_if_it_was_not(
+    small_text: Path, prepared_command: Prepared
+) -> None:
+    chance, run = random.Random(0), Run(Path("checkpoints/killed"))
+    go_on = ["train", "--resume", str(run.path)]
+    child = prepared_command.start("train", "small.txt", *TINY, *EVERY_STEP, "--name", "killed")
+    step = wait_for_step(run, 1)
+    for kill in range(KILLS):
+        if kill % 4:
+            wait_for_step(run, step + chance.randint(1, 3))  # then it may be in the middle of a save
+            time.sleep(chance.uniform(0, 0.01))
+        else:
+            time.sleep(chance.uniform(0, 0.05))  # it may just be starting
+        os.kill(child, signal.SIGKILL)
+        assert prepared_command.wait() == -signal.SIGKILL, Path("stderr.txt").read_text()
+        step = max(step, latest_step(run))
+        assert latest_step(run) == step  # nothing that was once saved is lost
+        child = prepared_command.start(*go_on)
+    assert prepared_command.wait() == 0
+    assert not list(leftovers(run.path))
+
+    prepared_command.start("train", "small.txt", *TINY, *EVERY_STEP, "--name", "whole")
+    assert prepared_command.wait() == 0
+    assert latest_step(run) == STEPS
+    assert everything(run) == everything(Run(Path("checkpoints/whole")))
+
+
+def test_a_signal_waits_for_the_save_that_it_meets(small_text: Path, prepared_command: Prepared) -> None:
+    chance, run = random.Random(1), Run(Path("checkpoints/small-gru"))
+    child = prepared_command.start("train", "small.txt", *TINY, *EVERY_STEP)
+    step = 0
+    for _ in range(10):
+        wait_for_step(run, step + 1)
+        time.sleep(chance.uniform(0, 0.01))
+        os.kill(child, signal.SIGTERM)
+        assert prepared_command.wait() == 128 + signal.SIGTERM, Path("stderr.txt").read_text()
+        step = latest_step(run)
+        assert f"stopped at step {step}" in Path("stderr.txt").read_text()
+        assert not list(leftovers(run.path))
+        child = prepared_command.start("train", "--resume", str(run.path))
+    os.kill(child, signal.SIGKILL)
+    assert prepared_command.wait() == -signal.SIGKILL
+
+
+def wait_for_step(run: Run, step: int) -> int:
+    """Wait until a checkpoint of that step or a later one is the latest; its step."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        path = run.pointed("latest")
+        if path and (found := int(path.stem.removeprefix("step-"))) >= step:
+            return found
+        time.sleep(0.001)
+    raise AssertionError(f"no step {step} in a minute: {Path('stderr.txt').read_text()}")
