@@ -33,6 +33,14 @@ class Break(NamedTuple):
     tests: str
 
 
+def _unsynced_files() -> None:
+    source = Path(files.__file__).read_text("utf-8")
+    careless = source.replace("os.fsync(descriptor)  #", "pass  #")
+    assert careless != source
+    exec(compile(careless, files.__file__, "exec"), vars(files))
+    vars(store)["write_file"] = files.write_file
+
+
 def _unsynced_folders() -> None:
     vars(files)["_sync_folder"] = lambda *_: None
 
@@ -147,6 +155,7 @@ def _terminal_trusted() -> None:
 
 _EXACT_RESUME = "tests/training/test_loop.py::test_a_run_that_is_stopped_anywhere_and_resumed_is_the_uninterrupted_one"
 BREAKS = {
+    "unsynced files": Break(_unsynced_files, "tests/checkpoint/test_power_cut.py"),
     "unsynced folders": Break(_unsynced_folders, "tests/checkpoint/test_power_cut.py"),
     "files written in place": Break(_written_in_place, "tests/checkpoint/test_faults.py"),
     "a failed sync taken for success": Break(_failed_sync_taken_for_success, "tests/checkpoint/test_faults.py"),

@@ -1,4 +1,4 @@
-"""A training that is killed again and again, and ends as if nothing had happened. KILLS=200 makes it more often."""
+"""A training that is killed again and again, and ends as if nothing had happened."""
 
 import hashlib
 import json
@@ -25,10 +25,8 @@ from tests.cli import prepared
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and kills")]
 
-KILLS = int(os.environ.get("KILLS", "20"))
-STEPS = 15 * KILLS
 TINY = ["--hidden-size", "8", "--layers", "1", "--batch-size", "3", "--sequence-length", "9", "--dropout", "0.2"]
-EVERY_STEP = ["--steps", str(STEPS), "--validate-every", "1", "--report-every", "1"]
+EVERY_STEP = ["--validate-every", "1", "--report-every", "1"]
 
 
 class Prepared:
@@ -106,14 +104,17 @@ def latest_step(run: Run) -> int:
     return step
 
 
+@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.nightly)])
 def test_a_training_that_is_killed_again_and_again_ends_as_if_it_was_not(
-    small_text: Path, prepared_command: Prepared
+    small_text: Path, prepared_command: Prepared, kills: int
 ) -> None:
+    steps = 15 * kills
+    settings = [*TINY, *EVERY_STEP, "--steps", str(steps)]
     chance, run = random.Random(0), Run(Path("checkpoints/killed"))
     go_on = ["train", "--resume", str(run.path)]
-    child = prepared_command.start("train", "small.txt", *TINY, *EVERY_STEP, "--name", "killed")
+    child = prepared_command.start("train", "small.txt", *settings, "--name", "killed")
     step = wait_for_step(run, 1)
-    for kill in range(KILLS):
+    for kill in range(kills):
         if kill % 4:
             wait_for_step(run, step + chance.randint(1, 3))  # then it may be in the middle of a save
             time.sleep(chance.uniform(0, 0.01))
@@ -127,15 +128,15 @@ def test_a_training_that_is_killed_again_and_again_ends_as_if_it_was_not(
     assert prepared_command.wait() == 0
     assert not list(leftovers(run.path))
 
-    prepared_command.start("train", "small.txt", *TINY, *EVERY_STEP, "--name", "whole")
+    prepared_command.start("train", "small.txt", *settings, "--name", "whole")
     assert prepared_command.wait() == 0
-    assert latest_step(run) == STEPS
+    assert latest_step(run) == steps
     assert everything(run) == everything(Run(Path("checkpoints/whole")))
 
 
 def test_a_signal_waits_for_the_save_that_it_meets(small_text: Path, prepared_command: Prepared) -> None:
     chance, run = random.Random(1), Run(Path("checkpoints/small-gru"))
-    child = prepared_command.start("train", "small.txt", *TINY, *EVERY_STEP)
+    child = prepared_command.start("train", "small.txt", *TINY, *EVERY_STEP, "--steps", "300")
     step = 0
     for _ in range(10):
         wait_for_step(run, step + 1)

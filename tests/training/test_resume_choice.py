@@ -109,3 +109,17 @@ def test_a_text_of_other_characters_or_too_short_a_one_cannot(small_text: Path, 
     small_text.write_text(change(small_text.read_text()))
     with pytest.raises(DataError, match="train a new run on it"):
         list(resume(find_resumable("newest"), {"steps": 16}, accept_new_corpus=True))
+
+
+def test_a_finished_run_is_left_as_it_is(small_text: Path) -> None:
+    run = trained(small_text)
+
+    def files() -> dict[str, tuple[int, bytes]]:
+        return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.path.iterdir()}
+
+    before = files()
+    events = list(resume(find_resumable("newest"), {}))
+    assert "already at step 12" in told(events)
+    after = files()
+    assert before.pop("train.lock") != after.pop("train.lock")
+    assert after == before
