@@ -56,8 +56,9 @@ def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
             "the model gives no character a probability: its weights are so large that they overflow; use another model"
         )
     logits = logits.astype(np.float64)
+    is_best = np.arange(logits.shape[-1]) == logits.argmax(axis=-1, keepdims=True)
     if config.temperature == 0:
-        logits = np.where(np.arange(logits.shape[-1]) == logits.argmax(-1)[..., None], 0.0, -np.inf)
+        logits = np.where(is_best, 0.0, -np.inf)
     else:
         with np.errstate(over="ignore"):  # to -inf, at a tiny temperature
             logits = _below_best(logits) / config.temperature
@@ -65,7 +66,8 @@ def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
         logits = keep_top_k(logits, config.top_k)
     if config.top_p is not None:
         logits = keep_top_p(logits, config.top_p)
-    return softmax(logits)
+    # A huge temperature makes equals of all, and a filter may then have kept another.
+    return softmax(np.where(is_best, 0.0, logits))
 
 
 def draw(distribution: Logits, uniform: float) -> int:
