@@ -1,5 +1,7 @@
 """What the tests share: a small text, a small trained model, and the command in a real process."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +13,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from charrnn.checkpoint.format import Checkpoint
+from charrnn.checkpoint.format import Arrays, Checkpoint, from_file
+from charrnn.checkpoint.store import Run
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig
 from charrnn.layout import model_shapes
 from charrnn.text.vocabulary import Vocabulary
@@ -81,6 +84,26 @@ def tiny_run(corpus: Path, **changes: object) -> RunConfig:
         training=TrainingConfig(steps=12, batch_size=3, sequence_length=7, validate_every=4, report_every=2),
     )
     return replace(config).override(changes)
+
+
+def digest(arrays: Arrays) -> str:
+    """The sha256 over arrays and their names."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        total.update(name.encode() + arrays[name].tobytes())
+    return total.hexdigest()
+
+
+def everything(run: Path) -> tuple[object, ...]:
+    """All that is equal in two runs that are the same: weights, optimiser, state, random state, counters, losses."""
+    latest = Run(run).pointed("latest")
+    assert latest is not None
+    checkpoint = from_file(latest, training=True)
+    timed = ("seconds", "time", "characters_per_second")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [{key: value for key, value in line.items() if key not in timed} for line in lines]
+    counters = checkpoint.counters
+    return digest(checkpoint.model), digest(checkpoint.training), counters.best_step, counters.best_loss, losses
 
 
 @pytest.fixture

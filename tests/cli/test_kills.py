@@ -1,6 +1,5 @@
 """A training that is killed again and again, and ends as if nothing had happened."""
 
-import hashlib
 import json
 import os
 import random
@@ -10,18 +9,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from charrnn.checkpoint.files import leftovers
-from charrnn.checkpoint.format import Arrays, from_file
+from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_model
 from charrnn.config import SamplingConfig
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.prime import encode_prime
 from tests.cli import prepared
+from tests.conftest import digest, everything
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and kills")]
 
@@ -68,26 +67,13 @@ def prepared_command(folder: Path) -> Iterator[Prepared]:
     command.close()
 
 
-def digest(arrays: Arrays) -> str:
-    return hashlib.sha256(b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
-
-
-def everything(run: Run) -> tuple[object, ...]:
-    """All that is equal in two runs that are the same, but for the seconds that they took."""
+def everything_and_files(run: Run) -> tuple[object, ...]:
+    """All that is equal in two runs that saved at the same steps, the best checkpoint and the names of files too."""
     latest, best = run.pointed("latest"), run.pointed("best")
     assert latest
     assert best
-    checkpoint = from_file(latest, training=True)
-    lines: list[dict[str, Any]] = [json.loads(line) for line in (run.path / "metrics.jsonl").read_bytes().splitlines()]
-    timed = ("seconds", "time", "characters_per_second")
-    losses = [{key: value for key, value in line.items() if key not in timed} for line in lines]
-    return (
-        digest(checkpoint.model),
-        digest(checkpoint.training),
-        digest(from_file(best).model),
-        [path.name for path in (latest, best, *run.checkpoints())],
-        losses,
-    )
+    names = [path.name for path in (latest, best, *run.checkpoints())]
+    return *everything(run.path), digest(from_file(best).model), names
 
 
 def latest_step(run: Run) -> int:
@@ -131,7 +117,7 @@ def test_a_training_that_is_killed_again_and_again_ends_as_if_it_was_not(
     prepared_command.start("train", "small.txt", *settings, "--name", "whole")
     assert prepared_command.wait() == 0
     assert latest_step(run) == steps
-    assert everything(run) == everything(Run(Path("checkpoints/whole")))
+    assert everything_and_files(run) == everything_and_files(Run(Path("checkpoints/whole")))
 
 
 def test_a_signal_waits_for_the_save_that_it_meets(small_text: Path, prepared_command: Prepared) -> None:

@@ -1,6 +1,5 @@
 """The loop, on runs of a second: what it yields, what it saves, and that it can be repeated and resumed bit for bit."""
 
-import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from charrnn.errors import CheckpointError, DataError, DivergedError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Validated
 from charrnn.training.loop import resume, train
-from tests.conftest import tiny_run
+from tests.conftest import everything, tiny_run
 
 
 def run_through(events: Iterator[Event]) -> list[Event]:
@@ -38,23 +37,6 @@ def latest(run: Path) -> Path:
     path = Run(run).pointed("latest")
     assert path is not None
     return path
-
-
-def digest(arrays: Arrays) -> str:
-    total = hashlib.sha256()
-    for name in sorted(arrays):
-        total.update(name.encode() + arrays[name].tobytes())
-    return total.hexdigest()
-
-
-def everything(run: Path) -> tuple[object, ...]:
-    """All that is equal in two runs that are the same: weights, optimiser, state, random state, counters, losses."""
-    checkpoint = from_file(latest(run), training=True)
-    timed = ("seconds", "time", "characters_per_second")
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    losses = [{key: value for key, value in line.items() if key not in timed} for line in lines]
-    counters = checkpoint.counters
-    return digest(checkpoint.model), digest(checkpoint.training), counters.best_step, counters.best_loss, losses
 
 
 def stop_after(steps: int) -> object:
