@@ -121,7 +121,11 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network: encoder, a stack of recurrent layers, dropout after each of them, a linear head."""
+    """The network: encoder, a stack of recurrent layers, dropout after each of them, a linear head.
+
+    `input_dropout` acts on what the encoder gives, `recurrent_dropout` and `zoneout` within the layers; with
+    `residual` every layer but the first adds to what it reads.
+    """
 
     cell: str = "gru"
     layers: int | None = None
@@ -129,8 +133,17 @@ class ModelConfig:
     encoder: Encoder = "embedding"
     embedding_size: int | None = None
     dropout: float | None = None
+    input_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    zoneout: float = 0.0
+    residual: bool = False
 
     def __post_init__(self) -> None:
+        if re.fullmatch("bi(directional)?-?.+", self.cell):
+            raise UsageError(
+                f"--cell {self.cell:.40}: a bidirectional core reads the text that comes after, which is not there "
+                "while text is being written: it can classify (charrnn.recurrent.bidirectional), but not generate"
+            )
         if self.cell not in CORES:
             raise UsageError(
                 f"--cell must be one of {', '.join(CORES)}, got {self.cell!r:.40}{suggestion(self.cell, CORES)}"
@@ -138,7 +151,10 @@ class ModelConfig:
         check_range("layers", self.layers, least=1, most=64)
         check_range("hidden_size", self.hidden_size, least=1, most=65536)
         check_range("embedding_size", self.embedding_size, least=1, most=65536)
-        check_range("dropout", self.dropout, least=0, below=1)
+        for name in ("dropout", "input_dropout", "recurrent_dropout", "zoneout"):
+            check_range(name, getattr(self, name), least=0, below=1)
+        if self.residual and self.layers == 1:
+            raise UsageError("--residual adds a layer's outputs to those of the layer below it; it needs --layers 2")
         if self.encoder == "one-hot" and self.embedding_size is not None:
             raise UsageError("--embedding-size goes with --encoder embedding; a one-hot vector has no size of its own")
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
 from charrnn.encoders import OneHot, build_encoder
-from charrnn.recurrent.equations import W
 from charrnn.recurrent.registry import core_class
 from charrnn.recurrent.stack import Stack, StackState
 from charrnn.text.vocabulary import Vocabulary
@@ -35,11 +34,13 @@ class CharacterModel(nn.Module):
         self.encoder = build_encoder(config, vocabulary_size, unknown)
         core = core_class(config.cell)
         widths = [self.encoder.output_size, *[config.hidden_size] * config.layers]
-        cores = [core(below, above) for below, above in pairwise(widths)]
+        regularisation = {"recurrent_dropout": config.recurrent_dropout, "zoneout": config.zoneout}
+        cores = [core(below, above, **regularisation) for below, above in pairwise(widths)]
         if isinstance(self.encoder, OneHot):
             with torch.no_grad():
-                cores[0].weights()[W][:, unknown] = 0
-        self.stack = Stack(cores, config.dropout)
+                for name in cores[0].cell.reads:
+                    cores[0].weights()[name][:, unknown] = 0
+        self.stack = Stack(cores, config.dropout, residual=config.residual)
         self.head = nn.Linear(config.hidden_size, vocabulary_size)
 
     def forward(self, ids: Tensor, state: StackState) -> tuple[Tensor, StackState]:

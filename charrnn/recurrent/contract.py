@@ -5,8 +5,9 @@ from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from charrnn.recurrent.equations import Cell
+from charrnn.recurrent.equations import Cell, Noise
 
 __all__ = ["Core", "State"]
 
@@ -23,14 +24,37 @@ class Core(nn.Module, ABC):
 
     cell: ClassVar[Cell]
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, *, recurrent_dropout: float = 0.0, zoneout: float = 0.0
+    ) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.recurrent_dropout = recurrent_dropout
+        self.zoneout = zoneout
+
+    @final  # type: ignore[misc]
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run over a chunk of T steps from `state`, in training with fresh noise."""
+        return self.run(inputs, state, self.noise(*inputs.shape[:2]))
 
     @abstractmethod
-    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """Run over a chunk of T steps from `state`; the future never changes the past."""
+    def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        """Run over a chunk of T steps from `state`, under `noise`; the future never changes the past."""
+
+    @final
+    def noise(self, B: int, T: int) -> Noise:
+        """Recurrent dropout (B, H) and zoneout (T, B, H), drawn anew in training.
+
+        In evaluation there is no dropout, and zoneout keeps the share of every unit that it keeps on average.
+        """
+        ones = next(self.parameters()).new_ones(B, self.hidden_size)
+        d = F.dropout(ones, self.recurrent_dropout) if self.training and self.recurrent_dropout else None
+        if not self.zoneout:
+            return Noise(d)
+        chance = ones.new_full((T, B, self.hidden_size) if self.training else (T, 1, 1), self.zoneout)
+        k_h, k_c = (chance.bernoulli() if self.training else chance for _ in ("h", "c"))
+        return Noise(d, k_h, k_c)
 
     @final
     def initial_state(self, batch_size: int) -> State:

@@ -5,7 +5,8 @@ numpy engine that samples, and you. `xp` is the array namespace, numpy or torch;
 
 x_t (B, D) is the input, h_t (B, H) the hidden state, c_t (B, H) the cell state. A cell is divided in two: `project` is
 what the input alone decides, for one step or for all of them at once, and `step` is the recurrence. σ is the logistic
-function, ⊙ the elementwise product. Nothing here knows initial values or how a core is trained.
+function, ⊙ the elementwise product. Nothing here knows initial values or how a core is trained, but for the places
+where recurrent dropout and zoneout act: d and k in the equations, which are 1 and 0 where there is none.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ __all__ = [
     "Cell",
     "Hidden",
     "HiddenAndCell",
+    "Noise",
     "U",
     "W",
     "b_U",
@@ -47,16 +49,42 @@ class HiddenAndCell(NamedTuple):
     c: Array
 
 
-class Cell(NamedTuple):
-    """One cell's equations: `project(x, weights)`, then `step(xp, projected, state, weights) -> (output, state)`.
+class Noise(NamedTuple):
+    """What regularisation does to the steps; None for what is not there, as everywhere in evaluation but for `k`.
 
-    `shapes(D, H)` are those of the weights by name, for readers of checkpoints that have no torch.
+    d (B, H) is recurrent dropout: 0 or 1/(1-p), one mask for all steps of a sequence (Gal & Ghahramani 2016, arXiv
+    1512.05287). In a gated cell it falls on the candidate, so that what is remembered is never erased (Semeniuta,
+    Severyn & Barth 2016, arXiv 1603.05118); in one without gates on h_{t-1}.
+
+    k_h and k_c are zoneout: which units keep their value of the step before, 0 or 1, (B, H) for each step; in
+    evaluation the probability of that (Krueger et al. 2017, arXiv 1606.01305, equations 3 to 5).
+    """
+
+    d: Array | None = None
+    k_h: Array | None = None
+    k_c: Array | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        return all(part is None for part in self)
+
+
+SILENT = Noise()
+
+
+class Cell(NamedTuple):
+    """One cell's equations: `project(x, weights)`, then `step(xp, projected, state, weights, noise)`, which gives
+    output and next state.
+
+    `shapes(D, H)` are those of the weights by name, for readers of checkpoints that have no torch; `reads` names those
+    that have a column for each input.
     """
 
     state: type
     project: Callable[[Array, Weights], Array]
-    step: Callable[[Any, Array, Any, Weights], tuple[Array, Any]]
+    step: Callable[[Any, Array, Any, Weights, Noise], tuple[Array, Any]]
     shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
+    reads: tuple[str, ...] = (W,)
 
 
 def input_product(x: Array, W: Array) -> Array:
@@ -78,41 +106,55 @@ def _split(gates: Array, count: int) -> list[Array]:
     return [gates[..., k * size : (k + 1) * size] for k in range(count)]
 
 
-def _rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights) -> tuple[Array, Hidden]:
-    """h_t = tanh(W x_t + U h_{t-1} + b)        Elman 1990, "Finding structure in time"."""
-    h = xp.tanh(projected + state.h @ weights[U].T + weights[b_U])
+def _dropped(d: Array | None, x: Array) -> Array:
+    """d ⊙ x."""
+    return x if d is None else d * x
+
+
+def _kept(k: Array | None, before: Array, after: Array) -> Array:
+    """k ⊙ before + (1 - k) ⊙ after."""
+    return after if k is None else after + k * (before - after)
+
+
+def _rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+    """h_t = tanh(W x_t + U (d ⊙ h_{t-1}) + b)        Elman 1990, "Finding structure in time"."""
+    h = xp.tanh(projected + _dropped(noise.d, state.h) @ weights[U].T + weights[b_U])
+    h = _kept(noise.k_h, state.h, h)
     return h, Hidden(h)
 
 
-def _rnn_relu_step(_: Any, projected: Array, state: Hidden, weights: Weights) -> tuple[Array, Hidden]:
-    """h_t = max(0, W x_t + U h_{t-1} + b)      Le, Jaitly & Hinton 2015, arXiv 1504.00941."""
-    a = projected + state.h @ weights[U].T + weights[b_U]
-    h = a * (a > 0)
+def _rnn_relu_step(_: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+    """h_t = max(0, W x_t + U (d ⊙ h_{t-1}) + b)      Le, Jaitly & Hinton 2015, arXiv 1504.00941."""
+    a = projected + _dropped(noise.d, state.h) @ weights[U].T + weights[b_U]
+    h = _kept(noise.k_h, state.h, a * (a > 0))
     return h, Hidden(h)
 
 
-def _lstm_step(xp: Any, projected: Array, state: HiddenAndCell, weights: Weights) -> tuple[Array, HiddenAndCell]:
+def _lstm_step(
+    xp: Any, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
+) -> tuple[Array, HiddenAndCell]:
     """i, f, o = σ(W x_t + U h_{t-1} + b), one block of rows each
     g       = tanh(W_g x_t + U_g h_{t-1} + b_g)
-    c_t     = f ⊙ c_{t-1} + i ⊙ g
+    c_t     = f ⊙ c_{t-1} + i ⊙ d ⊙ g
     h_t     = o ⊙ tanh(c_t)                    Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000.
     """
     i, f, g, o = _split(projected + state.h @ weights[U].T + weights[b_U], 4)
-    c = _sigmoid(xp, f) * state.c + _sigmoid(xp, i) * xp.tanh(g)
+    c = _sigmoid(xp, f) * state.c + _sigmoid(xp, i) * _dropped(noise.d, xp.tanh(g))
     h = _sigmoid(xp, o) * xp.tanh(c)
+    c, h = _kept(noise.k_c, state.c, c), _kept(noise.k_h, state.h, h)
     return h, HiddenAndCell(h, c)
 
 
-def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights) -> tuple[Array, Hidden]:
+def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """r, z = σ(W x_t + U h_{t-1} + b), one block of rows each
-    n    = tanh(W_n x_t + b_Wn + r ⊙ (U_n h_{t-1} + b_Un))
+    n    = d ⊙ tanh(W_n x_t + b_Wn + r ⊙ (U_n h_{t-1} + b_Un))
     h_t  = (1 - z) ⊙ n + z ⊙ h_{t-1}           Cho et al. 2014, arXiv 1406.1078; r after the product, as in cuDNN.
     """
     W_r, W_z, W_n = _split(projected, 3)
     U_r, U_z, U_n = _split(state.h @ weights[U].T + weights[b_U], 3)
     r, z = _sigmoid(xp, W_r + U_r), _sigmoid(xp, W_z + U_z)
-    n = xp.tanh(W_n + r * U_n)
-    h = n + z * (state.h - n)
+    n = _dropped(noise.d, xp.tanh(W_n + r * U_n))
+    h = _kept(noise.k_h, state.h, n + z * (state.h - n))
     return h, Hidden(h)
 
 

@@ -2,25 +2,30 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charrnn.recurrent.contract import Core, State
-from charrnn.recurrent.equations import U, W, b_U, b_W
+from charrnn.recurrent.equations import Noise, U, W, b_U, b_W
 
 __all__ = ["FusedCore"]
 
 
 class FusedCore(Core):
-    """One layer of torch.nn's `RNN`, `LSTM` or `GRU`; one-hot inputs skip its product and are looked up instead."""
+    """One layer of torch.nn's `RNN`, `LSTM` or `GRU`, run by its kernel or by our own recurrence, whichever is faster.
+
+    The kernels want dense inputs and know no noise; everything else goes by the recurrence. One-hot inputs then skip
+    their product and are looked up.
+    """
 
     layer: ClassVar[Callable[..., nn.RNNBase]]
+    kernel_wins_on_cpu: ClassVar[bool]
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size)
+    def __init__(self, input_size: int, hidden_size: int, **regularisation: float) -> None:
+        super().__init__(input_size, hidden_size, **regularisation)
         self.fused = type(self).layer(input_size, hidden_size, batch_first=True)
         self.reset_parameters()
 
@@ -32,12 +37,16 @@ class FusedCore(Core):
         weights[b_W].zero_()
         weights[b_U].zero_()
 
-    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        if inputs.is_floating_point():
+    @final
+    def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        is_dense, weights = inputs.is_floating_point(), self.weights()
+        if noise.is_silent and not inputs.is_cpu:
+            return self.run_fused(inputs if is_dense else F.one_hot(inputs, self.input_size).to(weights[W]), state)
+        if noise.is_silent and is_dense and self.kernel_wins_on_cpu:
             return self.run_fused(inputs, state)
-        weights = self.weights()
-        projected = F.embedding(inputs.t(), weights[W].t()) + weights[b_W]  # (T, B, k·H)
-        outputs, state = self.recur(projected, state, weights[U], weights[b_U])
+        time_major = inputs.transpose(0, 1)
+        product = F.linear(time_major, weights[W]) if is_dense else F.embedding(time_major, weights[W].t())
+        outputs, state = self.recur(product + weights[b_W], state, noise)
         return outputs.transpose(0, 1), state
 
     def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
@@ -46,5 +55,5 @@ class FusedCore(Core):
         return outputs, self.cell.state(h.squeeze(0))
 
     @abstractmethod
-    def recur(self, projected: Tensor, state: State, U: Tensor, b_U: Tensor) -> tuple[Tensor, State]:
+    def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
         """The recurrence alone, over time-major inputs (T, B, k·H) that are already projected."""

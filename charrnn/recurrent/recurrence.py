@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from charrnn.recurrent.equations import Noise
+
 __all__ = ["gru_recurrence", "lstm_recurrence", "rnn_recurrence"]
 
 
@@ -27,33 +29,60 @@ def _weight_gradient(d_gates: Tensor, before: Tensor) -> Tensor:
     return d_gates.flatten(0, 1).t() @ before.flatten(0, 1)
 
 
+def _keep_(after: Tensor, before: Tensor, k: Tensor | None, t: int) -> None:
+    """Zoneout of step t, in place: the units that k (T, B, H) names keep what they were before."""
+    if k is not None:
+        after.lerp_(before, k[t])
+
+
+def _kept_(d_after: Tensor, k: Tensor | None, t: int) -> Tensor | None:
+    """The backward pass of `_keep_`: the gradient that goes straight to the step before is taken out of d_after."""
+    if k is None:
+        return None
+    kept = d_after * k[t]
+    d_after.sub_(kept)
+    return kept
+
+
+def _dropped(x: Tensor, d: Tensor | None) -> Tensor:
+    return x if d is None else x * d
+
+
 class _RNN(Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, rectified: bool) -> Tensor:
+    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, rectified: bool, noise: Noise) -> Tensor:
         activate: Callable[[Tensor], Tensor] = Tensor.relu_ if rectified else _tanh_
-        states = torch.cat([h.unsqueeze(0), projected])  # h_0 … h_T, each overwritten in its turn
-        for before, after in zip(states[:-1].unbind(0), states[1:].unbind(0), strict=True):
-            activate(after.addmm_(before, U.t()))
-        ctx.save_for_backward(states, U)
-        ctx.rectified = rectified
-        return states[1:].clone()
+        hs = torch.cat([h.unsqueeze(0), projected])  # h_0 … h_T, each overwritten in its turn
+        activations = hs[1:] if noise.k_h is None else projected.clone()
+        for t, activation in enumerate(activations.unbind(0)):
+            activate(activation.addmm_(_dropped(hs[t], noise.d), U.t()))
+            if noise.k_h is not None:
+                torch.lerp(activation, hs[t], noise.k_h[t], out=hs[t + 1])
+        ctx.save_for_backward(hs, activations, U)
+        ctx.rectified, ctx.noise = rectified, noise
+        return hs[1:].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        states, U = ctx.saved_tensors
+        hs, activations, U = ctx.saved_tensors
+        d, k_h, _ = ctx.noise
         (d_outputs,) = gradients
-        slope = (states[1:] > 0).to(states) if ctx.rectified else 1 - states[1:].square()
-        d_h = torch.zeros_like(states[0])
-        for d_gate, d_output in zip(reversed(slope.unbind(0)), reversed(d_outputs.unbind(0)), strict=True):
-            d_gate.mul_(d_h.add_(d_output))
-            torch.mm(d_gate, U, out=d_h)
-        return slope, d_h, _weight_gradient(slope, states[:-1]), None
+        d_gates = (activations > 0).to(hs) if ctx.rectified else 1 - activations.square()  # slopes first
+        d_h = torch.zeros_like(hs[0])
+        for t in range(len(d_gates) - 1, -1, -1):
+            kept = _kept_(d_h.add_(d_outputs[t]), k_h, t)
+            torch.mm(d_gates[t].mul_(d_h), U, out=d_h)
+            if d is not None:
+                d_h.mul_(d)
+            if kept is not None:
+                d_h.add_(kept)
+        return d_gates, d_h, _weight_gradient(d_gates, _dropped(hs[:-1], d)), None, None
 
 
 class _LSTM(Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, h: Tensor, c: Tensor, U: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         T, B, H = projected.shape[0], *h.shape
         hs, cs = projected.new_empty(T + 1, B, H), projected.new_empty(T + 1, B, H)
         hs[0], cs[0] = h, c
@@ -65,41 +94,48 @@ class _LSTM(Function):
             a[:, : 2 * H].sigmoid_()
             _tanh_(g)
             o.sigmoid_()
-            torch.mul(f, cs[t], out=cs[t + 1]).addcmul_(i, g)
+            torch.mul(f, cs[t], out=cs[t + 1]).addcmul_(i, _dropped(g, noise.d))
             torch.mul(o, _tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
+            _keep_(hs[t + 1], hs[t], noise.k_h, t)
+            _keep_(cs[t + 1], cs[t], noise.k_c, t)
         ctx.save_for_backward(hs, cs, gates, squashed, U)
+        ctx.noise = noise
         return hs[1:].clone(), cs[-1].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hs, cs, gates, squashed, U = ctx.saved_tensors
+        d, k_h, k_c = ctx.noise
         d_outputs, d_c = gradients
         T, B, H = squashed.shape
         i, f, g, o = gates.chunk(4, dim=-1)
         # ∂c_t/∂(pre-activations of i, f, g) and ∂h_t/∂(that of o), for all steps at once; the loop scales them by the
         # gradient that arrives, which makes them the gradients themselves.
         d_gates = torch.empty_like(gates).view(T, B, 4, H)
-        torch.mul(i * (1 - i), g, out=d_gates[:, :, 0])
+        torch.mul(i * (1 - i), _dropped(g, d), out=d_gates[:, :, 0])
         torch.mul(f * (1 - f), cs[:-1], out=d_gates[:, :, 1])
-        torch.mul(1 - g * g, i, out=d_gates[:, :, 2])
+        torch.mul(1 - g * g, _dropped(i, d), out=d_gates[:, :, 2])
         torch.mul(o * (1 - o), squashed, out=d_gates[:, :, 3])
         c_slope = o * (1 - squashed * squashed)
         d_h, d_c = torch.zeros_like(hs[0]), d_c.clone()
         for t in range(T - 1, -1, -1):
-            d_h.add_(d_outputs[t])
+            kept_h, kept_c = _kept_(d_h.add_(d_outputs[t]), k_h, t), _kept_(d_c, k_c, t)
             d_c.addcmul_(d_h, c_slope[t])
             d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
             d_gates[t, :, 3].mul_(d_h)
             torch.mm(d_gates[t].view(B, 4 * H), U, out=d_h)
             d_c.mul_(f[t])
+            if kept_h is not None and kept_c is not None:
+                d_h.add_(kept_h)
+                d_c.add_(kept_c)
         d_projected = d_gates.view(T, B, 4 * H)
-        return d_projected, d_h, d_c, _weight_gradient(d_projected, hs[:-1])
+        return d_projected, d_h, d_c, _weight_gradient(d_projected, hs[:-1]), None
 
 
 class _GRU(Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor) -> Tensor:
+    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise) -> Tensor:
         T, B, H = projected.shape[0], *h.shape
         hs = projected.new_empty(T + 1, B, H)
         hs[0] = h
@@ -111,48 +147,57 @@ class _GRU(Function):
             a[:, : 2 * H].add_(u[:, : 2 * H]).sigmoid_()
             U_n = U_ns[t].copy_(u[:, 2 * H :])
             _tanh_(n.addcmul_(r, U_n))
-            torch.lerp(n, hs[t], z, out=hs[t + 1])
+            torch.lerp(_dropped(n, noise.d), hs[t], z, out=hs[t + 1])
+            _keep_(hs[t + 1], hs[t], noise.k_h, t)
         ctx.save_for_backward(hs, gates, U_ns, U)
+        ctx.noise = noise
         return hs[1:].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hs, gates, U_ns, U = ctx.saved_tensors
+        d, k_h, _ = ctx.noise
         (d_outputs,) = gradients
         T, B, H = U_ns.shape
         r, z, n = gates.chunk(3, dim=-1)
         # As in the LSTM: slopes of h_t first, scaled by the arriving gradient in the loop. d_gates are the gradients
         # of U h + b_U; that of W x differs in its last block, which r does not scale.
-        n_slope = (1 - n * n) * (1 - z)
+        n_slope = _dropped((1 - n * n) * (1 - z), d)
         d_gates = torch.empty_like(gates).view(T, B, 3, H)
         torch.mul(n_slope * U_ns, r * (1 - r), out=d_gates[:, :, 0])
-        torch.mul(hs[:-1] - n, z * (1 - z), out=d_gates[:, :, 1])
+        torch.mul(hs[:-1] - _dropped(n, d), z * (1 - z), out=d_gates[:, :, 1])
         torch.mul(n_slope, r, out=d_gates[:, :, 2])
         d_h = torch.zeros_like(hs[0])
         for t in range(T - 1, -1, -1):
-            d_h.add_(d_outputs[t])
+            kept = _kept_(d_h.add_(d_outputs[t]), k_h, t)
             d_gates[t].mul_(d_h.unsqueeze(1))
             n_slope[t].mul_(d_h)
             d_h = torch.addmm(d_h.mul_(z[t]), d_gates[t].view(B, 3 * H), U)
+            if kept is not None:
+                d_h.add_(kept)
         d_U = d_gates.view(T, B, 3 * H)
         d_projected = torch.cat([d_U[..., : 2 * H], n_slope], dim=-1)
-        return d_projected, d_h, _weight_gradient(d_U, hs[:-1]), d_U.sum((0, 1))
+        return d_projected, d_h, _weight_gradient(d_U, hs[:-1]), d_U.sum((0, 1)), None
 
 
-def rnn_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, *, rectified: bool = False) -> Tensor:
+def rnn_recurrence(
+    projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise, *, rectified: bool = False
+) -> Tensor:
     """Hidden states (T, B, H) of an Elman network with tanh or rectified units, from h (B, H)."""
-    outputs: Tensor = _RNN.apply(projected + b_U, h, U, rectified)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _RNN.apply(projected + b_U, h, U, rectified, noise)  # type: ignore[no-untyped-call]
     return outputs
 
 
-def lstm_recurrence(projected: Tensor, h: Tensor, c: Tensor, U: Tensor, b_U: Tensor) -> tuple[Tensor, Tensor]:
+def lstm_recurrence(
+    projected: Tensor, h: Tensor, c: Tensor, U: Tensor, b_U: Tensor, noise: Noise
+) -> tuple[Tensor, Tensor]:
     """Hidden states (T, B, H) of an LSTM and its last cell state (B, H), from h and c (B, H)."""
-    outputs, c = _LSTM.apply(projected + b_U, h, c, U)  # type: ignore[no-untyped-call]
+    outputs, c = _LSTM.apply(projected + b_U, h, c, U, noise)  # type: ignore[no-untyped-call]
     return outputs, c
 
 
-def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor) -> Tensor:
+def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise) -> Tensor:
     """Hidden states (T, B, H) of a GRU, from h (B, H)."""
-    outputs: Tensor = _GRU.apply(projected, h, U, b_U)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _GRU.apply(projected, h, U, b_U, noise)  # type: ignore[no-untyped-call]
     return outputs

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
+from charrnn.recurrent.equations import Noise, U, b_U
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.recurrence import rnn_recurrence
 
@@ -18,7 +19,9 @@ class RNN(FusedCore):
 
     cell = equations.rnn
     layer = nn.RNN
+    kernel_wins_on_cpu = False
 
-    def recur(self, projected: Tensor, state: State, U: Tensor, b_U: Tensor) -> tuple[Tensor, State]:
-        outputs = rnn_recurrence(projected, state.h, U, b_U)
+    def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        weights = self.weights()
+        outputs = rnn_recurrence(projected, state.h, weights[U], weights[b_U], noise)
         return outputs, self.cell.state(outputs[-1])

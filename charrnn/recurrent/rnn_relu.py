@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
+from charrnn.recurrent.equations import Noise, U, b_U
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.recurrence import rnn_recurrence
 
@@ -23,11 +24,13 @@ class RNNReLU(FusedCore):
 
     cell = equations.rnn_relu
     layer = partial(nn.RNN, nonlinearity="relu")
+    kernel_wins_on_cpu = False
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
-        nn.init.eye_(self.weights()[equations.U])
+        nn.init.eye_(self.weights()[U])
 
-    def recur(self, projected: Tensor, state: State, U: Tensor, b_U: Tensor) -> tuple[Tensor, State]:
-        outputs = rnn_recurrence(projected, state.h, U, b_U, rectified=True)
+    def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        weights = self.weights()
+        outputs = rnn_recurrence(projected, state.h, weights[U], weights[b_U], noise, rectified=True)
         return outputs, self.cell.state(outputs[-1])

@@ -12,19 +12,24 @@ StackState = tuple[State, ...]
 
 
 class Stack(nn.Module):
-    """Cores one above the other, with dropout on each one's outputs: between layers, and before whatever reads them."""
+    """Cores one above the other, with dropout on each one's outputs: between layers, and before whatever reads them.
 
-    def __init__(self, cores: Sequence[Core], dropout: float) -> None:
+    With `residual`, every layer from the second on adds its outputs to what it read.
+    """
+
+    def __init__(self, cores: Sequence[Core], dropout: float, *, residual: bool = False) -> None:
         super().__init__()
         self.layers = nn.ModuleList(cores)
         self.dropout = nn.Dropout(dropout)
+        self.residual = residual
 
     def forward(self, inputs: Tensor, state: StackState) -> tuple[Tensor, StackState]:
         """Run every layer over inputs (B, T, D), or token ids (B, T); outputs (B, T, H) are those of the topmost."""
-        next_state = []
+        next_state: list[State] = []
         for core, core_state in zip(self.layers, state, strict=True):
             outputs, core_state = core(inputs, core_state)
-            inputs = self.dropout(outputs)
+            outputs = self.dropout(outputs)
+            inputs = inputs + outputs if self.residual and next_state else outputs
             next_state.append(core_state)
         return inputs, tuple(next_state)
 

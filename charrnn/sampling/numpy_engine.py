@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from charrnn.checkpoint.format import Arrays
 from charrnn.config import ModelConfig
 from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
+from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.registry import core_equations
 from charrnn.text.vocabulary import Ids
 
@@ -26,6 +27,9 @@ class NumpyEngine:
             prefix = layer_prefix(index)
             own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
             self._layers.append(own)
+        self._residual = config.residual
+        # Zoneout keeps its share of every unit; all other regularisation is for training.
+        self._noise = Noise(k_h=config.zoneout, k_c=config.zoneout) if config.zoneout else Noise()
         self._hidden_size = arrays[HEAD_WEIGHT].shape[1]
         self._head, self._head_bias = arrays[HEAD_WEIGHT].T, arrays[HEAD_BIAS]
         # What the first layer makes of each token is the same every time, so it is computed once: (V, k·H).
@@ -40,12 +44,12 @@ class NumpyEngine:
     def step(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
         """Logits (B, V) after token ids (B,), and the next state."""
         with np.errstate(over="ignore", invalid="ignore"):  # of absurd weights; whoever draws refuses what comes of it
-            projected = self._table[ids]
-            output, first_state = self._cell.step(np, projected, state[0], self._layers[0])
-            next_state = [first_state]
-            for weights, layer_state in zip(self._layers[1:], state[1:], strict=True):
-                projected = self._cell.project(output, weights)
-                output, layer_state = self._cell.step(np, projected, layer_state, weights)
+            projected, output, next_state = self._table[ids], None, []
+            for index, (weights, layer_state) in enumerate(zip(self._layers, state, strict=True)):
+                if index:
+                    projected = self._cell.project(output, weights)
+                above, layer_state = self._cell.step(np, projected, layer_state, weights, self._noise)
+                output = output + above if index and self._residual else above
                 next_state.append(layer_state)
             return output @ self._head + self._head_bias, tuple(next_state)
 

@@ -67,7 +67,8 @@ def choose(config: RunConfig, tokens: Tokens, device: str) -> tuple[RunConfig, l
     dropout = size.dropout
     if dropout is None:
         dropout = 0.0 if epochs < 6 else 0.1 if epochs < 15 else 0.2
-    sizes = {"layers": size.layers, "hidden_size": size.hidden_size, "dropout": dropout}
+    layers = max(size.layers, 2) if config.model.residual else size.layers
+    sizes = {"layers": layers, "hidden_size": size.hidden_size, "dropout": dropout}
     if config.model.encoder == "embedding":
         sizes["embedding_size"] = 64
     chosen = {name: value for name, value in sizes.items() if getattr(config.model, name) is None}

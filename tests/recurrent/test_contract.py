@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from charrnn.recurrent.contract import Core
+from charrnn.recurrent.equations import SILENT, Noise
 from charrnn.recurrent.registry import CORES, core_class, core_equations
 from charrnn.recurrent.unroll import unroll
 
@@ -136,7 +137,7 @@ def test_numpy_steps_equal_torch(name: str, kind: str) -> None:
     state = type(make_state(core))(*(part.numpy() for part in make_state(core)))
     projected = cell.project(inputs.numpy(), weights)
     for t in range(T):
-        output, state = cell.step(np, projected[:, t], state, weights)
+        output, state = cell.step(np, projected[:, t], state, weights, SILENT)
         np.testing.assert_allclose(output, outputs[:, t].detach().numpy(), rtol=1e-10, atol=1e-10)
     for part, expected in zip(state, last, strict=True):
         np.testing.assert_allclose(part, expected.detach().numpy(), rtol=1e-10, atol=1e-10)
