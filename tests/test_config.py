@@ -1,6 +1,7 @@
 """Configuration: checked when made, the same after a trip through TOML, and helpful about typos."""
 
 import json
+import math
 import tomllib
 from typing import Any
 
@@ -35,10 +36,14 @@ runs = st.builds(
     model=st.builds(
         ModelConfig,
         cell=st.sampled_from(list(CORES)),
-        layers=st.none() | st.integers(1, 64),
+        layers=st.none() | st.integers(2, 64),
         hidden_size=sizes,
         embedding_size=sizes,
         dropout=st.none() | st.floats(0, 0.99),
+        input_dropout=st.floats(0, 0.99),
+        recurrent_dropout=st.floats(0, 0.99),
+        zoneout=st.floats(0, 0.99),
+        residual=st.booleans(),
     ),
     training=st.builds(
         TrainingConfig,
@@ -113,6 +118,11 @@ def test_what_a_file_cannot_say(tables: dict[str, Any], message: str) -> None:
         (lambda: ModelConfig(cell="gur"), "got 'gur'; did you mean gru"),
         (lambda: ModelConfig(layers=0), "--layers must be at least 1 and at most 64, got 0"),
         (lambda: ModelConfig(dropout=1.0), "--dropout must be at least 0 and less than 1, got 1.0"),
+        (lambda: ModelConfig(input_dropout=-0.1), "--input-dropout must be at least 0"),
+        (lambda: ModelConfig(recurrent_dropout=math.nan), "--recurrent-dropout must be"),
+        (lambda: ModelConfig(zoneout=1.0), "--zoneout must be at least 0 and less than 1"),
+        (lambda: ModelConfig(layers=1, residual=True), "--residual .* needs --layers 2"),
+        (lambda: ModelConfig("bi-lstm"), "--cell bi-lstm: a bidirectional core .* not generate"),
         (lambda: ModelConfig(encoder="one-hot", embedding_size=3), "--embedding-size goes with"),
         (lambda: TextConfig(validation=0.95), "--validation must be at least 0 and at most 0.9"),
         (lambda: TextConfig(encoding="rot13"), "--encoding must be a text encoding"),

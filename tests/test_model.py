@@ -7,7 +7,6 @@ from charrnn.config import ModelConfig
 from charrnn.encoders import Embedding, OneHot, build_encoder
 from charrnn.layout import model_shapes
 from charrnn.model import CharacterModel, model_arrays, model_from_arrays, parameter_count
-from charrnn.recurrent.equations import W
 from charrnn.recurrent.registry import CORES
 from charrnn.text.vocabulary import Vocabulary
 
@@ -44,23 +43,42 @@ def test_a_model_comes_back_from_its_arrays(config: ModelConfig) -> None:
     assert torch.equal(model(ids, model.initial_state(3))[0], again(ids, again.initial_state(3))[0])
 
 
+@pytest.mark.parametrize("cell", CORES)
 @pytest.mark.parametrize("encoder", ["one-hot", "embedding"])
-def test_the_unknown_token_says_nothing(encoder: str) -> None:
-    config = ModelConfig("lstm", 1, 6, encoder, None if encoder == "one-hot" else 5, 0.0)  # type: ignore[arg-type]
-    model = CharacterModel(config, V, UNKNOWN)
-    weight = model.stack.layers[0].weights()[W]  # type: ignore[operator]
-    unknown = torch.tensor([[UNKNOWN]])
-    read = weight[:, UNKNOWN] if encoder == "one-hot" else model.encoder(unknown)[0, 0]
-    assert not read.any()
+def test_the_unknown_token_says_nothing(cell: str, encoder: str) -> None:
+    """An embedding of it is the zero vector, and where it is one-hot, it has the effect of one."""
+    config = ModelConfig(cell, 1, 6, encoder, None if encoder == "one-hot" else 5, 0.0)  # type: ignore[arg-type]
+    model = CharacterModel(config, V, UNKNOWN).eval()
+    vector = model.encoder(torch.tensor([[UNKNOWN]]))
+    (core,), (state,) = model.stack.layers, model.initial_state(1)
+    outputs, _ = core(vector, state)
+    silence, _ = core(torch.zeros(1, 1, core.input_size), state)  # type: ignore[call-overload]
+    torch.testing.assert_close(outputs, silence)
+    other, _ = core(model.encoder(torch.tensor([[UNKNOWN - 1]])), state)
+    assert not torch.allclose(outputs, other)
 
 
 def test_encoders() -> None:
     ids = torch.randint(V, (2, 3))
-    assert torch.equal(OneHot(V)(ids), ids)
-    embedding = Embedding(V, 5, UNKNOWN)
+    assert torch.equal(OneHot(V, 0.0)(ids), ids)
+    embedding = Embedding(V, 5, UNKNOWN, 0.0)
     assert embedding(ids).shape == (2, 3, 5)
     one_hot_product = torch.nn.functional.one_hot(ids, V).float() @ embedding.vectors.weight
     torch.testing.assert_close(embedding(ids), one_hot_product)
+
+
+@pytest.mark.parametrize("encoder", [OneHot(V, 0.25), Embedding(V, 5, UNKNOWN, 0.25)])
+def test_input_dropout_is_exact_in_expectation_and_only_in_training(encoder: OneHot | Embedding) -> None:
+    rows = 20_000
+    ids = torch.arange(V).expand(rows, V)
+    plain = encoder.eval()(ids[:1])[0]
+    if isinstance(encoder, OneHot):
+        assert torch.equal(plain, ids[0])
+        plain = torch.eye(V)
+    with torch.no_grad():
+        dropped = encoder.train()(ids)
+    assert 0.2 < (dropped[plain.expand_as(dropped) != 0] == 0).float().mean() < 0.3
+    assert ((dropped.mean(0) - plain).abs() <= 5 * dropped.std(0) / rows**0.5 + 1e-6).all()
 
 
 def test_a_model_needs_its_sizes() -> None:

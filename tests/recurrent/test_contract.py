@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charrnn.recurrent.contract import Core
@@ -17,11 +17,12 @@ B, T, D, H = 2, 6, 4, 5  # small and all different, so that swapped axes show
 
 cores = pytest.mark.parametrize("name", CORES)
 both_inputs = pytest.mark.parametrize("kind", ["vectors", "one-hot"])
+all_noises = pytest.mark.parametrize("mode", ["silent", "training", "evaluation"])
 
 
-def make(name: str) -> Core:
+def make(name: str, **regularisation: float) -> Core:
     torch.manual_seed(0)
-    core = core_class(name)(D, H).double()
+    core = core_class(name)(D, H, **regularisation).double()
     with torch.no_grad():  # biases begin at zero, which would hide their misuse
         for parameter in core.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -36,6 +37,15 @@ def make_inputs(kind: str, time: int = T) -> Tensor:
 def make_state(core: Core) -> Any:
     torch.manual_seed(2)
     return type(core.initial_state(B))(*(torch.randn_like(part) for part in core.initial_state(B)))
+
+
+def make_noise(mode: str, core: Core, time: int = T) -> Noise:
+    """None, or what a core draws in training, or what zoneout keeps in evaluation."""
+    torch.manual_seed(3)
+    core.recurrent_dropout, core.zoneout = (0.0, 0.0) if mode == "silent" else (0.4, 0.3)
+    noise = core.train(mode == "training").noise(B, time)
+    assert noise.is_silent == (mode == "silent")
+    return noise
 
 
 def assert_close(a: Any, b: Any) -> None:
@@ -81,10 +91,11 @@ def test_the_future_never_changes_the_past(name: str, kind: str) -> None:
 
 @cores
 @both_inputs
-def test_gradients_pass_a_numerical_check(name: str, kind: str) -> None:
+@pytest.mark.parametrize("mode", ["silent", "training"])
+def test_gradients_pass_a_numerical_check(name: str, kind: str, mode: str) -> None:
     core, inputs = make(name), make_inputs(kind, time=3)
     parameters = dict(core.named_parameters())
-    state = make_state(core)
+    state, noise = make_state(core), make_noise(mode, core, time=3)
     is_dense = inputs.is_floating_point()
     variables = (*([inputs] if is_dense else []), *state, *parameters.values())
 
@@ -93,28 +104,76 @@ def test_gradients_pass_a_numerical_check(name: str, kind: str) -> None:
         own_inputs = given.pop(0) if is_dense else inputs
         own_state = type(state)(*(given.pop(0) for _ in state))
         own = dict(zip(parameters, given, strict=True))
-        outputs, last = torch.func.functional_call(core, own, (own_inputs, own_state))
+        outputs, last = torch.func.functional_call(Run(core), prefixed(own), (own_inputs, own_state, noise))
         return outputs, *last
 
     assert torch.autograd.gradcheck(run, tuple(v.detach().requires_grad_() for v in variables))
 
 
+class Run(nn.Module):
+    """Calls a core's `run`, for functional_call, which calls modules."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__()
+        self.core = core
+
+    def forward(self, inputs: Tensor, state: Any, noise: Noise) -> Any:
+        return self.core.run(inputs, state, noise)
+
+
+def prefixed(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"core.{name}": value for name, value in parameters.items()}
+
+
+def forward_and_backward(core: Core, inputs: Tensor, noise: Noise, *, twin: bool) -> list[Tensor]:
+    """Outputs, last state and all gradients, of a core or of its slow twin."""
+    if inputs.is_floating_point():
+        inputs = inputs.detach().requires_grad_()
+    state = type(make_state(core))(*(part.requires_grad_() for part in make_state(core)))
+    if twin:
+        outputs, last = unroll(core.cell, core.weights(), inputs, state, noise)
+    else:
+        outputs, last = core.run(inputs, state, noise)
+    weights = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).view_as(outputs)
+    ((outputs * weights).sum() + sum((part**3).sum() for part in last)).backward()
+    leaves = [*core.parameters(), *state, *([inputs] if inputs.is_floating_point() else [])]
+    return [outputs, *last, *(leaf.grad for leaf in leaves)]  # type: ignore[list-item]
+
+
 @cores
 @both_inputs
-def test_core_equals_its_slow_twin_forward_and_backward(name: str, kind: str) -> None:
-    results = []
-    for twin in (False, True):
-        core, inputs = make(name), make_inputs(kind)
-        if inputs.is_floating_point():
-            inputs.requires_grad_()
-        state = type(make_state(core))(*(part.requires_grad_() for part in make_state(core)))
-        run = (lambda *a: unroll(core.cell, core.weights(), *a)) if twin else core  # noqa: B023
-        outputs, last = run(inputs, state)
-        loss = (outputs * torch.linspace(-1, 1, outputs.numel()).view_as(outputs)).sum()
-        (loss + sum((part**3).sum() for part in last)).backward()
-        gradients = [parameter.grad for parameter in core.parameters()]
-        results.append([outputs, *last, *gradients, *(part.grad for part in state), inputs.grad])
-    assert_close(*results)
+@all_noises
+def test_core_equals_its_slow_twin_forward_and_backward(name: str, kind: str, mode: str) -> None:
+    inputs = make_inputs(kind)
+    fast, slow = (make(name) for _ in range(2))
+    noise = make_noise(mode, fast)
+    assert_close(
+        forward_and_backward(fast, inputs, noise, twin=False), forward_and_backward(slow, inputs, noise, twin=True)
+    )
+
+
+@cores
+@both_inputs
+@all_noises
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 5e-2)], ids=["fp32", "bf16"])
+def test_in_lower_precision_a_core_stays_close_to_its_slow_twin(
+    name: str, kind: str, mode: str, dtype: torch.dtype, tolerance: float
+) -> None:
+    """The twin has the very same weights and inputs, in double precision."""
+    inputs = make_inputs(kind)
+    inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
+    fast = make(name).to(dtype)
+    slow = make(name)
+    slow.load_state_dict(fast.state_dict())
+    noise = make_noise(mode, slow)
+    low = Noise(*(part if part is None else part.to(dtype) for part in noise))
+    exact = Noise(*(part if part is None else part.double() for part in low))
+    wide = inputs.double() if inputs.is_floating_point() else inputs
+    expected = forward_and_backward(slow, wide, exact, twin=True)
+    got = forward_and_backward(fast, inputs, low, twin=False)
+    for a, b in zip(got, expected, strict=True):
+        assert a.dtype == dtype
+        assert (a.double() - b).norm() <= tolerance * b.norm() + 1e-12
 
 
 @cores
@@ -129,15 +188,17 @@ def test_one_hot_by_look_up_equals_the_dense_product(name: str) -> None:
 
 @cores
 @both_inputs
-def test_numpy_steps_equal_torch(name: str, kind: str) -> None:
-    core, inputs = make(name), make_inputs(kind)
+@pytest.mark.parametrize("zoneout", [0.0, 0.3])
+def test_numpy_steps_equal_torch(name: str, kind: str, zoneout: float) -> None:
+    core, inputs = make(name, zoneout=zoneout).eval(), make_inputs(kind)
     outputs, last = core(inputs, make_state(core))
     cell = core_equations(name)
     weights = {key: value.detach().numpy() for key, value in core.weights().items()}
     state = type(make_state(core))(*(part.numpy() for part in make_state(core)))
     projected = cell.project(inputs.numpy(), weights)
+    noise = Noise(k_h=zoneout, k_c=zoneout) if zoneout else SILENT
     for t in range(T):
-        output, state = cell.step(np, projected[:, t], state, weights, SILENT)
+        output, state = cell.step(np, projected[:, t], state, weights, noise)
         np.testing.assert_allclose(output, outputs[:, t].detach().numpy(), rtol=1e-10, atol=1e-10)
     for part, expected in zip(state, last, strict=True):
         np.testing.assert_allclose(part, expected.detach().numpy(), rtol=1e-10, atol=1e-10)
@@ -166,3 +227,58 @@ def test_state_is_a_value(name: str) -> None:
 def test_the_initial_state_is_zero_and_follows_the_parameters(name: str) -> None:
     state = make(name).initial_state(3)
     assert all(part.shape == (3, H) and part.dtype == torch.float64 and not part.any() for part in state)
+
+
+def remembered(name: str, last: Any) -> Tensor:
+    """The part of a state that lasts: c where there is one, else h."""
+    return getattr(last, "c", last.h)
+
+
+def one_step(name: str, rows: int, *, training: bool, **regularisation: float) -> Any:
+    """The state after one step, of so many rows of the same inputs and states."""
+    core = make(name, **regularisation).train(training)
+    torch.manual_seed(4)
+    inputs, state = make_inputs("vectors")[:1, :1], make_state(core)
+    with torch.no_grad():
+        return core(inputs.expand(rows, 1, D), type(state)(*(part[:1].expand(rows, H) for part in state)))[1]
+
+
+@cores
+def test_zoneout_in_evaluation_is_the_mean_of_what_it_is_in_training(name: str) -> None:
+    rows = 20_000
+    for trained, expected in zip(
+        one_step(name, rows, training=True, zoneout=0.3), one_step(name, 1, training=False, zoneout=0.3), strict=True
+    ):
+        error = 5 * trained.std(0) / rows**0.5 + 1e-9  # five standard errors
+        assert ((trained.mean(0) - expected[0]).abs() <= error).all()
+
+
+@pytest.mark.parametrize("name", sorted(set(CORES) - {"rnn", "rnn-relu", "ln-rnn"}))
+def test_recurrent_dropout_leaves_the_mean_of_a_gated_memory_as_it_is(name: str) -> None:
+    rows = 20_000
+    dropped = remembered(name, one_step(name, rows, training=True, recurrent_dropout=0.4))
+    plain = remembered(name, one_step(name, 1, training=True))
+    assert (dropped.std(0) > 0).all()
+    assert ((dropped.mean(0) - plain[0]).abs() <= 5 * dropped.std(0) / rows**0.5).all()
+
+
+@cores
+def test_recurrent_dropout_is_one_unbiased_mask_for_all_steps_and_only_in_training(name: str) -> None:
+    core = make(name, recurrent_dropout=0.25)
+    d = core.noise(10_000, T).d
+    assert d.shape == (10_000, H)  # and of no time
+    assert set(d.unique().tolist()) == {0.0, 1 / 0.75}
+    assert abs(d.mean() - 1) < 0.02
+    assert not torch.equal(d, core.noise(10_000, T).d)
+    assert core.eval().noise(B, T).is_silent
+
+
+@cores
+def test_noise_leaves_nothing_on_the_module(name: str) -> None:
+    core = make(name, recurrent_dropout=0.4, zoneout=0.3)
+    before, inputs, state = dict(vars(core)), make_inputs("vectors"), make_state(core)
+    first, _ = core(inputs, state)
+    second, _ = core(inputs, state)
+    assert not torch.equal(first, second)
+    assert vars(core) == before
+    assert not list(core.buffers())

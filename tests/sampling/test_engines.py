@@ -24,8 +24,9 @@ VOCABULARY = Vocabulary("abcdefgh")
 every_model = pytest.mark.parametrize(
     "model",
     [ModelConfig(cell, 2, 6, "embedding", 5, 0.3) for cell in CORES]
-    + [ModelConfig(cell, 2, 6, "one-hot", None, 0.3) for cell in CORES],
-    ids=lambda model: f"{model.cell}-{model.encoder}",
+    + [ModelConfig(cell, 2, 6, "one-hot", None, 0.3) for cell in CORES]
+    + [ModelConfig(cell, 3, 6, "embedding", 5, 0.3, 0.3, 0.3, 0.3, residual=True) for cell in CORES],
+    ids=lambda model: f"{model.cell}-{model.encoder}{'-regularised' if model.zoneout else ''}",
 )
 
 

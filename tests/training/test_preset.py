@@ -54,6 +54,13 @@ def test_longer_texts_get_larger_networks() -> None:
     assert sizes == sorted(set(sizes))  # type: ignore[type-var]
 
 
+def test_residual_layers_are_two_or_more() -> None:
+    assert [choose(RunConfig().override({"residual": on}), running(9_000), "cpu")[0].model.layers for on in (0, 1)] == [
+        1,
+        2,
+    ]
+
+
 def test_a_shape_that_the_text_cannot_fill_is_shrunk_with_a_notice() -> None:
     config, notices = choose(RunConfig().override({"batch_size": 50, "sequence_length": 100}), running(250), "cpu")
     assert (config.training.batch_size, config.training.sequence_length) == (2, 100)
