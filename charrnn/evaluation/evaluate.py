@@ -9,8 +9,9 @@ from charrnn.errors import DataError
 from charrnn.evaluation.scoring import Score, carried, score, windowed
 from charrnn.model import model_from_arrays
 from charrnn.runtime import choose_device
-from charrnn.text.corpus import Corpus, read_corpus, split_corpus
-from charrnn.text.tokens import tokenize
+from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.tokens import Tokens
+from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -43,16 +44,16 @@ def evaluate(
         CharrnnError: as `read_corpus` and `choose_device` do.
     """
     run, vocabulary = checkpoint.config, checkpoint.vocabulary
+    tokens: Tokens | None
     if sources:
-        corpus = read_corpus(replace(run.text, corpus=sources, encoding=encoding or run.text.encoding))
-        documents, text = corpus.documents, ", ".join(sources)
+        named = replace(run.text, corpus=sources, encoding=encoding or run.text.encoding)
+        corpus = read_corpus(named, vocabulary=vocabulary)
+        tokens, text = corpus.tokens, ", ".join(sources)
     else:
-        corpus = _own_corpus(run)
-        documents = split_corpus(corpus, run.text, run.training.seed).validation
-        text = f"the validation text of {', '.join(run.text.corpus)}"
-    if not documents:
+        corpus = _own_corpus(run, vocabulary)
+        tokens, text = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
+    if tokens is None or not tokens.targets:
         raise DataError(f"{text} has nothing to score" if sources else f"the model was trained without {_ASK}")
-    tokens = tokenize(documents, vocabulary)
     model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
     name = protocol if protocol == "carried" else f"windowed {window}"
@@ -62,11 +63,11 @@ def evaluate(
 _ASK = "validation text of its own; name the text to score: charrnn eval TEXT"
 
 
-def _own_corpus(run: RunConfig) -> Corpus:
+def _own_corpus(run: RunConfig, vocabulary: Vocabulary) -> Corpus:
     if "-" in run.text.corpus:
         raise DataError(f"the model was trained on standard input and has no {_ASK}")
     try:
-        corpus = read_corpus(run.text)
+        corpus = read_corpus(run.text, run.training.seed, vocabulary)
     except DataError as error:
         raise DataError(f"{error}\nwithout it the model has no {_ASK}") from error
     if corpus.sha256 != run.record.corpus_sha256:

@@ -15,6 +15,9 @@ __all__ = ["IGNORED", "Batch", "Batches", "Episodes", "Tapes", "fit_shape"]
 
 IGNORED = -100  # a target that is not scored, as torch's cross-entropy has it
 
+# After so many places have been read, the memory of a mapped text is given up. Each place brings some 64 KB in with it.
+_PLACES_KEPT = 512
+
 
 class Batch(NamedTuple):
     """Token ids to read, those to predict, both (B, T), and the state to read them from.
@@ -57,7 +60,7 @@ class Tapes:
         if len(tokens.offsets) != 2:
             raise ValueError(f"tapes run over one document, got {len(tokens.offsets) - 1}")
         self.sequence_length = sequence_length
-        self._ids = tokens.ids
+        self._tokens = tokens
         self._length = -(-tokens.targets // batch_size)
         self._starts = np.arange(batch_size)[:, None] * self._length
 
@@ -66,12 +69,14 @@ class Tapes:
         return -(-self._length // self.sequence_length)
 
     def batch(self, step: int) -> Batch:
+        _release(self._tokens, step, len(self._starts))
         epoch, place = divmod(step, self.steps_per_epoch)
         first = place * self.sequence_length
         places = self._starts + np.arange(first, min(first + self.sequence_length, self._length))
-        beyond = places >= len(self._ids) - 1  # the last tape may be some targets short
+        ids = self._tokens.ids
+        beyond = places >= len(ids) - 1  # the last tape may be some targets short
         places[beyond] = 0
-        inputs, targets = self._ids[places].astype(np.int64), self._ids[places + 1].astype(np.int64)
+        inputs, targets = ids[places].astype(np.int64), ids[places + 1].astype(np.int64)
         targets[beyond] = IGNORED
         state: Literal["carry", "zero", "shift"] = "carry" if place else "shift" if epoch else "zero"
         return Batch(inputs, targets, state)
@@ -107,16 +112,24 @@ class Episodes:
         return documents, batches, np.cumsum(self._chunks[batches])
 
     def batch(self, step: int) -> Batch:
+        _release(self._tokens, step, self._batch_size)
         epoch, place = divmod(step, self.steps_per_epoch)
-        documents, batches, ends = self._order(epoch)
-        index = int(np.searchsorted(ends, place, side="right"))
+        documents, batches, last_steps = self._order(epoch)
+        index = int(np.searchsorted(last_steps, place, side="right"))
         first = int(batches[index]) * self._batch_size
-        chunk = place - int(ends[index] - self._chunks[batches[index]])
+        chunk = place - int(last_steps[index] - self._chunks[batches[index]])
         rows = documents[first : first + self._batch_size]
-        longest = int(self._tokens.lengths[rows].max())
+        ids, starts, ends = self._tokens.ids, self._tokens.offsets[rows, None], self._tokens.offsets[rows + 1, None]
+        lengths = ends - starts - 1
+        longest = int(lengths.max())
         columns = np.arange(chunk * self.sequence_length, min((chunk + 1) * self.sequence_length, longest))
-        places = np.minimum(self._tokens.offsets[rows, None] + columns, self._tokens.offsets[rows + 1, None] - 2)
-        inputs = self._tokens.ids[places].astype(np.int64)
-        targets = self._tokens.ids[places + 1].astype(np.int64)
-        targets[columns >= self._tokens.lengths[rows, None]] = IGNORED
+        places = np.minimum(starts + columns, ends - 2)
+        inputs, targets = ids[places].astype(np.int64), ids[places + 1].astype(np.int64)
+        targets[columns >= lengths] = IGNORED
         return Batch(inputs, targets, "carry" if chunk else "zero")
+
+
+def _release(tokens: Tokens, step: int, rows: int) -> None:
+    """Keep the memory of a mapped text small, however long it is read."""
+    if step % max(_PLACES_KEPT // rows, 1) == 0:
+        tokens.release()

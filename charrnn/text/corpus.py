@@ -1,267 +1,235 @@
-"""From files, folders, globs and standard input to documents of text. Knows no vocabulary and no network.
+"""A text, large or small, as token ids: read, checked, divided and encoded without ever being in memory as a whole.
 
 Nothing is guessed, and nothing is changed but on request: bytes are decoded strictly, line ends and Unicode forms are
 kept as they are, and what is left out (a byte order mark) is reported.
 """
 
 import codecs
-import glob
-import gzip
 import hashlib
-import re
-import stat
+import math
 import sys
-import zlib
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from itertools import chain
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.config import TextConfig
-from charrnn.errors import DataError, UsageError
-from charrnn.text.vocabulary import code_points, normalized
+from charrnn.errors import DataError
+from charrnn.text import cache
+from charrnn.text.decoding import decoded, has_mark
+from charrnn.text.documents import about_line_ends, mark_of, marked_documents
+from charrnn.text.sources import Source, find_sources
+from charrnn.text.split import Split, split
+from charrnn.text.spool import SMALL, Spool
+from charrnn.text.tokens import Tokens, encoded, offsets_of
+from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["Corpus", "Split", "read_corpus", "split_corpus"]
+__all__ = ["Corpus", "read_corpus"]
 
-_FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
-_GZIP = b"\x1f\x8b"
-_OTHER_COMPRESSIONS = {
-    rb"\x28\xb5\x2f\xfd": "zstd -dc",
-    rb"\xfd7zXZ\x00": "xz -dc",
-    rb"BZh[1-9]1AY&SY": "bzip2 -dc",
-    rb"PK\x03\x04": "unzip -p",
-}
-_FOREIGN_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_SEPARATORS = {"line": re.compile(r"\r?\n"), "blank": re.compile(r"\r?\n(?:[ \t]*\r?\n)+")}
+_FORMAT = 1  # of the ids in a cache; a change in how they are made needs another number
+
+Pieces = Iterator[tuple[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text as documents, in the order in which it was read.
+    """A text as token ids, its documents in the order in which they were read.
 
-    `sha256` is over the bytes of all sources as they were read (decompressed), each after its length.
+    `tokens` has what is not held out. `sha256` is over the bytes of all sources as they were read (decompressed), each
+    after its length.
     """
 
-    documents: tuple[str, ...]
+    tokens: Tokens
+    validation: Tokens | None
+    vocabulary: Vocabulary
     sha256: str
     notices: tuple[str, ...]
 
-    @property
-    def characters(self) -> int:
-        """How many characters (or bytes, in a text of bytes) the documents have together."""
-        return sum(map(len, self.documents))
 
+def read_corpus(config: TextConfig, seed: int | None = None, vocabulary: Vocabulary | None = None) -> Corpus:
+    """Read the sources that `config` names, joined as `cat` joins files, and encode them.
 
-class Split(NamedTuple):
-    """Documents to learn from, and documents held out."""
+    A text of more than some MB is encoded into a file in the cache folder, unless it is there already.
 
-    training: tuple[str, ...]
-    validation: tuple[str, ...]
-    notices: tuple[str, ...]
-
-
-class _Source(NamedTuple):
-    name: str
-    data: bytes
-
-
-def read_corpus(config: TextConfig) -> Corpus:
-    """Read the sources that `config` names, in their order, joined as `cat` joins files.
-
-    A folder stands for its .txt and .md files (and their .gz), at any depth, sorted by path; a glob for its matches,
-    sorted; `-` for standard input.
+    Args:
+        seed: hold out validation text as `config` says, drawn by this seed; without one, nothing.
+        vocabulary: encode with it, and not with that of the text itself.
 
     Raises:
-        DataError: a source that is missing, unreadable, undecodable, or no text at all.
+        DataError: a source that is missing, unreadable, undecodable or no text at all, or too little text to divide.
         UsageError: no source, or standard input twice.
+        ResourceError: no room on the disk for a large text.
     """
-    if not config.corpus or "" in config.corpus:  # which would be the current folder
-        raise UsageError("no text given: name files, folders or globs, or - for standard input")
-    if config.corpus.count("-") > 1:
-        raise UsageError("standard input (-) can be read only once")
-    notices: list[str] = []
+    with Spool(SMALL) as copies:
+        sources = list(find_sources(config, copies))
+        sha256 = _sha256(sources)
+        notices = [f"{s.name}: left out the byte order mark at its start" for s in sources if has_mark(s, config)]
+        key, is_small = _key(config, sha256, seed), sum(source.size for source in sources) <= SMALL
+        cached = None if is_small else _find(key, vocabulary)
+        if cached:
+            arrays, notes = cached.arrays, cached.notes
+            notices.append(f"the text is large: read it encoded from {_told(cached)}")
+        else:
+            with Spool(math.inf if is_small else 0) as spool:
+                text = _Text(sources, config, sha256, spool)
+                parts = split(text.lengths, config, seed)
+                own = Vocabulary.of(text.characters, config.unit)
+                vocabulary = vocabulary or own
+                notes = {"characters": vocabulary.characters, "notices": [*text.notices, *parts.notices]}
+                shapes, pieces = _shapes(parts, vocabulary), _pieces(text, parts, vocabulary)
+                if is_small:
+                    arrays = _in_memory(shapes, pieces)
+                else:
+                    cached = cache.build(_of(key, vocabulary if vocabulary != own else None), notes, shapes, pieces)
+                    arrays = cached.arrays
+                    notices.append(f"the text is large: encoded it into {_told(cached)}")
+    tokens, validation = (Tokens(arrays[f"{part} ids"], arrays[f"{part} offsets"]) for part in _PARTS)
+    return Corpus(
+        tokens,
+        validation if len(validation.lengths) else None,
+        Vocabulary(notes["characters"], config.unit),
+        sha256,
+        (*notices, *notes["notices"]),
+    )
+
+
+_PARTS = ("training", "validation")
+
+
+def _told(cached: cache.Cached) -> str:
+    return f"{cached.path} ({cached.size / 1e6:,.0f} MB), which can be deleted at any time"
+
+
+def _sha256(sources: Iterable[Source]) -> str:
     digest = hashlib.sha256()
-    texts = []
-    for source in _sources(config.corpus):
-        source = _decompress(source, config)
-        digest.update(len(source.data).to_bytes(8, "little") + source.data)
-        texts.append(_decode(source, config, notices))
-    if config.documents == "none":
-        texts = ["".join(texts)]
-    notices += _about_line_ends(texts, config)
-    return Corpus(tuple(_documents(texts, config)), digest.hexdigest(), tuple(notices))
+    for source in sources:
+        for _ in _digested(source, digest):
+            pass
+    return digest.hexdigest()
 
 
-def _sources(names: Sequence[str]) -> Iterator[_Source]:
-    for name in names:
-        path = Path(name)
-        _check_name(name)
-        try:
-            if name == "-":
-                yield _Source("standard input", sys.stdin.buffer.read())
-            elif path.is_dir():
-                files = sorted(p for p in path.rglob("*") if p.name.endswith(_FOLDER_SUFFIXES) and p.is_file())
-                if not files:
-                    raise DataError(
-                        f"the folder {name!r} has no {', '.join(_FOLDER_SUFFIXES)} file; "
-                        f"name other files by a glob, such as '{path / '**' / '*.py'}'"
-                    )
-                yield from map(_read_file, files)
-            elif not path.exists() and glob.has_magic(name):
-                matches = sorted(p for p in map(Path, glob.glob(name, recursive=True)) if not p.is_dir())
-                if not matches:
-                    raise DataError(f"no file matches {name!r}")
-                yield from map(_read_file, matches)
-            else:
-                yield _read_file(path)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise DataError(f"cannot read the text {name!r}: {reason}") from error
+def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
+    """The bytes of a source, which go into the digest after their length."""
+    digest.update(source.size.to_bytes(8, "little"))
+    for chunk in source.chunks():
+        digest.update(chunk)
+        yield chunk
 
 
-def _check_name(name: str) -> None:
-    """Names are recorded with the run, as UTF-8; one of other bytes arrives as surrogates (PEP 383)."""
-    try:
-        code_points(name)
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"the name {name!a} is not {sys.getfilesystemencoding()}, so the run could not record it; "
-            "rename it, or use standard input: charrnn train - < FILE"
-        ) from error
-
-
-def _read_file(path: Path) -> _Source:
-    kind = path.stat().st_mode
-    if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
-        raise DataError(f"{str(path)!r} is neither a file nor a folder")
-    return _Source(str(path), path.read_bytes())
-
-
-def _decompress(source: _Source, config: TextConfig) -> _Source:
-    """Undo gzip, known by its name or its first bytes; a text in bytes may begin with any, so there the name counts."""
-    may_sniff = config.unit == "character"
-    if source.name.endswith(".gz") or (may_sniff and source.data.startswith(_GZIP)):
-        try:
-            return _Source(source.name, gzip.decompress(source.data))
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{source.name}: damaged gzip data: {error}") from error
-    for magic, tool in _OTHER_COMPRESSIONS.items():
-        if may_sniff and re.match(magic, source.data):
-            raise DataError(
-                f"{source.name} is compressed in a way that is not read here; try: {tool} FILE | charrnn train -"
-            )
-    return source
-
-
-def _decode(source: _Source, config: TextConfig, notices: list[str]) -> str:
-    if config.unit == "byte":
-        return source.data.decode("latin-1")
-    data = source.data
-    if codecs.lookup(config.encoding).name == "utf-8":
-        for mark, encoding in _FOREIGN_MARKS:
-            if data.startswith(mark):
-                raise DataError(
-                    f"{source.name} begins with the byte order mark of {encoding.upper()}; "
-                    f"read it with --encoding {encoding}"
-                )
-        if data.startswith(codecs.BOM_UTF8):
-            notices.append(f"{source.name}: left out the byte order mark at its start")
-            data = data[len(codecs.BOM_UTF8) :]
-    try:
-        text = data.decode(config.encoding)
-        code_points(text)  # some codecs make lone surrogates, which are no characters
-    except UnicodeDecodeError as error:
-        offset = error.start + len(source.data) - len(data)
-        raise DataError(
-            f"{source.name} is not {config.encoding}: byte 0x{source.data[offset]:02x} at offset {offset}, "
-            f"line {_line_after(data[: error.start], config.encoding)} ({error.reason})\n"
-            "name its encoding, such as --encoding cp949 or latin-1, or learn the bytes themselves with --unit byte"
-        ) from error
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{source.name}: read as {config.encoding}, character {error.start} is a lone surrogate, "
-            "which is not text; name another --encoding"
-        ) from error
-    except UnicodeError as error:  # of a codec that says nothing more
-        raise DataError(f"{source.name} is not {config.encoding}: {error}; name another --encoding") from error
-    return text
-
-
-def _line_after(data: bytes, encoding: str) -> int:
-    """The number of the line that goes on after some decodable bytes, counted from 1."""
-    try:
-        return data.decode(encoding, "replace").count("\n") + 1
-    except UnicodeError:  # a codec that replaces nothing
-        return data.count(b"\n") + 1
-
-
-def _about_line_ends(texts: list[str], config: TextConfig) -> list[str]:
-    """A notice where line ends of several kinds are kept, or some are converted."""
-    if config.unit == "byte":
-        return []
-    crlf = sum(text.count("\r\n") for text in texts)
-    counts = {
-        "CRLF": crlf,
-        "LF": sum(text.count("\n") for text in texts) - crlf,
-        "CR": sum(text.count("\r") for text in texts) - crlf,
-    }
-    found = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
-    if config.newlines == "lf" and (counts["CRLF"] or counts["CR"]):
-        return [f"made all line ends LF; the text had {found}"]
-    if config.newlines == "keep" and sum(map(bool, counts.values())) > 1:
-        return [f"the text has mixed line ends, kept as they are: {found} (--newlines lf makes all of them LF)"]
-    return []
-
-
-def _documents(texts: list[str], config: TextConfig) -> Iterator[str]:
-    for text in texts:
-        text = normalized(text, None, config.newlines)  # before lines are told apart
-        separator = _SEPARATORS.get(config.documents)
-        for document in separator.split(text) if separator else [text]:
-            if config.documents == "blank":
-                document = document.strip("\r\n")
-            if document := normalized(document, config.normalize):
-                yield document
-
-
-def split_corpus(corpus: Corpus, config: TextConfig, seed: int) -> Split:
-    """Hold out the last `config.validation` of a running text, or a seeded random share of the documents.
+class _Text:
+    """The documents of the sources: how long they are, and their characters end to end, as code points in a spool.
 
     Raises:
-        DataError: too little text to train on.
+        DataError: a source that is undecodable, or has another digest than before.
     """
-    fraction, documents = config.validation, corpus.documents
-    training, validation = documents, tuple[str, ...]()
-    notices = []
-    if corpus.characters < 2:
-        raise DataError(f"the text has {_characters(corpus.characters)}; training needs at least 2")
-    if not fraction:
-        return Split(training, validation, ())
-    if config.documents == "none":
-        (text,) = documents
-        cut = min(int(len(text) * (1 - fraction) + 1e-9), len(text) - 1)
-        training, validation = (text[:cut],), (text[cut:],)
-    elif len(documents) == 1:
-        notices.append("only one document, so none is held out for validation")
-    else:
-        count = min(max(round(len(documents) * fraction), 1), len(documents) - 1)
-        held_out = set(np.random.default_rng(seed).permutation(len(documents))[:count].tolist())
-        training = tuple(text for k, text in enumerate(documents) if k not in held_out)
-        validation = tuple(documents[k] for k in sorted(held_out))
-    if (left := sum(map(len, training))) < 2:
-        raise DataError(
-            f"the text has {_characters(corpus.characters)}, of which {left} would be left to train on after the "
-            "validation text is held out; training needs at least 2: use --validation 0"
-        )
-    return Split(training, validation, tuple(notices))
+
+    def __init__(self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool) -> None:
+        self._spool = spool
+        self._pieces: list[tuple[np.dtype[Any], int]] = []
+        self._is_there = np.zeros(sys.maxunicode + 1, dtype=bool)
+        digest, line_ends = hashlib.sha256(), Counter[str]()
+        texts: Iterator[Iterable[str]] = (decoded(source, config, _digested(source, digest)) for source in sources)
+        if config.documents == "none":
+            texts = iter([chain.from_iterable(texts)])
+        characters, lengths = 0, [np.empty(0, dtype=np.int64)]
+        last_end = np.zeros(1, dtype=np.int64)
+        for piece in chain.from_iterable(marked_documents(text, config, line_ends) for text in texts):
+            points, marks = _points(piece, mark_of(config))
+            ends = np.concatenate([last_end, characters + marks])
+            own, last_end = ends[1:] - ends[:-1], ends[-1:]
+            lengths.append(own[own > 0])
+            characters += len(points)
+            if len(points):
+                self._append(points)
+        if digest.hexdigest() != sha256:
+            raise DataError(
+                f"{', '.join(config.corpus)} changed while it was being read; start again when nothing writes to it"
+            )
+        self.lengths = np.concatenate(lengths)
+        self.characters = "".join(map(chr, np.flatnonzero(self._is_there)))
+        self.notices = about_line_ends(line_ends, config)
+
+    def _append(self, points: NDArray[np.unsignedinteger[Any]]) -> None:
+        if not self._is_there[points].all():  # to look is faster than to write, and new ones are seldom
+            self._is_there[points] = True
+        self._pieces.append((points.dtype, len(points)))
+        self._spool.append(points.data.cast("B"))
+
+    def __iter__(self) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
+        place = 0
+        for dtype, count in self._pieces:
+            data = self._spool.read(place, count * dtype.itemsize)
+            place += len(data)
+            yield np.frombuffer(data, dtype)
 
 
-def _characters(count: int) -> str:
-    return "1 character" if count == 1 else f"{count} characters"
+def _points(piece: str, mark: str) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64]]:
+    """The code points of a piece without its marks, in as few bytes as they need; after how many a mark stands."""
+    points: NDArray[np.unsignedinteger[Any]]
+    try:
+        points = np.frombuffer(piece.encode("latin-1"), np.uint8)
+    except UnicodeEncodeError:
+        points = np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
+    is_mark = points == ord(mark)
+    marks = np.flatnonzero(is_mark)
+    points = points[~is_mark] if len(marks) else points
+    return points.astype(np.min_scalar_type(points.max(initial=0)), copy=False), marks - np.arange(len(marks))
+
+
+def _shapes(parts: Split, vocabulary: Vocabulary) -> cache.Shapes:
+    shapes = {}
+    for name, is_held_out in zip(_PARTS, (False, True), strict=True):
+        lengths = parts.lengths[parts.held_out == is_held_out]
+        shapes[f"{name} offsets"] = (np.dtype(np.int64), len(lengths) + 1)
+        shapes[f"{name} ids"] = (vocabulary.dtype, int(lengths.sum()) + 2 * len(lengths))
+    return shapes
+
+
+def _pieces(text: _Text, parts: Split, vocabulary: Vocabulary) -> Pieces:
+    """The arrays that `_shapes` describes, some at a time."""
+    for name, is_held_out in zip(_PARTS, (False, True), strict=True):
+        yield f"{name} offsets", offsets_of(parts.lengths[parts.held_out == is_held_out])
+    for pair in encoded(text, parts.lengths, parts.held_out, vocabulary):
+        yield from zip((f"{name} ids" for name in _PARTS), pair, strict=True)
+
+
+def _in_memory(shapes: cache.Shapes, pieces: Pieces) -> dict[str, NDArray[Any]]:
+    arrays = {name: np.empty(count, dtype) for name, (dtype, count) in shapes.items()}
+    places = dict.fromkeys(arrays, 0)
+    for name, piece in pieces:
+        arrays[name][places[name] : places[name] + len(piece)] = piece
+        places[name] += len(piece)
+    return arrays
+
+
+def _key(config: TextConfig, sha256: str, seed: int | None) -> dict[str, object]:
+    """All that decides the ids, but for a vocabulary that is not the text's own."""
+    return {
+        "format": _FORMAT,
+        "byte order": sys.byteorder,
+        "sha256": sha256,
+        "unit": config.unit,
+        "encoding": codecs.lookup(config.encoding).name,
+        "normalize": config.normalize and [config.normalize, unicodedata.unidata_version],
+        "newlines": config.newlines,
+        "documents": config.documents,
+        "validation": None if seed is None else config.validation,
+        "seed": None if config.documents == "none" else seed,
+    }
+
+
+def _of(key: dict[str, object], vocabulary: Vocabulary | None) -> dict[str, object]:
+    """The key with a vocabulary, if there is one."""
+    return key | {"characters": hashlib.sha256(vocabulary.characters.encode()).hexdigest()} if vocabulary else key
+
+
+def _find(key: dict[str, object], vocabulary: Vocabulary | None) -> cache.Cached | None:
+    own = cache.find(key)
+    if vocabulary is None or (own and own.notes["characters"] == vocabulary.characters):
+        return own
+    return cache.find(_of(key, vocabulary))

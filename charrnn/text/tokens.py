@@ -1,18 +1,19 @@
 """Documents as token ids, end to end, each between its start and its end token."""
 
-from collections.abc import Sequence
+import mmap
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.vocabulary import Ids, Vocabulary
+from charrnn.text.vocabulary import Ids, Vocabulary, code_points
 
-__all__ = ["Tokens", "tokenize"]
+__all__ = ["Tokens", "encoded", "offsets_of", "tokenize"]
 
 
 class Tokens(NamedTuple):
-    """Document k is `ids[offsets[k]:offsets[k + 1]]`: start, its characters, end."""
+    """Document k is `ids[offsets[k]:offsets[k + 1]]`: start, its characters, end. The arrays may be mapped files."""
 
     ids: Ids
     offsets: NDArray[np.integer[Any]]
@@ -27,15 +28,59 @@ class Tokens(NamedTuple):
         """How many targets there are in all."""
         return len(self.ids) - (len(self.offsets) - 1)
 
+    def release(self) -> None:
+        """Give up the memory of what has been read of a mapped file; it comes back from there when it is read again."""
+        base: Any = self.ids
+        while isinstance(base, np.ndarray):
+            base = base.base
+        mapped = base.obj if isinstance(base, memoryview) else base
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The offsets of documents that have so many characters, (N,) to (N + 1,)."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths + 2)])
+
 
 def tokenize(documents: Sequence[str], vocabulary: Vocabulary) -> Tokens:
-    """Encode documents with `vocabulary`; characters it does not have become the unknown token."""
+    """Encode documents with `vocabulary`; characters it does not have become the unknown token.
+
+    ValueError for a document without characters.
+    """
+    if not all(documents):
+        raise ValueError("a document has at least one character")
     lengths = np.array([len(document) for document in documents], dtype=np.int64)
-    offsets = np.concatenate([[0], np.cumsum(lengths + 2)])
-    ids = np.empty(offsets[-1], dtype=vocabulary.dtype)
-    ids[offsets[:-1]] = vocabulary.start
-    ids[offsets[1:] - 1] = vocabulary.end
-    is_character = np.ones(len(ids), dtype=bool)
-    is_character[offsets[:-1]] = is_character[offsets[1:] - 1] = False
-    ids[is_character] = vocabulary.encode("".join(documents))
-    return Tokens(ids, offsets)
+    if not documents:
+        return Tokens(np.empty(0, dtype=vocabulary.dtype), offsets_of(lengths))
+    points = [code_points("".join(documents))]
+    ((ids, _),) = encoded(points, lengths, np.zeros(len(lengths), dtype=bool), vocabulary)
+    return Tokens(ids, offsets_of(lengths))
+
+
+def encoded(
+    pieces: Iterable[NDArray[np.unsignedinteger[Any]]],
+    lengths: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
+    vocabulary: Vocabulary,
+) -> Iterator[tuple[Ids, Ids]]:
+    """Token ids of documents of some lengths, whose code points come end to end in `pieces` of any size (none empty).
+
+    For each piece those of the documents that are not held out, and those of the ones that are.
+    """
+    ends = np.cumsum(lengths)
+    place = 0
+    for points in pieces:
+        first, last = np.searchsorted(ends, place, "right"), np.searchsorted(ends, place + len(points), "left") + 1
+        end = ends[first:last] - place
+        start = end - lengths[first:last]
+        starts_here, ends_here = start >= 0, end <= len(points)
+        borders = np.concatenate([end[ends_here], start[starts_here]])  # where both are, the end comes first
+        special = np.repeat(
+            np.array([vocabulary.end, vocabulary.start], vocabulary.dtype), [ends_here.sum(), starts_here.sum()]
+        )
+        ids = np.insert(vocabulary.encode_points(points), borders, special)
+        counts = np.minimum(end, len(points)) - np.maximum(start, 0) + starts_here + ends_here
+        is_held_out = np.repeat(held_out[first:last], counts)
+        yield ids[~is_held_out], ids[is_held_out]
+        place += len(points)

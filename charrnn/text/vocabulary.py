@@ -1,5 +1,6 @@
 """Characters and their token ids. Knows no files and no torch."""
 
+import sys
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,8 +78,11 @@ class Vocabulary:
         return np.min_scalar_type(self.size - 1)
 
     @cached_property
-    def _points(self) -> NDArray[np.uint32]:
-        return code_points(self.characters)
+    def _ids(self) -> Ids:
+        """The id of every code point."""
+        ids = np.full(sys.maxunicode + 1, self.unknown, dtype=self.dtype)
+        ids[code_points(self.characters)] = np.arange(len(self.characters))
+        return ids
 
     @cached_property
     def byte_lengths(self) -> NDArray[np.int64]:
@@ -89,11 +93,12 @@ class Vocabulary:
 
     def encode(self, text: str) -> Ids:
         """Ids (N,) of a text's characters, the unknown token for those that are not in the vocabulary."""
-        points = code_points(text)
-        if not len(self._points):
-            return np.full(len(points), self.unknown, dtype=self.dtype)
-        ids = np.minimum(np.searchsorted(self._points, points), len(self._points) - 1)
-        return np.where(self._points[ids] == points, ids, self.unknown).astype(self.dtype)
+        return self.encode_points(code_points(text))
+
+    def encode_points(self, points: NDArray[np.unsignedinteger[Any]]) -> Ids:
+        """The same for code points (N,)."""
+        ids: Ids = self._ids[points]
+        return ids
 
     def decode(self, ids: Ids) -> str:
         """The characters of token ids. ValueError for the special tokens, which have none."""

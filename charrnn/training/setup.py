@@ -8,8 +8,8 @@ from charrnn.config import RunConfig
 from charrnn.errors import UsageError
 from charrnn.runtime import choose_device
 from charrnn.text.batches import Batches, Episodes, Tapes
-from charrnn.text.corpus import read_corpus, split_corpus
-from charrnn.text.tokens import Tokens, tokenize
+from charrnn.text.corpus import read_corpus
+from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import preset
 
@@ -43,22 +43,17 @@ def prepare(config: RunConfig) -> Setup:
     A recorded plan is kept only while the corpus is the one it was recorded with.
 
     Raises:
-        DataError, UsageError: as `read_corpus`, `split_corpus` and `choose_device` do.
+        DataError, UsageError, ResourceError: as `read_corpus` and `choose_device` do.
     """
     device = choose_device(config.training.device)
-    corpus = read_corpus(config.text)
-    split = split_corpus(corpus, config.text, config.training.seed)
-    notices = [*corpus.notices, *split.notices]
+    corpus = read_corpus(config.text, config.training.seed)
+    notices = list(corpus.notices)
     record = replace(config.record, corpus_sha256=corpus.sha256)
     if config.record.plan and config.record.corpus_sha256 != corpus.sha256:
         notices.append("the text is not the one of the recorded run: this is a new run with the same settings")
         record = replace(record, plan=())
     config = replace(config, record=record)
-
-    vocabulary = Vocabulary.of("".join(corpus.documents), config.text.unit)
-    training = tokenize(split.training, vocabulary)
-    validation = tokenize(split.validation, vocabulary) if split.validation else None
-    if config.training.patience and validation is None:
+    if config.training.patience and corpus.validation is None:
         raise UsageError("--patience needs validation text, and there is none")
-    config, chosen = preset.choose(config, training, device.type)
-    return Setup(config, vocabulary, training, validation, device, (*notices, *chosen))
+    config, chosen = preset.choose(config, corpus.tokens, device.type)
+    return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, (*notices, *chosen))

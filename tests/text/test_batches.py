@@ -35,6 +35,13 @@ def test_tokens_are_documents_between_start_and_end(texts: list[str]) -> None:
     assert tokens.targets == tokens.lengths.sum()
 
 
+def test_documents_have_characters() -> None:
+    vocabulary = Vocabulary("ab")
+    assert tokenize([], vocabulary).targets == 0
+    with pytest.raises(ValueError, match="at least one"):
+        tokenize(["a", ""], vocabulary)
+
+
 @given(st.integers(1, 300), st.integers(1, 9), st.integers(1, 20))
 def test_tapes_read_every_target_once_an_epoch(length: int, rows: int, columns: int) -> None:
     tapes = Tapes(running(length), rows, columns)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from charrnn.config import RunConfig, TextConfig
 from charrnn.errors import CharrnnError, DataError, UsageError
 from charrnn.sampling.prime import encode_prime
-from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.corpus import Corpus
 from charrnn.text.vocabulary import Vocabulary, normalized
+from tests.text.reading import documents_of, read
 
 in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -36,10 +37,6 @@ BAD_SEQUENCES = {
     "three of four bytes": b"\xf0\x9f\x91",
 }
 bad_sequences = st.sampled_from(list(BAD_SEQUENCES.values()))
-
-
-def read(path: Path, **options: object) -> Corpus:
-    return read_corpus(TextConfig(corpus=(str(path),), **options))  # type: ignore[arg-type]
 
 
 def refusal(path: Path, data: bytes, **options: object) -> str:
@@ -92,7 +89,7 @@ def test_a_file_is_text_exactly_where_it_is_utf8(folder: Path, data: bytes) -> N
     path = folder / "a.txt"
     path.write_bytes(b"x" + data)  # so that nothing at its start is taken for a mark or a compression
     if is_utf8(data):
-        assert "".join(read(path).documents).encode() == b"x" + data
+        assert "".join(documents_of(read(path))).encode() == b"x" + data
     else:
         place = max(k for k in range(len(data)) if is_utf8(data[:k]))
         line = data[:place].count(b"\n") + 1
@@ -146,7 +143,7 @@ def test_bytes_are_read_or_refused_in_any_encoding(folder: Path, encoding: str, 
     if isinstance(outcome, CharrnnError):
         assert 1 <= len(str(outcome).splitlines()) <= 3
     else:
-        assert all(is_utf8(document.encode()) for document in outcome.documents)
+        assert all(is_utf8(document.encode()) for document in documents_of(outcome))
 
 
 @in_a_folder
@@ -154,8 +151,8 @@ def test_bytes_are_read_or_refused_in_any_encoding(folder: Path, encoding: str, 
 def test_line_ends_stay_or_become_lf(folder: Path, text: str) -> None:
     path = folder / "a.txt"
     path.write_bytes(b"." + text.encode())
-    assert read(path).documents == ("." + text,)
-    (made,) = read(path, newlines="lf").documents
+    assert documents_of(read(path)) == ("." + text,)
+    (made,) = documents_of(read(path, newlines="lf"))
     assert made == "." + "\n".join(text.replace("\r\n", "\n").split("\r"))
     assert normalized(made, None, "lf") == made
     assert read(path, newlines="lf").sha256 == read(path).sha256  # the sources are the same
@@ -167,7 +164,7 @@ def test_documents_are_told_apart_by_the_line_ends_made(folder: Path, text: str,
     raw, made = folder / "raw.txt", folder / "made.txt"
     raw.write_bytes(text.encode())
     made.write_bytes(normalized(text, None, "lf").encode())
-    assert read(raw, newlines="lf", documents=documents).documents == read(made, documents=documents).documents
+    assert documents_of(read(raw, newlines="lf", documents=documents)) == documents_of(read(made, documents=documents))
 
 
 @in_a_folder
@@ -190,8 +187,8 @@ def test_line_ends_of_several_kinds_are_counted(folder: Path, text: str) -> None
 def test_a_line_end_across_two_files_is_one(folder: Path) -> None:
     for name, data in {"a": b"1\r", "b": b"\n2"}.items():
         (folder / name).write_bytes(data)
-    corpus = read_corpus(TextConfig(corpus=("a", "b"), newlines="lf"))
-    assert corpus.documents == ("1\n2",)
+    corpus = read("a", "b", newlines="lf")
+    assert documents_of(corpus) == ("1\n2",)
 
 
 def test_bytes_keep_their_line_ends() -> None:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -14,20 +15,21 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import RunConfig, TextConfig
+from charrnn.config import RunConfig
 from charrnn.errors import CharrnnError, DataError, UsageError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.events import Finished, Notice, Reported, Saved
 from charrnn.text.batches import IGNORED
-from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.training.loop import resume, train
 from charrnn.training.setup import Setup, prepare
 from tests.conftest import tiny_run
+from tests.text import reading
+from tests.text.reading import documents_of
 
 
 def read(*sources: str | Path) -> str:
-    return "".join(read_corpus(TextConfig(corpus=tuple(map(str, sources)))).documents)
+    return "".join(documents_of(reading.read(*sources)))
 
 
 def refusal(*sources: str | Path) -> str:
@@ -75,12 +77,17 @@ def test_an_empty_name_is_not_the_current_folder(folder: Path) -> None:
 
 
 def test_a_file_without_permission_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbid(path: Path) -> bytes:  # the mode alone would not keep root out
+    def forbid(path: Path, _: str) -> object:  # the mode alone would not keep root out
         raise PermissionError(13, "Permission denied", str(path))
 
     (folder / "secret.txt").write_text("text")
-    monkeypatch.setattr(Path, "read_bytes", forbid)
+    monkeypatch.setattr(Path, "open", forbid)
     assert refusal("secret.txt") == "cannot read the text 'secret.txt': Permission denied"
+
+
+def test_a_closed_standard_input_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert refusal("-") == "cannot read the text '-': standard input is closed"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of any bytes")

@@ -1,0 +1,139 @@
+"""Arrays that are too large for memory, in files of ours that are written once and mapped. Knows no text.
+
+A file is whole or absent: it is written aside and renamed when it is on the disk. It is never changed afterwards, so
+that whoever has it mapped is safe from whatever happens to the texts; deleting it harms nobody.
+"""
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+import secrets
+import struct
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import ResourceError
+from charrnn.text.spool import cache_folder, cannot_write
+
+__all__ = ["Cached", "build", "find"]
+
+_MAGIC = b"charrnn\n"
+_PREFIX = struct.Struct("<8sQ32s")  # magic; length of the header, which is JSON; its sha256
+_ALIGNMENT = 64
+_DEAD_AFTER = 3600.0  # seconds in which a living builder has written something
+
+Key = Mapping[str, object]
+Shapes = Mapping[str, tuple[np.dtype[Any], int]]
+
+
+class Cached(NamedTuple):
+    """What a file has: what was noted with the arrays, and the arrays, mapped for reading."""
+
+    path: Path
+    size: int
+    notes: Any
+    arrays: dict[str, NDArray[Any]]
+
+
+def find(key: Key) -> Cached | None:
+    """The file that was built for `key`, if there is one and it is as long as it should be."""
+    path = _path(key)
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            magic, length, digest = _PREFIX.unpack(file.read(_PREFIX.size))
+            text = file.read(length) if magic == _MAGIC and length < size else b""
+            if hashlib.sha256(text).digest() != digest:
+                return None
+            header = json.loads(text)
+            if header["key"] != key or header["size"] != size:
+                return None
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, struct.error):
+        return None
+    arrays = {
+        name: np.frombuffer(mapped, np.dtype(kind), count, place)
+        for name, (kind, count, place) in header["arrays"].items()
+    }
+    return Cached(path, size, header["notes"], arrays)
+
+
+def build(key: Key, notes: Any, shapes: Shapes, pieces: Iterable[tuple[str, NDArray[Any]]]) -> Cached:
+    """Write arrays, whose `pieces` come in turn under their names, into the file for `key`.
+
+    Builders that race write the same, each its own; what dead ones left is removed.
+
+    Raises:
+        ResourceError: the disk is full, or the cache folder cannot be written; nothing of the file is left then.
+    """
+    path = _path(key)
+    header, places, size = _header(key, notes, shapes)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        _remove_leftovers(path.parent)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(temporary, flags, 0o600)
+        try:
+            try:
+                _write(descriptor, 0, header)
+                for name, piece in pieces:
+                    places[name] = _write(descriptor, places[name], piece.tobytes())
+                os.truncate(descriptor, size)  # were the last array empty
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)  # noqa: PTH105
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise cannot_write(error) from error
+    if (cached := find(key)) is None:
+        raise ResourceError(f"{path}, which was just written, is gone or damaged; start again")
+    return cached
+
+
+def _path(key: Key) -> Path:
+    return cache_folder() / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]}.ids"
+
+
+def _header(key: Key, notes: Any, shapes: Shapes) -> tuple[bytes, dict[str, int], int]:
+    """The first bytes of a file, the places of its arrays, and its size."""
+
+    def laid_out(place: int) -> tuple[bytes, dict[str, int], int]:
+        places = {}
+        for name, (dtype, count) in shapes.items():
+            places[name] = place
+            place += -(-count * dtype.itemsize // _ALIGNMENT) * _ALIGNMENT
+        arrays = {name: (dtype.str, count, places[name]) for name, (dtype, count) in shapes.items()}
+        return json.dumps({"key": key, "notes": notes, "arrays": arrays, "size": place}).encode(), places, place
+
+    room = len(laid_out(2**50)[0])  # with numbers that are longer than any
+    start = -(-(_PREFIX.size + room) // _ALIGNMENT) * _ALIGNMENT
+    text, places, size = laid_out(start)
+    return _PREFIX.pack(_MAGIC, len(text), hashlib.sha256(text).digest()) + text, places, size
+
+
+def _write(descriptor: int, place: int, data: bytes) -> int:
+    """Write at a place; the one after it."""
+    os.lseek(descriptor, place, os.SEEK_SET)
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    return place + len(data)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for path in folder.glob(".*.ids.*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _DEAD_AFTER:
+                path.unlink()

@@ -1,0 +1,116 @@
+"""From bytes to text, strictly and some at a time; what cannot be decoded is told as if the whole had been read.
+
+Nothing is guessed: UTF-8 unless another encoding is named, and a byte order mark of another one is an error.
+"""
+
+import codecs
+import sys
+from collections.abc import Iterable, Iterator
+
+from charrnn.config import TextConfig
+from charrnn.errors import DataError
+from charrnn.text.sources import Source
+from charrnn.text.vocabulary import code_points
+
+__all__ = ["decoded", "has_mark"]
+
+_FOREIGN_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_IN_ONE_PIECE = ("punycode", "idna")  # codecs that can go wrong between two pieces of a text
+
+
+def has_mark(source: Source, config: TextConfig) -> bool:
+    """Whether a source begins with UTF-8's byte order mark, which is left out of the text."""
+    return _name(config) == "utf-8" and source.head.startswith(codecs.BOM_UTF8)
+
+
+def decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Iterator[str]:
+    """The text of a source, whose bytes come in `chunks`. A text in bytes is one of code points 0 to 255.
+
+    Raises:
+        DataError: it is not in the encoding of `config`, or no text: the first place where it is not.
+    """
+    if config.unit == "byte":
+        return (chunk.decode("latin-1") for chunk in chunks)
+    if _name(config) == "utf-8":
+        for mark, encoding in _FOREIGN_MARKS:
+            if source.head.startswith(mark):
+                raise DataError(
+                    f"{source.name} begins with the byte order mark of {encoding.upper()}; "
+                    f"read it with --encoding {encoding}"
+                )
+    if _name(config) in _IN_ONE_PIECE:
+        chunks = [b"".join(chunks)]
+    text = _decoded(source, config, chunks)
+    return _without_mark(text) if has_mark(source, config) else text
+
+
+def _name(config: TextConfig) -> str:
+    return codecs.lookup(config.encoding).name if config.unit == "character" else "bytes"
+
+
+def _without_mark(text: Iterator[str]) -> Iterator[str]:
+    yield next(text)[1:]
+    yield from text
+
+
+def _decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Iterator[str]:
+    decoder = _decoder(source, config)
+    read = characters = lines = 0
+    surrogate: int | None = None
+    for chunk, final in _with_end(chunks):
+        before = decoder.getstate()
+        read += len(chunk)
+        try:
+            text = decoder.decode(chunk, final)
+        except UnicodeDecodeError as error:
+            bad = len(error.object) - error.start  # so many bytes before the end of what has been read
+            lines += _line_ends(decoder, before, chunk[: max(len(chunk) - bad, 0)])
+            raise DataError(
+                f"{source.name} is not {config.encoding}: byte 0x{error.object[error.start]:02x} at offset "
+                f"{read - bad}, line {lines + 1} ({error.reason})\n"
+                "name its encoding, such as --encoding cp949 or latin-1, or learn the bytes themselves with --unit byte"
+            ) from error
+        except UnicodeError as error:  # of a codec that says nothing more
+            raise DataError(f"{source.name} is not {config.encoding}: {error}; name another --encoding") from error
+        if surrogate is None and not text.isascii():
+            try:
+                code_points(text)  # some codecs make lone surrogates, which are no characters
+            except UnicodeEncodeError as error:
+                surrogate = characters + error.start
+        characters += len(text)
+        lines += text.count("\n")
+        if text and surrogate is None:
+            yield text
+    if surrogate is not None:
+        raise DataError(
+            f"{source.name}: read as {config.encoding}, character {surrogate} is a lone surrogate, "
+            "which is not text; name another --encoding"
+        )
+
+
+def _decoder(source: Source, config: TextConfig) -> codecs.IncrementalDecoder:
+    name = _name(config)
+    marks = [mark for mark, encoding in _FOREIGN_MARKS if encoding == name]
+    if marks and not source.head.startswith(tuple(marks)):
+        name += "-le" if sys.byteorder == "little" else "-be"  # which a decoder of pieces does not take for granted
+    return codecs.getincrementaldecoder(name)()
+
+
+def _with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    for chunk in chunks:
+        yield chunk, False
+    yield b"", True
+
+
+def _line_ends(decoder: codecs.IncrementalDecoder, state: tuple[bytes, int], data: bytes) -> int:
+    """How many lines end in decodable bytes that come after `state`."""
+    try:
+        decoder.setstate(state)
+        return decoder.decode(data).count("\n")
+    except UnicodeError:  # a codec that goes by more than its state
+        return data.count(b"\n")

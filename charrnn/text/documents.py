@@ -1,0 +1,113 @@
+"""From text in pieces to documents in pieces: line ends, normalisation and separators, whatever the pieces are."""
+
+import re
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import chain
+
+from charrnn.config import TextConfig
+from charrnn.text.vocabulary import normalized
+
+__all__ = ["about_line_ends", "mark_of", "marked_documents"]
+
+_BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
+_MARK = "\ud800"  # half a character, so that no text has it
+_AROUND_MARKS = re.compile(f"[\r\n]*{_MARK}[\r\n]*")
+
+LineEnds = Counter[str]
+
+
+def mark_of(config: TextConfig) -> str:
+    """The character after every document, which is in none of them."""
+    return "\n" if config.documents == "line" else _MARK
+
+
+def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnds) -> Iterator[str]:
+    """The text with a mark after every document; nothing between two marks is no document.
+
+    `line_ends` counts those of the text as it came, by kind.
+    """
+    pieces = _counted(_held_back(text, _before_return), line_ends)
+    if config.newlines == "lf":  # before lines are told apart
+        pieces = (normalized(piece, None, "lf") for piece in pieces)
+    mark = mark_of(config)
+    pieces = chain([mark], pieces, [mark])
+    if config.documents == "line":
+        pieces = (piece.replace("\r\n", "\n") for piece in pieces)
+    elif config.documents == "blank":
+        pieces = (
+            _AROUND_MARKS.sub(mark, _BLANK_LINES.sub(mark, piece)) for piece in _held_back(pieces, _before_line_end)
+        )
+    if (form := config.normalize) is not None:
+        pieces = (normalized(piece, form) for piece in _held_back(pieces, _before_beginning))
+    return pieces
+
+
+def _held_back(pieces: Iterable[str], split: Callable[[str], tuple[str, str]]) -> Iterator[str]:
+    """The same text in other pieces: what `split` does not let go of waits for what comes after it."""
+    held = ""
+    for piece in pieces:
+        ready, held = split(held + piece)
+        if ready:
+            yield ready
+    if held:
+        yield held
+
+
+def _before_return(piece: str) -> tuple[str, str]:
+    """Not between CR and LF."""
+    return (piece[:-1], "\r") if piece.endswith("\r") else (piece, "")
+
+
+def _before_line_end(piece: str) -> tuple[str, str]:
+    """Not within blank lines, nor between them and a mark; however many they are, they need no more room than one."""
+    place = len(piece.rstrip(f" \t\r\n{_MARK}"))
+    place = len(piece) - len(piece[place:].lstrip(" \t"))
+    return piece[:place], _BLANK_LINES.sub("\n\n", piece[place:])
+
+
+def _before_beginning(piece: str) -> tuple[str, str]:
+    """Before the last character that no normalisation joins to what stands before it."""
+    place = len(piece) - 1
+    while place > 0 and _may_join(piece[place]):
+        place -= 1
+    return piece[:place], piece[place:]
+
+
+def _may_join(character: str) -> bool:
+    if character < "\u0300":  # the first combining mark
+        return False
+    first = unicodedata.normalize("NFKD", character)[0]
+    return unicodedata.combining(first) > 0 or first in _seconds()
+
+
+@cache
+def _seconds() -> frozenset[str]:
+    """The characters that stand second in a composition: of Unicode's tables, and of Hangul's rule."""
+    parts = (unicodedata.decomposition(chr(point)).split() for point in range(sys.maxunicode + 1))
+    listed = {chr(int(pair[1], 16)) for pair in parts if len(pair) == 2 and not pair[0].startswith("<")}
+    return frozenset(listed | set(map(chr, range(0x1161, 0x11C3))))
+
+
+def _counted(pieces: Iterable[str], line_ends: LineEnds) -> Iterator[str]:
+    for piece in pieces:
+        crlf = piece.count("\r\n") if "\r" in piece else 0
+        line_ends["CRLF"] += crlf
+        line_ends["LF"] += piece.count("\n") - crlf
+        line_ends["CR"] += piece.count("\r") - crlf if "\r" in piece else 0
+        yield piece
+
+
+def about_line_ends(line_ends: LineEnds, config: TextConfig) -> list[str]:
+    """A notice where line ends of several kinds are kept, or some are converted."""
+    if config.unit == "byte":
+        return []
+    found = ", ".join(f"{count:,} {kind}" for kind in ("CRLF", "LF", "CR") if (count := line_ends[kind]))
+    if config.newlines == "lf" and (line_ends["CRLF"] or line_ends["CR"]):
+        return [f"made all line ends LF; the text had {found}"]
+    if config.newlines == "keep" and sum(map(bool, line_ends.values())) > 1:
+        return [f"the text has mixed line ends, kept as they are: {found} (--newlines lf makes all of them LF)"]
+    return []

@@ -1,0 +1,187 @@
+"""From names to bytes: files, folders, globs, gzip and standard input, some at a time and as often as wanted.
+
+Knows no encoding. What can be read once only, or is packed, is copied to a spool; other files stay where they are.
+"""
+
+import glob
+import gzip
+import io
+import re
+import stat
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from charrnn.config import TextConfig
+from charrnn.errors import DataError, UsageError
+from charrnn.text.spool import Spool
+from charrnn.text.vocabulary import code_points
+
+__all__ = ["Source", "find_sources"]
+
+CHUNK = 2**20  # bytes that are read at once
+
+_HEAD = 16  # bytes that tell a compression or a byte order mark
+_FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
+_GZIP = b"\x1f\x8b"
+_OTHER_COMPRESSIONS = {
+    rb"\x28\xb5\x2f\xfd": "zstd -dc",
+    rb"\xfd7zXZ\x00": "xz -dc",
+    rb"BZh[1-9]1AY&SY": "bzip2 -dc",
+    rb"PK\x03\x04": "unzip -p",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """`size` bytes under a name, in a file or from `start` of a spool on; `head` are the first of them."""
+
+    name: str
+    head: bytes
+    size: int
+    place: Path | Spool
+    start: int = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """All the bytes. What has been added to a file since it was found is left out.
+
+        Raises:
+            DataError: the file cannot be read, or has become shorter.
+        """
+        if isinstance(self.place, Spool):
+            for start in range(0, self.size, CHUNK):
+                yield self.place.read(self.start + start, min(CHUNK, self.size - start))
+            return
+        left = self.size
+        try:
+            with self.place.open("rb") as file:
+                while left and (chunk := file.read(min(CHUNK, left))):
+                    left -= len(chunk)
+                    yield chunk
+        except OSError as error:
+            raise _unreadable(self.name, error) from error
+        if left:
+            raise DataError(
+                f"{self.name} became shorter while it was being read; start again when nothing writes to it"
+            )
+
+
+def find_sources(config: TextConfig, spool: Spool) -> Iterator[Source]:
+    """The sources that `config` names, in their order.
+
+    A folder stands for its .txt and .md files (and their .gz), at any depth, sorted by path; a glob for its matches,
+    sorted; `-` for standard input.
+
+    Raises:
+        DataError: a source that is missing, unreadable, or packed in a way that is not read.
+        UsageError: no source, or standard input twice.
+        ResourceError: no room to spool a source that has to be.
+    """
+    if not config.corpus or "" in config.corpus:  # which would be the current folder
+        raise UsageError("no text given: name files, folders or globs, or - for standard input")
+    if config.corpus.count("-") > 1:
+        raise UsageError("standard input (-) can be read only once")
+    return _found(config.corpus, spool, may_sniff=config.unit == "character")
+
+
+def _found(names: Sequence[str], spool: Spool, *, may_sniff: bool) -> Iterator[Source]:
+    for name in names:
+        _check_name(name)
+        try:
+            if name == "-":
+                if sys.stdin is None:
+                    raise OSError("standard input is closed")
+                yield _unpacked(_spooled("standard input", sys.stdin.buffer, spool), spool, may_sniff)
+            else:
+                for path in _paths(name):
+                    yield _unpacked(_file(path, spool), spool, may_sniff)
+        except (OSError, ValueError) as error:
+            raise _unreadable(name, error) from error
+
+
+def _paths(name: str) -> list[Path]:
+    path = Path(name)
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.name.endswith(_FOLDER_SUFFIXES) and p.is_file())
+        if not files:
+            raise DataError(
+                f"the folder {name!r} has no {', '.join(_FOLDER_SUFFIXES)} file; "
+                f"name other files by a glob, such as '{path / '**' / '*.py'}'"
+            )
+        return files
+    if not path.exists() and glob.has_magic(name):
+        matches = sorted(p for p in map(Path, glob.glob(name, recursive=True)) if not p.is_dir())
+        if not matches:
+            raise DataError(f"no file matches {name!r}")
+        return matches
+    return [path]
+
+
+def _check_name(name: str) -> None:
+    """Names are recorded with the run, as UTF-8; one of other bytes arrives as surrogates (PEP 383)."""
+    try:
+        code_points(name)
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the name {name!a} is not {sys.getfilesystemencoding()}, so the run could not record it; "
+            "rename it, or use standard input: charrnn train - < FILE"
+        ) from error
+
+
+def _unreadable(name: str, error: OSError | ValueError) -> DataError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return DataError(f"cannot read the text {name!r}: {reason}")
+
+
+def _file(path: Path, spool: Spool) -> Source:
+    found = path.stat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
+        raise DataError(f"{str(path)!r} is neither a file nor a folder")
+    with path.open("rb") as file:
+        if found.st_size and stat.S_ISREG(found.st_mode):
+            return Source(str(path), file.read(_HEAD), found.st_size, path)
+        return _spooled(str(path), file, spool)  # a pipe, or a file that does not tell its size, such as one in /proc
+
+
+def _spooled(name: str, file: IO[bytes] | gzip.GzipFile, spool: Spool) -> Source:
+    start = spool.size
+    while chunk := file.read(CHUNK):
+        spool.append(chunk)
+    size = spool.size - start
+    return Source(name, spool.read(start, min(_HEAD, size)), size, spool, start)
+
+
+def _unpacked(source: Source, spool: Spool, may_sniff: bool) -> Source:
+    """Undo gzip, known by its name or its first bytes; a text in bytes may begin with any, so there the name counts."""
+    if source.name.endswith(".gz") or (may_sniff and source.head.startswith(_GZIP)):
+        try:
+            with gzip.GzipFile(fileobj=io.BufferedReader(_Stream(source))) as file:
+                return _spooled(source.name, file, spool)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{source.name}: damaged gzip data: {error}") from error
+    for magic, tool in _OTHER_COMPRESSIONS.items():
+        if may_sniff and re.match(magic, source.head):
+            raise DataError(
+                f"{source.name} is compressed in a way that is not read here; try: {tool} FILE | charrnn train -"
+            )
+    return source
+
+
+class _Stream(io.RawIOBase):
+    """The bytes of a source as a file that is read from start to end."""
+
+    def __init__(self, source: Source) -> None:
+        self._chunks = source.chunks()
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or memoryview(next(self._chunks, b""))
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count

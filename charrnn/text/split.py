@@ -1,0 +1,57 @@
+"""Which part of a text is held out for validation."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.config import TextConfig
+from charrnn.errors import DataError
+
+__all__ = ["Split", "split"]
+
+
+class Split(NamedTuple):
+    """Documents by their number of characters, and which of them are held out. A running text is cut into two."""
+
+    lengths: NDArray[np.int64]
+    held_out: NDArray[np.bool_]
+    notices: tuple[str, ...] = ()
+
+
+def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None) -> Split:
+    """Hold out the last `config.validation` of a running text, or a seeded random share of the documents.
+
+    Without a seed nothing is held out.
+
+    Raises:
+        DataError: too little text to train on, with a seed.
+    """
+    nothing = Split(lengths, np.zeros(len(lengths), dtype=bool))
+    if seed is None:
+        return nothing
+    fraction, characters, count = config.validation, int(lengths.sum()), len(lengths)
+    if characters < 2:
+        raise DataError(f"the text has {_characters(characters)}; training needs at least 2")
+    if not fraction:
+        return nothing
+    if config.documents == "none":
+        cut = min(int(characters * (1 - fraction) + 1e-9), characters - 1)
+        lengths = np.array([cut, characters - cut], dtype=np.int64)
+        held_out = np.array([False, True])
+    elif count == 1:
+        return nothing._replace(notices=("only one document, so none is held out for validation",))
+    else:
+        share = min(max(round(count * fraction), 1), count - 1)
+        held_out = np.zeros(count, dtype=bool)
+        held_out[np.random.default_rng(seed).permutation(count)[:share]] = True
+    if (left := int(lengths[~held_out].sum())) < 2:
+        raise DataError(
+            f"the text has {_characters(characters)}, of which {left} would be left to train on after the "
+            "validation text is held out; training needs at least 2: use --validation 0"
+        )
+    return Split(lengths, held_out)
+
+
+def _characters(count: int) -> str:
+    return "1 character" if count == 1 else f"{count} characters"
