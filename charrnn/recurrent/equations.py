@@ -23,7 +23,11 @@ __all__ = [
     "b_U",
     "b_W",
     "gru",
+    "ln_gru",
+    "ln_lstm",
+    "ln_rnn",
     "lstm",
+    "mogrifier_lstm",
     "rnn",
     "rnn_relu",
 ]
@@ -32,7 +36,7 @@ Array = Any  # numpy.ndarray or torch.Tensor
 Weights = Mapping[str, Array]
 
 # The letters, as torch.nn's fused layers call them and as they therefore stand in a checkpoint. torch has two biases
-# where the papers have one; only the GRU's candidate needs both.
+# where the papers have one; only the GRU's candidate needs both. Cells that torch does not have call theirs by letter.
 W, U, b_W, b_U = (f"fused.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
 
 
@@ -70,6 +74,8 @@ class Noise(NamedTuple):
 
 
 SILENT = Noise()
+EPSILON = 1e-5  # of layer normalisation, as in torch
+MOGRIFIER_ROUNDS = 5
 
 
 class Cell(NamedTuple):
@@ -158,12 +164,125 @@ def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise:
     return h, Hidden(h)
 
 
+def _normalised(a: Array) -> Array:
+    """LN(a) without gain and bias: every row with mean 0 and variance 1, but for ε."""
+    a = a - a.mean(-1, keepdims=True)
+    return a / ((a * a).mean(-1, keepdims=True) + EPSILON) ** 0.5
+
+
+def _ln_rnn_project(x: Array, weights: Weights) -> Array:
+    return input_product(x, weights["W"])
+
+
+def _ln_rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+    """h_t = tanh(γ ⊙ LN(W x_t + U (d ⊙ h_{t-1})) + b)      Ba, Kiros & Hinton 2016, arXiv 1607.06450, equation 4."""
+    a = projected + _dropped(noise.d, state.h) @ weights["U"].T
+    h = xp.tanh(weights["gain"] * _normalised(a) + weights["b"])
+    h = _kept(noise.k_h, state.h, h)
+    return h, Hidden(h)
+
+
+def _ln_lstm_project(x: Array, weights: Weights) -> Array:
+    return weights["gain_W"] * _normalised(input_product(x, weights["W"])) + weights["b"]
+
+
+def _ln_lstm_step(
+    xp: Any, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
+) -> tuple[Array, HiddenAndCell]:
+    """i, f, o, g before σ and tanh = γ_W ⊙ LN(W x_t) + γ_U ⊙ LN(U h_{t-1}) + b, each LN over all four blocks
+    c_t     = σ(f) ⊙ c_{t-1} + σ(i) ⊙ d ⊙ tanh(g)
+    h_t     = σ(o) ⊙ tanh(γ_c ⊙ LN(c_t) + b_c)              Ba, Kiros & Hinton 2016, equations 20 to 22.
+    """
+    i, f, g, o = _split(projected + weights["gain_U"] * _normalised(state.h @ weights["U"].T), 4)
+    c = _sigmoid(xp, f) * state.c + _sigmoid(xp, i) * _dropped(noise.d, xp.tanh(g))
+    h = _sigmoid(xp, o) * xp.tanh(weights["gain_c"] * _normalised(c) + weights["b_c"])
+    c, h = _kept(noise.k_c, state.c, c), _kept(noise.k_h, state.h, h)
+    return h, HiddenAndCell(h, c)
+
+
+def _ln_gru_blocks(product: Array, gain: Array) -> list[Array]:
+    """Blocks r, z and n of γ ⊙ LN(product); the two gates are normalised together, the candidate by itself."""
+    H = gain.shape[-1] // 3
+    gates, n = gain[: 2 * H] * _normalised(product[..., : 2 * H]), gain[2 * H :] * _normalised(product[..., 2 * H :])
+    return [gates[..., :H], gates[..., H:], n]
+
+
+def _ln_gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+    """r, z = σ(γ_W ⊙ LN(W x_t) + γ_U ⊙ LN(U h_{t-1}) + b), one block of rows each, both in one LN
+    n    = d ⊙ tanh(γ_Wn ⊙ LN(W_n x_t) + b_n + r ⊙ (γ_Un ⊙ LN(U_n h_{t-1}) + b_Un))
+    h_t  = (1 - z) ⊙ n + z ⊙ h_{t-1}                       Ba, Kiros & Hinton 2016, equations 26 to 28; z as in the GRU.
+    """
+    b_r, b_z, b_n = _split(weights["b"], 3)
+    W_r, W_z, W_n = _ln_gru_blocks(projected, weights["gain_W"])
+    U_r, U_z, U_n = _ln_gru_blocks(state.h @ weights["U"].T, weights["gain_U"])
+    r, z = _sigmoid(xp, W_r + U_r + b_r), _sigmoid(xp, W_z + U_z + b_z)
+    n = _dropped(noise.d, xp.tanh(W_n + b_n + r * (U_n + weights["b_Un"])))
+    h = _kept(noise.k_h, state.h, n + z * (state.h - n))
+    return h, Hidden(h)
+
+
+def _dense(x: Array, weights: Weights) -> Array:
+    """Vectors as they are; token ids (...) as the one-hot vectors (..., D) that they stand for."""
+    if "int" not in str(x.dtype):
+        return x
+    W = weights["W"]
+    one_hot = W.T[:, :0] @ W[:0]  # zeros (D, D), of the weights' kind
+    diagonal = list(range(len(one_hot)))
+    one_hot[diagonal, diagonal] = 1
+    return one_hot[x]
+
+
+def _mogrifier_lstm_step(
+    xp: Any, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
+) -> tuple[Array, HiddenAndCell]:
+    """x = 2 σ(Q_k h) ⊙ x for k = 1, 3, 5 and h = 2 σ(R_k x) ⊙ h for k = 2, 4, in turn, from x_t and h_{t-1}; then
+    the LSTM's step, on the new x and h, with one b.        Melis, Kočiský & Blunsom 2019, arXiv 1909.01792.
+    """
+    x, h = projected, state.h
+    for k in range(1, MOGRIFIER_ROUNDS + 1):
+        if k % 2:
+            x = 2 * _sigmoid(xp, h @ weights[f"Q{k}"].T) * x
+        else:
+            h = 2 * _sigmoid(xp, x @ weights[f"R{k}"].T) * h
+    i, f, g, o = _split(x @ weights["W"].T + h @ weights["U"].T + weights["b"], 4)
+    c = _sigmoid(xp, f) * state.c + _sigmoid(xp, i) * _dropped(noise.d, xp.tanh(g))
+    h = _sigmoid(xp, o) * xp.tanh(c)
+    c, h = _kept(noise.k_c, state.c, c), _kept(noise.k_h, state.h, h)
+    return h, HiddenAndCell(h, c)
+
+
 def _stacked(blocks: int) -> Callable[[int, int], dict[str, tuple[int, ...]]]:
     """Shapes where W, U and the biases hold `blocks` blocks of H rows."""
     return lambda D, H: {W: (blocks * H, D), U: (blocks * H, H), b_W: (blocks * H,), b_U: (blocks * H,)}
+
+
+def _ln_shapes(blocks: int, *rest: str) -> Callable[[int, int], dict[str, tuple[int, ...]]]:
+    """Shapes where W, U and what goes with their sums hold `blocks` blocks of H rows, and the rest hold one."""
+
+    def shapes(D: int, H: int) -> dict[str, tuple[int, ...]]:
+        sums = dict.fromkeys(("gain_W", "gain_U", "b"), (blocks * H,))
+        return {"W": (blocks * H, D), "U": (blocks * H, H), **sums, **dict.fromkeys(rest, (H,))}
+
+    return shapes
+
+
+def _mogrifier_shapes(D: int, H: int) -> dict[str, tuple[int, ...]]:
+    Q = {f"Q{k}": (D, H) for k in range(1, MOGRIFIER_ROUNDS + 1, 2)}
+    R = {f"R{k}": (H, D) for k in range(2, MOGRIFIER_ROUNDS + 1, 2)}
+    return {"W": (4 * H, D), "U": (4 * H, H), "b": (4 * H,), **Q, **R}
 
 
 rnn = Cell(Hidden, _affine, _rnn_step, _stacked(1))
 rnn_relu = Cell(Hidden, _affine, _rnn_relu_step, _stacked(1))
 lstm = Cell(HiddenAndCell, _affine, _lstm_step, _stacked(4))
 gru = Cell(Hidden, _affine, _gru_step, _stacked(3))
+ln_rnn = Cell(
+    Hidden,
+    _ln_rnn_project,
+    _ln_rnn_step,
+    lambda D, H: {"W": (H, D), "U": (H, H), "gain": (H,), "b": (H,)},
+    reads=("W",),
+)
+ln_lstm = Cell(HiddenAndCell, _ln_lstm_project, _ln_lstm_step, _ln_shapes(4, "gain_c", "b_c"), reads=("W",))
+ln_gru = Cell(Hidden, _ln_rnn_project, _ln_gru_step, _ln_shapes(3, "b_Un"), reads=("W",))
+mogrifier_lstm = Cell(HiddenAndCell, _dense, _mogrifier_lstm_step, _mogrifier_shapes, reads=("W", "R2", "R4"))

@@ -17,7 +17,7 @@ class CoreEntry(NamedTuple):
     """Where a core lives, and how the help and the README speak of it."""
 
     core: str  # "module:class", the sequence module that trains
-    cell: str  # the name of its equations in charrnn.recurrent.equations
+    cell: str  # "page:name", where its equations stand in charrnn.recurrent; the page is `equations` if not named
     learning_rate: float  # at its peak, where none is given; found by trial, see charrnn.training.preset
     summary: str
     paper: str
@@ -32,6 +32,39 @@ CORES = {
         "charrnn.recurrent.lstm:LSTM", "lstm", 1e-2, "long short-term memory", "Hochreiter & Schmidhuber 1997"
     ),
     "gru": CoreEntry("charrnn.recurrent.gru:GRU", "gru", 6e-3, "gated recurrent unit", "Cho et al. 2014"),
+    "ln-rnn": CoreEntry("charrnn.recurrent.ln_rnn:LNRNN", "ln_rnn", 6e-3, "rnn, layer-normalised", "Ba et al. 2016"),
+    "ln-lstm": CoreEntry(
+        "charrnn.recurrent.ln_lstm:LNLSTM", "ln_lstm", 1e-2, "lstm, layer-normalised", "Ba et al. 2016"
+    ),
+    "ln-gru": CoreEntry("charrnn.recurrent.ln_gru:LNGRU", "ln_gru", 6e-3, "gru, layer-normalised", "Ba et al. 2016"),
+    "mogrifier-lstm": CoreEntry(
+        "charrnn.recurrent.mogrifier_lstm:MogrifierLSTM",
+        "mogrifier_lstm",
+        6e-3,
+        "lstm whose input and state scale each other first",
+        "Melis et al. 2019",
+    ),
+    "min-gru": CoreEntry(
+        "charrnn.recurrent.min_gru:MinGRU",
+        "scan_equations:min_gru",
+        3e-3,
+        "minimal gated unit, parallel over time",
+        "Feng et al. 2024",
+    ),
+    "min-lstm": CoreEntry(
+        "charrnn.recurrent.min_lstm:MinLSTM",
+        "scan_equations:min_lstm",
+        3e-3,
+        "the same with two gates that share",
+        "Feng et al. 2024",
+    ),
+    "rg-lru": CoreEntry(
+        "charrnn.recurrent.rg_lru:RGLRU",
+        "scan_equations:rg_lru",
+        3e-3,
+        "real-gated linear unit, parallel over time",
+        "De et al. 2024",
+    ),
 }
 
 
@@ -43,5 +76,5 @@ def core_class(name: str) -> "type[Core]":
 
 def core_equations(name: str) -> "Cell":
     """The equations of a registered core, which need no torch. KeyError for an unknown name."""
-    equations = import_module("charrnn.recurrent.equations")
-    return getattr(equations, CORES[name].cell)  # type: ignore[no-any-return]
+    page, _, cell = CORES[name].cell.rpartition(":")
+    return getattr(import_module(f"charrnn.recurrent.{page or 'equations'}"), cell)  # type: ignore[no-any-return]

@@ -2,14 +2,26 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from charrnn.recurrent.equations import U, b_U, b_W
 from charrnn.recurrent.registry import CORES, core_class
 
+RECURRENT = {name: next((key for key in (U, "U") if key in core_class(name)(3, 16).weights()), None) for name in CORES}
+GATED = ["lstm", "ln-lstm", "mogrifier-lstm"]
+LETTERED = ["ln-rnn", "ln-lstm", "ln-gru", "mogrifier-lstm"]
 
-@pytest.mark.parametrize("name", CORES)
+
+def biases(name: str) -> dict[str, Tensor]:
+    weights = core_class(name)(3, 16).weights()
+    if name in LETTERED:
+        return {key: value for key, value in weights.items() if key.startswith("b")}
+    return {"b": weights[b_W] + weights[b_U]}  # torch has two that add up
+
+
+@pytest.mark.parametrize("name", [name for name, key in RECURRENT.items() if key])
 def test_recurrent_blocks_are_orthogonal(name: str) -> None:
-    for block in core_class(name)(3, 16).weights()[U].split(16):
+    for block in core_class(name)(3, 16).weights()[RECURRENT[name]].split(16):
         torch.testing.assert_close(block @ block.T, torch.eye(16))
 
 
@@ -17,15 +29,34 @@ def test_rectified_units_begin_at_the_identity() -> None:
     assert torch.equal(core_class("rnn-relu")(3, 16).weights()[U], torch.eye(16))
 
 
-def test_the_forget_bias_in_effect_is_one() -> None:
-    weights = core_class("lstm")(3, 16).weights()
-    i, f, g, o = (weights[b_W] + weights[b_U]).split(16)
+@pytest.mark.parametrize("name", GATED)
+def test_the_forget_bias_in_effect_is_one(name: str) -> None:
+    i, f, g, o = biases(name).pop("b").split(16)
     assert torch.equal(f, torch.ones(16))
     assert not torch.stack([i, g, o]).any()
 
 
-@pytest.mark.parametrize("name", sorted(set(CORES) - {"lstm"}))
+@pytest.mark.parametrize("name", [name for name, key in RECURRENT.items() if key])
 def test_all_other_biases_begin_at_zero(name: str) -> None:
+    for key, bias in biases(name).items():
+        assert (name in GATED and key == "b") or not bias.any()
+
+
+@pytest.mark.parametrize("name", LETTERED)
+def test_gains_begin_at_one_and_input_weights_within_those_of_torch(name: str) -> None:
     weights = core_class(name)(3, 16).weights()
-    assert not weights[b_W].any()
-    assert not weights[b_U].any()
+    assert all(torch.equal(value, torch.ones_like(value)) for key, value in weights.items() if "gain" in key)
+    assert 0.2 < weights["W"].abs().max() <= 0.25  # 1/√H
+
+
+def test_a_mogrifier_lstm_begins_close_to_an_lstm() -> None:
+    torch.manual_seed(0)
+    core, twin = core_class("mogrifier-lstm")(16, 16), nn.LSTM(16, 16, batch_first=True)
+    weights, inputs = core.weights(), torch.randn(4, 20, 16)
+    with torch.no_grad():
+        twin.weight_ih_l0.copy_(weights["W"])
+        twin.weight_hh_l0.copy_(weights["U"])
+        twin.bias_ih_l0.copy_(weights["b"])
+        twin.bias_hh_l0.zero_()
+        outputs, expected = core(inputs, core.initial_state(4))[0], twin(inputs)[0]
+    assert (outputs - expected).norm() < 0.1 * expected.norm()

@@ -1,0 +1,180 @@
+"""The residual block around a recurrence that scans: how it is computed for all steps at once, and how it begins.
+
+What it computes stands in `scan_equations`; which recurrence is inside, each core says.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from charrnn.recurrent.contract import Core, State
+from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.scan import scan
+from charrnn.recurrent.scan_equations import EPSILON, WIDTH, Convolved
+
+__all__ = ["ScanCore", "causal_convolution", "gelu", "positive", "rms_norm", "wide"]
+
+# On a CPU so many elements (B times H times steps) are taken through the whole block at a time: they stay in its
+# caches, where a pass over them costs a tenth of one through fresh memory.
+PIECE_SIZE = 2**19
+
+Weights = Mapping[str, Tensor]
+
+
+def wide(x: Tensor) -> Tensor:
+    """x in at least single precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+class _RMSNorm(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(EPSILON).rsqrt_()
+        y: Tensor = x * scale
+        ctx.save_for_backward(y, scale)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        y, scale = ctx.saved_tensors
+        (d_y,) = gradients
+        along = (d_y * y).mean(-1, keepdim=True)
+        return torch.addcmul(d_y, y, along, value=-1).mul_(scale)
+
+
+def rms_norm(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """x / √(mean x²) over the last dimension as `dtype`, computed in at least single precision."""
+    y: Tensor = _RMSNorm.apply(wide(x))  # type: ignore[no-untyped-call]
+    return y.to(dtype)
+
+
+class _Convolution(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, x1: Tensor, x2: Tensor, x3: Tensor, C: Tensor) -> tuple[Tensor, ...]:
+        x = torch.cat([torch.stack([x3, x2, x1]), x])
+        ctx.save_for_backward(x, C)
+        T = len(x) - 3
+        y = x[3:] * C[0]
+        for k in range(1, WIDTH):
+            y.addcmul_(x[3 - k : 3 - k + T], C[k])
+        return y, *(x[-k].clone() for k in (1, 2, 3))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        x, C = ctx.saved_tensors
+        d_y, *d_last = gradients
+        d_x, d_C, T = torch.zeros_like(x), torch.empty_like(C), len(d_y)
+        torch.mul(d_y, C[0], out=d_x[3:])
+        torch.sum((d_y * x[3:]).flatten(0, 1), 0, out=d_C[0])
+        for k in range(1, WIDTH):
+            at = slice(3 - k, 3 - k + T)
+            d_x[at].addcmul_(d_y, C[k])
+            torch.sum((d_y * x[at]).flatten(0, 1), 0, out=d_C[k])
+            d_x[-k].add_(d_last[k - 1])
+        return d_x[3:], d_x[2], d_x[1], d_x[0], d_C
+
+
+def causal_convolution(x: Tensor, before: tuple[Tensor, ...], C: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Σ_k C_k ⊙ x_{t-k} over x (T, B, H) with weights C (4, H), a column for each unit; and the last three inputs.
+
+    `before` are the three inputs before x, each (B, H); they and those returned begin with the newest.
+    """
+    y, *last = _Convolution.apply(wide(x), *map(wide, before), wide(C))  # type: ignore[no-untyped-call]
+    return y.to(x.dtype), tuple(part.to(before[0].dtype) for part in last)
+
+
+class _Positive(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = x.clamp(max=0).sigmoid_().add_(x.clamp(min=0))
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        (d_y,) = gradients
+        low = y.clamp(max=0.5)
+        return torch.where(y < 0.5, low.addcmul_(low, low, value=-1), 1).mul_(d_y)
+
+
+def positive(x: Tensor) -> Tensor:
+    """g(x) = x + 1/2 from 0 on, σ(x) below: the candidate of a scan in log space."""
+    y: Tensor = _Positive.apply(x)  # type: ignore[no-untyped-call]
+    return y
+
+
+def gelu(x: Tensor) -> Tensor:
+    """GELU in its form with tanh."""
+    return F.gelu(x, approximate="tanh")
+
+
+class ScanCore(Core):
+    """x_0 = W x, then two steps of a residual stream, the recurrence and a perceptron, and a norm at the end."""
+
+    def __init__(self, input_size: int, hidden_size: int, **regularisation: float) -> None:
+        super().__init__(input_size, hidden_size, **regularisation)
+        for name, shape in self.cell.shapes(input_size, hidden_size).items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Matrices so that their products have the scale of their inputs, zero biases.
+
+        W is the identity where it can be; the convolution passes its newest input on; what is added to the residual
+        stream is half as large as the stream.
+        """
+        for weight in self.weights().values():
+            if weight.ndim == 1:
+                weight.zero_()
+            else:
+                weight.normal_(std=weight.shape[-1] ** -0.5)
+        weights = self.weights()
+        weights["C"].zero_()[0] = 1
+        if self.input_size == self.hidden_size:
+            nn.init.eye_(weights["W"])
+        for name in ("W_o", "W_2"):
+            weights[name].mul_(0.5)
+
+    @final
+    def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        weights, time_major = self.weights(), inputs.transpose(0, 1)
+        is_dense, (T, B) = inputs.is_floating_point(), time_major.shape[:2]
+        span = max(1, PIECE_SIZE // (B * self.hidden_size)) if inputs.is_cpu else T
+        outputs = []
+        for index, piece in enumerate(torch.split(time_major, span)):
+            x = F.linear(piece, weights["W"]) if is_dense else F.embedding(piece, weights["W"].t())
+            k_h = None if noise.k_h is None else noise.k_h[index * span : (index + 1) * span]
+            h, state = self.recur(x, state, Noise(noise.d, k_h), weights)
+            y = wide(x) + F.linear(h, weights["W_o"])
+            inner = self.perceive(rms_norm(y, x.dtype), weights)
+            outputs.append(rms_norm(y + F.linear(inner, weights["W_2"]), x.dtype))
+        return torch.cat(outputs).transpose(0, 1), state
+
+    @abstractmethod
+    def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
+        """What W_o reads (T, B, H), of the residual stream x (T, B, H), and the state after it."""
+
+    @abstractmethod
+    def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
+        """The inner layer of the perceptron (T, B, M)."""
+
+    @final
+    def scanned(
+        self, a: Tensor, b: Tensor, state: State, inputs: tuple[Tensor, ...], noise: Noise, *, positive: bool
+    ) -> tuple[Tensor, State]:
+        """The hidden states (T, B, H) of h_t = a ⊙ h_{t-1} + b under zoneout, and the state, given the last inputs."""
+        if noise.k_h is not None:
+            a, b = a + noise.k_h * (1 - a), b - noise.k_h * b
+        hs, h = scan(a, b, state.h, positive=positive)
+        return hs, Convolved(h.to(state.h.dtype), *inputs)

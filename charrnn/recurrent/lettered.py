@@ -1,0 +1,29 @@
+"""Cores whose parameters have the letters of their equations for names."""
+
+import torch
+from torch import nn
+
+from charrnn.recurrent.contract import Core
+
+__all__ = ["LetteredCore"]
+
+
+class LetteredCore(Core):
+    """A core that makes its parameters by the shapes on the page of equations."""
+
+    def __init__(self, input_size: int, hidden_size: int, **regularisation: float) -> None:
+        super().__init__(input_size, hidden_size, **regularisation)
+        for name, shape in self.cell.shapes(input_size, hidden_size).items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Orthogonal U, gains one, biases zero; all other matrices as torch.nn draws them, U(-1/√H, 1/√H)."""
+        for name, weight in self.weights().items():
+            if name == "U":
+                self.orthogonal_(weight)
+            elif weight.ndim == 2:
+                nn.init.uniform_(weight, -(self.hidden_size**-0.5), self.hidden_size**-0.5)
+            else:
+                nn.init.constant_(weight, name.startswith("gain"))

@@ -1,0 +1,36 @@
+"""What all LSTMs with a hand-written backward pass share: their four gates and cell state, one step and its slopes."""
+
+import torch
+from torch import Tensor
+
+from charrnn.recurrent.recurrence import _dropped
+
+__all__ = ["gate_slopes", "next_cell_state", "sigmoid_backward", "tanh_backward"]
+
+# x ⊙ y (1 - y) and x ⊙ (1 - y²), each in a single pass.
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+def next_cell_state(a: Tensor, c: Tensor, d: Tensor | None, out: Tensor) -> Tensor:
+    """c_t (B, H) in `out`, from a (B, 4H) before σ and tanh, which turns into i, f, g, o in place, and c_{t-1}."""
+    i, f, g, _ = a.chunk(4, dim=-1)
+    g.mul_(2)  # tanh x = 2 σ(2x) - 1, so that one σ serves all
+    a.sigmoid_()
+    g.mul_(2).sub_(1)
+    return torch.mul(f, c, out=out).addcmul_(i, _dropped(g, d))
+
+
+def gate_slopes(gates: Tensor, cs: Tensor, squashed: Tensor, d: Tensor | None) -> tuple[Tensor, Tensor]:
+    """∂c_t/∂a of i, f and g and ∂h_t/∂a of o (T, B, 4, H), and ∂h_t/∂a of what tanh reads, for all steps at once.
+
+    The backward loop scales them by the gradient that arrives, which makes them the gradients themselves. `gates` are
+    i, f, g, o (T, B, 4H), `cs` the cell states before each step and `squashed` what o scales, (T, B, H).
+    """
+    i, f, g, o = gates.chunk(4, dim=-1)
+    slopes = gates.new_empty(*squashed.shape[:2], 4, squashed.shape[2])
+    sigmoid_backward(_dropped(g, d), i, grad_input=slopes[:, :, 0])
+    sigmoid_backward(cs, f, grad_input=slopes[:, :, 1])
+    tanh_backward(_dropped(i, d), g, grad_input=slopes[:, :, 2])
+    sigmoid_backward(squashed, o, grad_input=slopes[:, :, 3])
+    return slopes, torch.ops.aten.tanh_backward(o, squashed)

@@ -1,0 +1,37 @@
+"""The minimal gated recurrent unit (Feng et al. 2024)."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from charrnn.recurrent import scan_equations
+from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, positive, rms_norm, wide
+from charrnn.recurrent.contract import State
+from charrnn.recurrent.equations import Noise, _dropped
+
+__all__ = ["MinGRU"]
+
+
+@final
+class MinGRU(ScanCore):
+    """h_t = (1 - z) ⊙ h_{t-1} + z ⊙ g(W_h v + b_h), z = σ(W_z v + b_z)."""
+
+    cell = scan_equations.min_gru
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Memories of about one to twenty steps: b_z from 0 down to -3, so that z = 1/2 … 1/20."""
+        super().reset_parameters()
+        self.weights()["b_z"].copy_(torch.linspace(0, -3, self.hidden_size))
+
+    def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
+        v, inputs = causal_convolution(rms_norm(x, x.dtype), state[1:], weights["C"])
+        z = wide(F.linear(v, weights["W_z"], weights["b_z"])).sigmoid()
+        candidate = positive(wide(F.linear(v, weights["W_h"], weights["b_h"])))
+        h, state = self.scanned(1 - z, z * _dropped(noise.d, candidate), state, inputs, noise, positive=True)
+        return h.to(x.dtype), state
+
+    def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
+        return gelu(F.linear(normed, weights["W_1"], weights["b_1"]))

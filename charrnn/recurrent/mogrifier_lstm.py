@@ -1,0 +1,124 @@
+"""The mogrifier LSTM (Melis, Kočiský & Blunsom 2019)."""
+
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from charrnn.recurrent import equations
+from charrnn.recurrent.contract import State
+from charrnn.recurrent.equations import MOGRIFIER_ROUNDS, Noise
+from charrnn.recurrent.lettered import LetteredCore
+from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state
+from charrnn.recurrent.recurrence import _keep_, _kept_, _tanh_, _weight_gradient
+
+__all__ = ["MogrifierLSTM"]
+
+ROUNDS = range(MOGRIFIER_ROUNDS)
+
+
+class _Recurrence(Function):
+    """Over time-major inputs x (T, B, D), with M = Q1, R2, Q3, R4, Q5.
+
+    `values` are x, h_{t-1} and then what each round makes, in turn a new x and a new h: round k (from 0) reads
+    values[k + 1] through M[k] and scales values[k], which gives values[k + 2]. The scale is σ, not 2 σ: weights are to
+    make up for it.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor, noise: Noise, *M: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        (T, B, D), H = x.shape, h.shape[1]
+        hs, cs = x.new_empty(T + 1, B, H), x.new_empty(T + 1, B, H)
+        hs[0], cs[0] = h, c
+        both, W_and_U = x.new_empty(T, B, D + H), torch.cat([W, U], dim=1)  # the last x and h, for a single product
+        last_x, last_h = torch.split(both, [D, H], dim=-1)
+        scales = [x.new_empty(T, B, len(M[k])) for k in ROUNDS]
+        values = [x, hs, *(torch.empty_like(scale) for scale in scales[:-2]), last_h, last_x]
+        gates, squashed = x.new_empty(T, B, 4 * H), x.new_empty(T, B, H)
+        transposed, columns = [matrix.t() for matrix in M], W_and_U.t()
+        for t in range(T):
+            at_t = [value[t] for value in values]
+            for k in ROUNDS:
+                scale = torch.mm(at_t[k + 1], transposed[k], out=scales[k][t]).sigmoid_()
+                torch.mul(at_t[k], scale, out=at_t[k + 2])
+            a = torch.addmm(b, both[t], columns, out=gates[t])
+            next_cell_state(a, cs[t], noise.d, out=cs[t + 1])
+            torch.mul(a[:, 3 * H :], _tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
+            _keep_(hs[t + 1], hs[t], noise.k_h, t)
+            _keep_(cs[t + 1], cs[t], noise.k_c, t)
+        ctx.save_for_backward(cs, both, gates, squashed, W_and_U, *M, *scales, *values[:-2])
+        ctx.noise = noise
+        return hs[1:].clone(), cs[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        cs, both, gates, squashed, W_and_U, *rest = ctx.saved_tensors
+        M, scales, values = (rest[k * len(ROUNDS) : (k + 1) * len(ROUNDS)] for k in range(3))
+        d, k_h, k_c = ctx.noise
+        d_outputs, d_c = gradients
+        (T, B, H), D = squashed.shape, both.shape[-1] - squashed.shape[-1]
+        last_x, last_h = torch.split(both, [D, H], dim=-1)
+        values += [last_h, last_x]
+        # Slopes first, which the loop scales by the gradient that arrives.
+        d_gates, c_slope = gate_slopes(gates, cs[:-1], squashed, d)
+        d_products = [torch.addcmul(values[k + 2], values[k + 2], scales[k], value=-1) for k in ROUNDS]
+        f = gates[..., H : 2 * H]
+        d_both, d_x, d_h, d_c = (
+            torch.empty_like(both[0]),
+            torch.empty_like(values[0]),
+            torch.zeros_like(cs[0]),
+            d_c.clone(),
+        )
+        for t in range(T - 1, -1, -1):
+            kept_h, kept_c = _kept_(d_h.add_(d_outputs[t]), k_h, t), _kept_(d_c, k_c, t)
+            d_c.addcmul_(d_h, c_slope[t])
+            d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
+            d_gates[t, :, 3].mul_(d_h)
+            made, read = torch.split(torch.mm(d_gates[t].view(B, 4 * H), W_and_U, out=d_both), [D, H], dim=-1)
+            for k in reversed(ROUNDS):
+                read.addmm_(d_products[k][t].mul_(made), M[k])
+                made.mul_(scales[k][t])
+                made, read = read, made
+            d_h = made
+            d_x[t] = read
+            d_c.mul_(f[t])
+            if kept_h is not None and kept_c is not None:
+                d_h.add_(kept_h)
+                d_c.add_(kept_c)
+        d_a = d_gates.view(T, B, 4 * H)
+        d_W, d_U = torch.split(_weight_gradient(d_a, both), [D, H], dim=1)
+        values[1] = values[1][:-1]  # h_0 … h_{T-1}
+        d_M = (_weight_gradient(d_products[k], values[k + 1]) for k in ROUNDS)
+        return d_x, d_h, d_c, d_W, d_U, d_a.sum((0, 1)), None, *d_M
+
+
+@final
+class MogrifierLSTM(LetteredCore):
+    """An LSTM whose input and hidden state scale one another, five times, before each step."""
+
+    cell = equations.mogrifier_lstm
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Forget-gate bias 1, as in the LSTM; Q and R a tenth of W, so that the start is close to an LSTM's."""
+        super().reset_parameters()
+        weights = self.weights()
+        _, forget, _, _ = weights["b"].chunk(4)  # i, f, g, o
+        forget.fill_(1)
+        for name in weights.keys() - {"W", "U", "b"}:
+            weights[name].mul_(0.1)
+
+    def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        weights = self.weights()
+        W, U, b, *M = (weights[name] for name in ("W", "U", "b", "Q1", "R2", "Q3", "R4", "Q5"))
+        x = inputs if inputs.is_floating_point() else F.one_hot(inputs, self.input_size).to(W)
+        # Each matrix makes up for the factors 2 of 2 σ in all rounds before it; powers of two are exact.
+        W, U, M = 8 * W, 4 * U, [2 ** (k // 2 + k % 2) * matrix for k, matrix in enumerate(M)]
+        outputs, c = _Recurrence.apply(x.transpose(0, 1), state.h, state.c, W, U, b, noise, *M)  # type: ignore[no-untyped-call]
+        return outputs.transpose(0, 1), self.cell.state(outputs[-1], c)

@@ -1,0 +1,94 @@
+"""The linear recurrence h_t = a_t ⊙ h_{t-1} + b_t over all steps, in three ways that agree.
+
+`by_loop` is the recurrence to the letter: the slow twin of the others on a GPU, and the fastest there is on a CPU.
+`by_doubling` takes log₂ T rounds instead of T steps, after each of which every step knows twice as much of its past
+(Hillis & Steele 1986). `in_log_space` does the same with logarithms, for a and b that are never negative (Heinsen 2023,
+arXiv 2311.06281). All sequences are time-major, (T, B, H). `scan` chooses, and has gradients.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+__all__ = ["by_doubling", "by_loop", "in_log_space", "scan"]
+
+Scan = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def by_loop(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
+    """h_1 … h_T (T, B, H) from h_0 (B, H), one after the other."""
+    hs = b.clone()
+    for a_t, h_t in zip(a.unbind(0), hs.unbind(0), strict=True):
+        h = h_t.addcmul_(a_t, h)
+    return hs
+
+
+def by_doubling(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
+    """The same in log₂ T rounds: h_t = a ⊙ h_{t-span} + b, with spans 1, 2, 4 …"""
+    a, b = a.clone(), b.clone()
+    span = 1
+    while span < len(a):
+        b[span:] += a[span:] * b[:-span]
+        a[span:] = a[span:] * a[:-span]
+        span *= 2
+    return b.addcmul_(a, h)
+
+
+def in_log_space(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
+    """The same for a, b ≥ 0, with logarithms, so that no product of many a can vanish before it is used.
+
+    h_0 may have any sign: it enters at the end, apart.
+    """
+    a, b = a.log(), b.log()
+    span = 1
+    while span < len(a):
+        b[span:] = torch.logaddexp(b[span:], a[span:] + b[:-span])
+        a[span:] = a[span:] + a[:-span]
+        span *= 2
+    return b.exp_().addcmul_(a.exp_(), h)
+
+
+def ways(*, on_cpu: bool, positive: bool) -> tuple[Scan, Scan]:
+    """The fastest way forwards, and the one backwards, where gradients have any sign."""
+    return (by_loop, by_loop) if on_cpu else (in_log_space if positive else by_doubling, by_doubling)
+
+
+class _Scan(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, h: Tensor, positive: bool) -> tuple[Tensor, Tensor]:
+        forwards, ctx.backwards = ways(on_cpu=b.is_cpu, positive=positive)
+        hs = forwards(a, b, h)
+        ctx.save_for_backward(a, h, hs)
+        return hs, hs[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        a, h, hs = ctx.saved_tensors
+        d_hs, d_last = gradients
+        # The adjoint of a linear recurrence is one that runs the other way: d_t = ∂hs_t + a_{t+1} ⊙ d_{t+1}.
+        d_last = d_last + d_hs[-1]
+        d_b = torch.empty_like(hs)
+        d_b[:-1] = ctx.backwards(a[1:].flip(0), d_hs[:-1].flip(0), d_last).flip(0)
+        d_b[-1] = d_last
+        d_a = torch.empty_like(hs)
+        torch.mul(d_b[0], h, out=d_a[0])
+        torch.mul(d_b[1:], hs[:-1], out=d_a[1:])
+        return d_a, d_b, a[0] * d_b[0], None
+
+
+def scan(a: Tensor, b: Tensor, h: Tensor, *, positive: bool) -> tuple[Tensor, Tensor]:
+    """h_1 … h_T of h_t = a_t ⊙ h_{t-1} + b_t (T, B, H), and h_T by itself, in at least single precision.
+
+    Args:
+        a: (T, B, H), between 0 and 1.
+        b: (T, B, H), never negative if `positive`, which lets a GPU scan in log space.
+        h: h_0, (B, H).
+    """
+    kind = torch.promote_types(b.dtype, torch.float32)
+    hs, last = _Scan.apply(a.to(kind), b.to(kind), h.to(kind), positive)  # type: ignore[no-untyped-call]
+    return hs, last

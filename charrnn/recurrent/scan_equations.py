@@ -1,0 +1,145 @@
+"""The second page of equations: cells whose recurrence is linear, h_t = a_t ⊙ h_{t-1} + b_t, inside a residual block.
+
+Nothing of h_{t-1} stands in a and b, so all steps of a sequence can be computed at once; see `scan`. What that takes
+from the cell, a block around it gives back: a short convolution over time before the recurrence and a multi-layer
+perceptron after it, on a residual stream that begins as x_0 = W x_t. Letters and readers are those of `equations`.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+from charrnn.recurrent.equations import Array, Cell, Noise, Weights, _dropped, _kept, _sigmoid, input_product
+
+__all__ = ["DECAY", "EPSILON", "WIDTH", "Convolved", "min_gru", "min_lstm", "rg_lru"]
+
+WIDTH = 4  # of the convolution: this step and three before it
+EPSILON = 1e-6  # added to mean squares
+DECAY = 8.0  # of rg-lru, c in the paper
+
+
+class Convolved(NamedTuple):
+    """State of a block: hidden state h, and what the convolution read one, two and three steps ago, each (B, H)."""
+
+    h: Array
+    x1: Array
+    x2: Array
+    x3: Array
+
+
+def _product(x: Array, weights: Weights) -> Array:
+    return input_product(x, weights["W"])
+
+
+def _rms_norm(xp: Any, x: Array) -> Array:
+    """x / √(mean x²)     Zhang & Sennrich 2019, arXiv 1910.07467; no gain, as weights follow wherever it is used."""
+    return x / xp.sqrt((x * x).mean(-1)[..., None] + EPSILON)
+
+
+def _gelu(xp: Any, x: Array) -> Array:
+    """x Φ(x), nearly      Hendrycks & Gimpel 2016, arXiv 1606.08415."""
+    return 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+
+
+def _softplus(xp: Any, x: Array) -> Array:
+    """log(1 + eˣ)."""
+    return xp.log1p(xp.exp(-abs(x))) + 0.5 * (x + abs(x))
+
+
+def _positive(xp: Any, x: Array) -> Array:
+    """g(x) = x + 1/2 from 0 on, σ(x) below         Feng et al. 2024, appendix B."""
+    above = 0.5 * (x + abs(x))
+    return above + _sigmoid(xp, x - above)
+
+
+def _convolved(x: Array, state: Convolved, C: Array) -> Array:
+    """C_0 ⊙ x_t + C_1 ⊙ x_{t-1} + C_2 ⊙ x_{t-2} + C_3 ⊙ x_{t-3}."""
+    return C[0] * x + C[1] * state.x1 + C[2] * state.x2 + C[3] * state.x3
+
+
+def _min_block(xp: Any, x: Array, h: Array, weights: Weights) -> Array:
+    """y   = x_0 + W_o h_t
+    out = norm(y + W_2 gelu(W_1 norm(y) + b_1)).
+    """
+    y = x + h @ weights["W_o"].T
+    inner = _gelu(xp, _rms_norm(xp, y) @ weights["W_1"].T + weights["b_1"])
+    return _rms_norm(xp, y + inner @ weights["W_2"].T)
+
+
+def _min_gru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: Noise) -> tuple[Array, Convolved]:
+    """u   = norm(x_0),  v = C * u, over this step and the three before it
+    z   = σ(W_z v + b_z)
+    h_t = (1 - z) ⊙ h_{t-1} + z ⊙ d ⊙ g(W_h v + b_h)     Feng et al. 2024, arXiv 2410.01201, section 3.1.
+    """
+    u = _rms_norm(xp, x)
+    v = _convolved(u, state, weights["C"])
+    z = _sigmoid(xp, v @ weights["W_z"].T + weights["b_z"])
+    candidate = _positive(xp, v @ weights["W_h"].T + weights["b_h"])
+    h = _kept(noise.k_h, state.h, (1 - z) * state.h + z * _dropped(noise.d, candidate))
+    return _min_block(xp, x, h, weights), Convolved(h, u, state.x1, state.x2)
+
+
+def _min_lstm_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: Noise) -> tuple[Array, Convolved]:
+    """u, v as in min-gru
+    f, i = σ(W_f v + b_f), σ(W_i v + b_i)
+    h_t  = f / (f + i) ⊙ h_{t-1} + i / (f + i) ⊙ d ⊙ g(W_h v + b_h)     Feng et al. 2024, section 3.2.
+    """
+    u = _rms_norm(xp, x)
+    v = _convolved(u, state, weights["C"])
+    # Both gates may be next to 0, their quotient is not: i / (f + i) = σ(log i - log f).
+    log_f, log_i = (-_softplus(xp, -(v @ weights[f"W_{gate}"].T) - weights[f"b_{gate}"]) for gate in "fi")
+    candidate = _positive(xp, v @ weights["W_h"].T + weights["b_h"])
+    share = _sigmoid(xp, log_i - log_f)
+    h = _kept(noise.k_h, state.h, (1 - share) * state.h + share * _dropped(noise.d, candidate))
+    return _min_block(xp, x, h, weights), Convolved(h, u, state.x1, state.x2)
+
+
+def _blockwise(x: Array, W: Array) -> Array:
+    """W x (B, H) for a block-diagonal W (blocks, H / blocks, H / blocks)."""
+    blocks, size, _ = W.shape
+    return (x.reshape(-1, blocks, 1, size) @ W.swapaxes(1, 2)).reshape(x.shape)
+
+
+def _rg_lru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: Noise) -> tuple[Array, Convolved]:
+    """u   = W_u norm(x_0),  v = C * u, over this step and the three before it
+    r, i = σ(W_r v + b_r), σ(W_i v + b_i)
+    a   = exp(-8 softplus(Λ) ⊙ r)
+    h_t = a ⊙ h_{t-1} + √(1 - a²) ⊙ i ⊙ d ⊙ v               De et al. 2024, arXiv 2402.19427, equations 1 to 4.
+    y   = x_0 + W_o (h_t ⊙ gelu(W_g norm(x_0)))
+    out = norm(y + W_2 (gelu(W_1 norm(y) + b_1) ⊙ W_3 norm(y))).
+    """
+    normed = _rms_norm(xp, x)
+    u = normed @ weights["W_u"].T
+    v = _convolved(u, state, weights["C"])
+    r, i = (_sigmoid(xp, _blockwise(v, weights[f"W_{gate}"]) + weights[f"b_{gate}"]) for gate in "ri")
+    log_a = -DECAY * _softplus(xp, weights["Lambda"]) * r
+    b = xp.sqrt(EPSILON**2 - xp.expm1(2 * log_a)) * i * _dropped(noise.d, v)
+    h = _kept(noise.k_h, state.h, xp.exp(log_a) * state.h + b)
+    y = x + (h * _gelu(xp, normed @ weights["W_g"].T)) @ weights["W_o"].T
+    normed = _rms_norm(xp, y)
+    inner = _gelu(xp, normed @ weights["W_1"].T + weights["b_1"]) * (normed @ weights["W_3"].T)
+    return _rms_norm(xp, y + inner @ weights["W_2"].T), Convolved(h, u, state.x1, state.x2)
+
+
+def _min_shapes(gates: str, D: int, H: int) -> dict[str, tuple[int, ...]]:
+    """A perceptron of width H / 2 in whole eights: with a wider one the block would be no faster than an LSTM."""
+    M = 8 * math.ceil(H / 16)
+    shapes: dict[str, tuple[int, ...]] = {"W": (H, D), "C": (WIDTH, H)}
+    for gate in gates:
+        shapes |= {f"W_{gate}": (H, H), f"b_{gate}": (H,)}
+    return shapes | {"W_o": (H, H), "W_1": (M, H), "b_1": (M,), "W_2": (H, M)}
+
+
+def _rg_lru_shapes(D: int, H: int) -> dict[str, tuple[int, ...]]:
+    """The gates in 16 blocks, as in the paper, or as many as divide both 16 and H; the gated perceptron of width H / 3,
+    in whole eights, which has as many weights as one of H / 2 without a gate.
+    """
+    blocks, M = math.gcd(16, H), 8 * math.ceil(H / 24)
+    shapes: dict[str, tuple[int, ...]] = {"W": (H, D), "W_u": (H, H), "W_g": (H, H), "C": (WIDTH, H)}
+    for gate in "ri":
+        shapes |= {f"W_{gate}": (blocks, H // blocks, H // blocks), f"b_{gate}": (H,)}
+    return shapes | {"Lambda": (H,), "W_o": (H, H), "W_1": (M, H), "b_1": (M,), "W_3": (M, H), "W_2": (H, M)}
+
+
+min_gru = Cell(Convolved, _product, _min_gru_step, lambda D, H: _min_shapes("zh", D, H), reads=("W",))
+min_lstm = Cell(Convolved, _product, _min_lstm_step, lambda D, H: _min_shapes("fih", D, H), reads=("W",))
+rg_lru = Cell(Convolved, _product, _rg_lru_step, _rg_lru_shapes, reads=("W",))
