@@ -36,7 +36,7 @@ class BusyError(CharrnnError):
 
 
 class DivergedError(CharrnnError):
-    """A loss that is no longer a finite number."""
+    """Losses, gradients or weights that are no longer finite numbers."""
 
     exit_code = 6
 

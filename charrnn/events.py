@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Began", "Event", "Finished", "Notice", "Reported", "Sampled", "Saved", "Validated"]
+__all__ = ["Began", "Event", "Finished", "Notice", "Reported", "Sampled", "Saved", "Skipped", "Validated"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,18 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A step was not taken, as its loss or gradient was not finite; the `skipped`-th of the run."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+    skipped: int
+    skipped_in_a_row: int
+
+
+@dataclass(frozen=True)
 class Validated:
     """The loss over the whole validation text."""
 
@@ -82,6 +94,7 @@ class Finished:
     loss: float | None
     best_loss: float | None
     best_step: int | None
+    skipped: int = 0
 
 
-Event = Notice | Began | Reported | Validated | Sampled | Saved | Finished
+Event = Notice | Began | Reported | Skipped | Validated | Sampled | Saved | Finished

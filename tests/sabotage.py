@@ -9,6 +9,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -16,14 +17,16 @@ from typing import Any, NamedTuple
 import torch
 
 from charrnn.checkpoint import files, format, header, store
-from charrnn.checkpoint.format import Checkpoint
+from charrnn.checkpoint.format import Checkpoint, Counters
 from charrnn.checkpoint.store import Run
 from charrnn.cli import terminal
 from charrnn.config import TextConfig
+from charrnn.events import Skipped
 from charrnn.recurrent.stack import StackState
 from charrnn.sampling import prime
 from charrnn.text import corpus
-from charrnn.training import loop, resume
+from charrnn.training import divergence, loop, resume
+from charrnn.training.divergence import Watch
 
 
 class Break(NamedTuple):
@@ -131,7 +134,38 @@ def _carried_state_dropped() -> None:
 
 
 def _divergence_learned_from() -> None:
-    vars(loop)["math"] = SimpleNamespace(**{**vars(math), "isfinite": lambda _: True})
+    vars(divergence)["math"] = SimpleNamespace(**{**vars(math), "isfinite": lambda _: True})
+
+
+def _skips_that_touch_the_moments() -> None:
+    optimizers: list[torch.optim.Optimizer] = []
+    make, judge = loop._optimizer, Watch.judge
+
+    def remembered(*arguments: Any) -> torch.optim.Optimizer:
+        optimizers.append(make(*arguments))
+        return optimizers[-1]
+
+    def decaying(self: Watch, *numbers: Any) -> Skipped | None:
+        if skipped := judge(self, *numbers):
+            for moments in optimizers[-1].state.values():
+                moments["exp_avg"] *= 0.9
+        return skipped
+
+    vars(loop)["_optimizer"] = remembered
+    Watch.judge = decaying  # type: ignore[method-assign]
+
+
+def _skips_that_are_forgotten() -> None:
+    original = Watch.__init__
+
+    def forgetful(self: Watch, run: Run, counters: Counters, steps_per_epoch: int) -> None:
+        original(self, run, replace(counters, skipped_in_a_row=0), steps_per_epoch)
+
+    Watch.__init__ = forgetful  # type: ignore[method-assign]
+
+
+def _spoiled_state_carried_on() -> None:
+    vars(loop)["begin_anew_where_not_finite"] = lambda state: state
 
 
 def _bad_bytes_replaced() -> None:
@@ -154,6 +188,7 @@ def _terminal_trusted() -> None:
 
 
 _EXACT_RESUME = "tests/training/test_loop.py::test_a_run_that_is_stopped_anywhere_and_resumed_is_the_uninterrupted_one"
+_SKIPPED_WHOLE = "tests/training/test_numbers.py::test_a_step_that_is_not_finite_is_skipped_whole"
 BREAKS = {
     "unsynced files": Break(_unsynced_files, "tests/checkpoint/test_power_cut.py"),
     "unsynced folders": Break(_unsynced_folders, "tests/checkpoint/test_power_cut.py"),
@@ -170,7 +205,12 @@ BREAKS = {
     "whatever can be read": Break(_whatever_can_be_read, "tests/training/test_resume_choice.py"),
     "random state dropped": Break(_random_state_dropped, _EXACT_RESUME),
     "carried state dropped": Break(_carried_state_dropped, _EXACT_RESUME),
-    "divergence learned from": Break(_divergence_learned_from, "tests/training/test_numbers.py"),
+    "divergence learned from": Break(_divergence_learned_from, _SKIPPED_WHOLE),
+    "skips that touch the moments": Break(_skips_that_touch_the_moments, _SKIPPED_WHOLE),
+    "skips that are forgotten": Break(
+        _skips_that_are_forgotten, "tests/training/test_numbers.py::test_a_divergence_can_be_replayed"
+    ),
+    "spoiled state carried on": Break(_spoiled_state_carried_on, _SKIPPED_WHOLE),
     "bad bytes replaced": Break(_bad_bytes_replaced, "tests/text/test_properties.py"),
     "unknown characters dropped": Break(_unknown_characters_dropped, "tests/sampling/test_prime.py"),
     "terminal trusted": Break(_terminal_trusted, "tests/cli/test_terminal.py"),

@@ -49,6 +49,8 @@ class Counters:
     best_loss: float | None = None
     best_step: int | None = None
     stale: int = 0  # validations since the best
+    skipped: int = 0  # steps whose loss or gradient was not finite
+    skipped_in_a_row: int = 0  # the last of these, when nothing was learned since
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
     training = {name: np.require(array, requirements="C") for name, array in checkpoint.training.items()}
     vocabulary = asdict(checkpoint.vocabulary)
     model_text = _canonical({"configuration": checkpoint.config.to_mapping(), "vocabulary": vocabulary})
-    counters = {key: value for key, value in asdict(checkpoint.counters).items() if value is not None}
+    # What is as in a new run is left out: a charrnn that does not know a counter reads the runs that do without it.
+    new, own = asdict(Counters()), asdict(checkpoint.counters)
+    counters = {key: value for key, value in own.items() if value != new[key]}
     training_text = _canonical({"counters": counters, "versions": dict(checkpoint.versions)})
     metadata = {
         "format": FORMAT,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import charrnn
 from charrnn.checkpoint.files import append, leftovers, make_folder, open_own, remove, write_file
+from charrnn.checkpoint.records import to_json
 from charrnn.errors import BusyError, CheckpointError, ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["RUNS", "Found", "Resumable", "Run", "find_model", "find_resumable", 
 RUNS = Path("checkpoints")
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
-_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl")
+_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|diverged\.json")
 
 
 class Run:
@@ -102,7 +103,7 @@ class Run:
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Add a line to `metrics.jsonl`, at once in the file."""
-        append(self.path / "metrics.jsonl", json.dumps(record).encode() + b"\n")
+        append(self.path / "metrics.jsonl", to_json(record))
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines of `metrics.jsonl` after a step, which a resumed training will write again, and torn ones."""
@@ -117,6 +118,23 @@ class Run:
         if kept != lines:
             write_file(path, b"".join(kept))
 
+    def write_divergence(self, record: Mapping[str, Any]) -> Path:
+        """Write `diverged.json`, in place of an older one: why the training diverged at `step`, and how.
+
+        Raises:
+            ResourceError: it cannot be written.
+        """
+        path = self.path / "diverged.json"
+        write_file(path, to_json(record, indent=1))
+        return path
+
+    def _forget_divergence(self, step: int) -> None:
+        """Drop the `diverged.json` that a resumed training got past; one file too many is no reason to stop it."""
+        path = self.path / "diverged.json"
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            if json.loads(path.read_bytes())["step"] <= step:
+                remove(path)
+
     def save(self, checkpoint: bytes, step: int, *, best: bool) -> Path:
         """Write a checkpoint and point `latest` (and `best`) at it; then drop all but the last two and the best.
 
@@ -130,6 +148,7 @@ class Run:
         for pointer in ["best", "latest"] if best else ["latest"]:
             write_file(self.path / pointer, f"{path.name}\n".encode())
         self._prune(path)
+        self._forget_divergence(step)
         return path
 
     def _prune(self, latest: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ def checkpoint() -> Checkpoint:
     made = random_checkpoint(MODEL, Vocabulary.of('a\0"é한\U0010ffff\x1b[', "character"))
     return replace(
         made,
-        counters=Counters(step=7, characters=70, seconds=1.5, best_loss=1.25, best_step=4, stale=1),
+        counters=Counters(7, 70, 1.5, best_loss=1.25, best_step=4, stale=1, skipped=3, skipped_in_a_row=2),
         training={"optimizer.head.bias.step": np.array(7.0, np.float32), "rng.cpu": np.arange(9, dtype=np.uint8)},
         versions={"torch": "2.13.0"},
     )
@@ -61,6 +61,17 @@ def test_everything_comes_back(folder: Path) -> None:
     assert found.versions == saved.versions
     assert_same_arrays(found.model, saved.model)
     assert_same_arrays(found.training, saved.training)
+
+
+@pytest.mark.parametrize("counters", [Counters(), Counters(loss=0.0, best_loss=0.0, best_step=0), Counters(skipped=1)])
+def test_counters_that_are_as_in_a_new_run_are_not_written(folder: Path, counters: Counters) -> None:
+    """So that a charrnn from before a counter reads what it could have written; those that it lacks are as at first."""
+    data = to_bytes(replace(checkpoint(), counters=counters))
+    header, _ = header_of(data)
+    about = json.loads(header["__metadata__"]["training"])  # type: ignore[index]
+    assert about["counters"].items() <= asdict(counters).items()
+    assert not about["counters"].items() & asdict(Counters()).items()
+    assert from_file(written(folder, data), training=True).counters == counters
 
 
 def test_a_sampler_reads_the_model_alone(folder: Path) -> None:
