@@ -225,6 +225,15 @@ class SamplingConfig:
     until_end: bool | None = None
     num_samples: int = 1
     seed: int | None = None
+    min_p: float | None = None
+    typical: float | None = None
+    repetition_penalty: float = 1.0
+    repetition_window: int = 64
+    allow: str | None = None
+    ban: str | None = None
+    min_length: int = 0
+    stop: tuple[str, ...] = ()
+    lines: int | None = None
 
     def __post_init__(self) -> None:
         check_range("length", self.length, least=0, below=2**63)
@@ -233,6 +242,16 @@ class SamplingConfig:
         check_range("top_p", self.top_p, above=0, most=1)
         check_range("num_samples", self.num_samples, least=1, below=2**63)
         check_range("seed", self.seed, least=0, below=2**63)
+        check_range("min_p", self.min_p, above=0, most=1)
+        check_range("typical", self.typical, above=0, most=1)
+        check_range("repetition_penalty", self.repetition_penalty, least=1, most=1_000_000)
+        check_range("repetition_window", self.repetition_window, least=1, most=1_000_000)
+        check_range("min_length", self.min_length, least=0, below=2**63)
+        check_range("lines", self.lines, least=1, below=2**63)
+        if self.length and self.min_length > self.length:
+            raise UsageError(f"--min-length {self.min_length} is more than --length {self.length}")
+        if "" in self.stop:
+            raise UsageError("--stop must be some text, got an empty one")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,18 @@ def command(
     seed: options.SamplingSeed = SamplingConfig.seed,
     num_samples: options.NumSamples = SamplingConfig.num_samples,
     until_end: options.UntilEnd = SamplingConfig.until_end,
+    min_p: options.MinP = SamplingConfig.min_p,
+    typical: options.Typical = SamplingConfig.typical,
+    repetition_penalty: options.RepetitionPenalty = SamplingConfig.repetition_penalty,
+    repetition_window: options.RepetitionWindow = SamplingConfig.repetition_window,
+    allow: options.Allow = SamplingConfig.allow,
+    ban: options.Ban = SamplingConfig.ban,
+    min_length: options.MinLength = SamplingConfig.min_length,
+    stop: options.Stop = None,
+    lines: options.Lines = SamplingConfig.lines,
     echo: options.Echo = True,
+    null: options.Null = False,
+    raw: options.Raw = None,
     unknown: options.Unknown = "error",
     device: options.Device = TrainingConfig.device,
     engine: options.Engine = "auto",
@@ -36,32 +47,54 @@ def command(
     """
     if prime is not None and prime_file is not None:
         raise UsageError("--prime and --prime-file both give the prime; use one of them")
-    config = SamplingConfig(length, temperature, top_k, top_p, until_end, num_samples, seed)
+    config = SamplingConfig(
+        length=length,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        until_end=until_end,
+        num_samples=num_samples,
+        seed=seed,
+        min_p=min_p,
+        typical=typical,
+        repetition_penalty=repetition_penalty,
+        repetition_window=repetition_window,
+        allow=allow,
+        ban=ban,
+        min_length=min_length,
+        stop=tuple(stop or ()),
+        lines=lines,
+    )
 
     from charrnn.checkpoint.store import load_model
     from charrnn.sampling.engines import open_engine
-    from charrnn.sampling.generate import generate
-    from charrnn.sampling.prime import encode_prime
+    from charrnn.sampling.generate import forbidden_ids, generate
+    from charrnn.sampling.prime import as_model_text, encode_prime
 
     found, checkpoint = load_model(model)
     text, vocabulary = checkpoint.config.text, checkpoint.vocabulary
     prime = _read_prime(prime_file) if prime_file is not None else prime or ""
     before = encode_prime(prime, text, vocabulary, unknown)
+    config = replace(config, stop=tuple(as_model_text(each, text, vocabulary, "--stop") for each in config.stop))
     if config.seed is None:
         config = replace(config, seed=secrets.randbelow(2**32))
     if config.until_end is None:
         config = replace(config, until_end=text.documents != "none")
+    forbidden_ids(vocabulary, config)  # what cannot be written is told before anything is
     opened = open_engine(checkpoint, config, engine, device)
     note(f"{found.path} ({found.why}), {opened.device}, seed {config.seed}", quiet=quiet)
 
-    writer = TextWriter("latin-1" if vocabulary.unit == "byte" else "utf-8")
+    escape = None if raw is None else not raw
+    writer = TextWriter("latin-1" if vocabulary.unit == "byte" else "utf-8", escape)
     for index in range(config.num_samples):
         if echo:
             writer.write(vocabulary.decode(before[before < vocabulary.start]))
         for piece in generate(opened.engine, vocabulary, config, before, index):
             writer.write(piece)
-        if config.num_samples > 1:
-            writer.write("\n")
+        if null:
+            writer.end("\0")
+        elif config.num_samples > 1:
+            writer.end("\n")
     writer.close()
 
 

@@ -46,15 +46,17 @@ def output_error(error: OSError) -> CharrnnError:
 class TextWriter:
     """Writes text to stdout as it is made: raw bytes into a pipe or file, controls shown escaped on a terminal.
 
-    On a terminal every piece is seen at once; elsewhere what is written is at most a tenth of a second late.
+    `escape` forces either. On a terminal every piece is seen at once; elsewhere what is written is at most a tenth of
+    a second late.
     """
 
-    def __init__(self, encoding: Literal["utf-8", "latin-1"]) -> None:
+    def __init__(self, encoding: Literal["utf-8", "latin-1"], escape: bool | None = None) -> None:
         if sys.stdout is None:
             raise ResourceError("standard output is closed; there is nowhere to write the text")
         self._file = sys.stdout.buffer
         self._encoding = encoding
         self._on_terminal = sys.stdout.isatty()
+        self._escape = self._on_terminal if escape is None else escape
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._flushed = time.monotonic()
         self._last = "\n"
@@ -62,19 +64,28 @@ class TextWriter:
     def write(self, text: str) -> None:
         """Write some text, in the units of the model: characters, or bytes as the code points 0 to 255."""
         data = text.encode(self._encoding, "surrogateescape")  # a name on the disk may be no UTF-8
-        if self._on_terminal:
+        shown = text
+        if self._escape:
             shown = safe(self._decoder.decode(data))
             data = shown.encode("utf-8", "replace")
-            self._last = shown[-1:] or self._last
+        self._last = shown[-1:] or self._last
         self._put(data)
+
+    def end(self, separator: Literal["\n", "\0"]) -> None:
+        """Write what stands between texts, which is never escaped."""
+        self._put(self._tail().encode("utf-8") + separator.encode())
+        self._last = separator
 
     def close(self) -> None:
         """Write what is left; a terminal also gets a newline where the text did not end with one."""
-        if self._on_terminal:
-            tail = safe(self._decoder.decode(b"", final=True))
-            last = tail[-1:] or self._last
-            self._put((tail + ("" if last == "\n" else "\n")).encode("utf-8"))
-        self._put(b"", flush=True)
+        tail = self._tail()
+        last = tail[-1:] or self._last
+        newline = "\n" if self._on_terminal and last not in "\n\0" else ""
+        self._put((tail + newline).encode("utf-8"), flush=True)
+
+    def _tail(self) -> str:
+        """How the first bytes of a character that was never completed are shown."""
+        return safe(self._decoder.decode(b"", final=True))
 
     def _put(self, data: bytes, *, flush: bool = False) -> None:
         try:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from charrnn.config import SamplingConfig
 from charrnn.errors import CheckpointError
 
-__all__ = ["draw", "keep_top_k", "keep_top_p", "probabilities"]
+__all__ = ["draw", "keep_min_p", "keep_top_k", "keep_top_p", "keep_typical", "penalized", "probabilities"]
 
 Logits = NDArray[np.floating[Any]]
 
@@ -29,6 +29,36 @@ def keep_top_p(logits: Logits, p: float) -> Logits:
     dropped = np.empty(logits.shape, dtype=bool)
     np.put_along_axis(dropped, order, before >= p, axis=-1)
     return np.where(dropped, -np.inf, logits)
+
+
+def keep_min_p(logits: Logits, p: float) -> Logits:
+    """-inf for all tokens less likely than `p` times the likeliest (Nguyen et al. 2024)."""
+    return np.where(_below_best(logits) < np.log(p), -np.inf, logits)
+
+
+def keep_typical(logits: Logits, p: float) -> Logits:
+    """-inf for all but the smallest set of total probability p or more whose surprise is nearest the entropy.
+
+    Locally typical sampling (Meister et al. 2023), but that the best token stays, too.
+    """
+    distribution = softmax(logits)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        surprise = -np.log(distribution)
+        entropy = np.where(distribution > 0, distribution * surprise, 0).sum(axis=-1, keepdims=True)
+    order = np.argsort(np.abs(surprise - entropy), axis=-1, kind="stable")
+    nearest_first = np.take_along_axis(distribution, order, axis=-1)
+    before = np.cumsum(nearest_first, axis=-1) - nearest_first
+    dropped = np.empty(logits.shape, dtype=bool)
+    np.put_along_axis(dropped, order, before >= p, axis=-1)
+    return np.where(dropped & (logits < logits.max(axis=-1, keepdims=True)), -np.inf, logits)
+
+
+def penalized(logits: Logits, recent: NDArray[np.integer[Any]], penalty: float) -> Logits:
+    """Positive logits of the `recent` tokens divided by the penalty, negative ones multiplied (Keskar et al. 2019)."""
+    weighed: Logits = logits.astype(np.float64)
+    own = weighed[..., recent]
+    weighed[..., recent] = np.where(own > 0, own / penalty, own * penalty)
+    return weighed
 
 
 def softmax(logits: Logits) -> Logits:
@@ -66,6 +96,10 @@ def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
         logits = keep_top_k(logits, config.top_k)
     if config.top_p is not None:
         logits = keep_top_p(logits, config.top_p)
+    if config.typical is not None:
+        logits = keep_typical(logits, config.typical)
+    if config.min_p is not None:
+        logits = keep_min_p(logits, config.min_p)
     # A huge temperature makes equals of all, and a filter may then have kept another.
     return softmax(np.where(is_best, 0.0, logits))
 

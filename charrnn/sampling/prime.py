@@ -8,9 +8,31 @@ from charrnn.config import Normalization, TextConfig
 from charrnn.errors import DataError
 from charrnn.text.vocabulary import Ids, Vocabulary, normalized
 
-__all__ = ["encode_prime"]
+__all__ = ["as_model_text", "encode_prime"]
 
 _SHOWN = 10
+
+
+def as_model_text(text: str, config: TextConfig, vocabulary: Vocabulary, name: str) -> str:
+    """What a person gave, in the units of the model (bytes as the code points 0 to 255), normalised as its text was.
+
+    Bytes that the locale could not decode arrive as surrogates (PEP 383): a model of bytes takes them for the bytes
+    they are, one of characters reads them as UTF-8.
+
+    Raises:
+        DataError: this is no text; says so of `name`.
+    """
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+        text = data.decode("latin-1" if vocabulary.unit == "byte" else "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start} ({error.reason}); "
+            "only a model of bytes (--unit byte) takes any bytes"
+        ) from error
+    except UnicodeEncodeError as error:
+        raise DataError(f"character {error.start} of {name} is a lone surrogate, which is not text") from error
+    return normalized(text, config.normalize, config.newlines)
 
 
 def encode_prime(
@@ -22,23 +44,10 @@ def encode_prime(
     """Token ids (N,) of a prime, normalised as the training text was; `unknown` says what becomes of characters
     that the text did not have: an error, nothing, or the unknown token.
 
-    Bytes that the locale could not decode arrive as surrogates (PEP 383): a model of bytes takes them for the bytes
-    they are, one of characters reads them as UTF-8.
-
     Raises:
         DataError: the prime has characters that the model does not know, or is no text.
     """
-    try:
-        data = prime.encode("utf-8", "surrogateescape")
-        prime = data.decode("latin-1" if vocabulary.unit == "byte" else "utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"the prime is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start} ({error.reason}); "
-            "only a model of bytes (--unit byte) takes any bytes"
-        ) from error
-    except UnicodeEncodeError as error:
-        raise DataError(f"character {error.start} of the prime is a lone surrogate, which is not text") from error
-    prime = normalized(prime, config.normalize, config.newlines)
+    prime = as_model_text(prime, config, vocabulary, "the prime")
     ids = vocabulary.encode(prime)
     if unknown == "skip":
         ids = ids[ids != vocabulary.unknown]

@@ -1,55 +1,209 @@
-"""Whole-process time of `charrnn sample`, beside a plain PyTorch script that does the same from its own checkpoint.
+"""How fast `charrnn sample` starts and writes, beside PyTorch, and what memory it takes.
 
-    python tests/benchmarks/bench_sampling.py [--runs 7] [--length 500]
+    python tests/benchmarks/bench_sampling.py [start] [stream] [streams] [memory] [--rounds 7]
 
-Both have a trained 2x128 LSTM of the same text. The two are run in turn; medians, and the median of the ratios.
+start    whole processes: --help, and 500 characters of a 2x128 LSTM beside a plain PyTorch script of the same size
+stream   one stream, characters a second, beside nn.LSTM and nn.GRU called for each character
+streams  64 streams in one product, beside one
+memory   peak memory of a million characters and of ten thousand
+
+Whatever is compared runs in turn; medians, and the median of the ratios. All parts, if none is named.
 """
 
 import argparse
+import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy; threads that wait for each other cost more than help
+
+import numpy as np
+
+from charrnn.checkpoint.format import Checkpoint, to_bytes
+from charrnn.config import ModelConfig, RunConfig, SamplingConfig
+from charrnn.layout import EMBEDDING, model_shapes
+from charrnn.sampling.generate import generate
+from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.text.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[2]
 PLAIN = Path(__file__).with_name("plain_char_rnn.py")
+# The commands that are measured choose for themselves.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+CHARRNN = [sys.executable, "-m", "charrnn"]
+VOCABULARY = Vocabulary("".join(map(chr, range(33, 113))))
+EMBEDDING_SIZE = 64
 
 
 def main() -> None:
+    parts = {"start": start, "stream": stream, "streams": streams, "memory": memory}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--length", type=int, default=500)
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], metavar="part")
+    parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
-    text = ROOT / "corpora" / "tales.txt"
-    length = str(arguments.length)
+    processor = platform.processor() or platform.machine()
+    print(f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}")
+    for name in arguments.parts or parts:
+        print(f"\n{name}")
+        parts[name](arguments.rounds)
+
+
+def in_turn(rounds: int, contestants: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """Seconds of each contestant in each round; a round before the first warms the caches."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for index in range(rounds + 1):
+        for name, run in contestants.items():
+            began = time.perf_counter()
+            run()
+            if index:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
+
+
+def random_checkpoint(cell: str, layers: int, hidden_size: int) -> Checkpoint:
+    model = ModelConfig(cell, layers, hidden_size, "embedding", EMBEDDING_SIZE, 0.0)
+    random, scale = np.random.default_rng(0), np.float32(hidden_size**-0.5)
+    shapes = model_shapes(model, VOCABULARY.size)
+    arrays = {name: scale * random.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+    return Checkpoint(RunConfig(model=model), VOCABULARY, arrays)
+
+
+def start(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        charrnn = [sys.executable, "-m", "charrnn"]
-        sizes = ["--layers", "2", "--hidden-size", "128", "--embedding-size", "64"]
-        train = [*charrnn, "train", str(text), "--cell", "lstm", *sizes, "--steps", "200", "-q", "--name", "model"]
-        subprocess.run(train, cwd=folder, check=True)
-        subprocess.run([sys.executable, PLAIN, "train", text, "plain.pt", "5"], cwd=folder, check=True)
-        commands = {
-            "charrnn sample (numpy)": [*charrnn, "sample", "--model", "checkpoints/model", "-n", length, "-q"],
-            "plain PyTorch script": [sys.executable, str(PLAIN), "sample", "plain.pt", length],
-            "charrnn --help": [*charrnn, "--help"],
-            "python -c pass": [sys.executable, "-c", "pass"],
+
+        def process(*command: str | Path) -> Callable[[], object]:
+            return lambda: subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
+
+        Path(folder, "model.safetensors").write_bytes(to_bytes(random_checkpoint("lstm", 2, 128)))
+        process(sys.executable, PLAIN, "train", ROOT / "corpora" / "tales.txt", "plain.pt", "1")()
+        sample = ["sample", "--model", "model.safetensors", "--no-until-end", "-n", "500", "-q"]
+        contestants = {
+            "charrnn sample -n 500": process(*CHARRNN, *sample),
+            "plain PyTorch script": process(sys.executable, PLAIN, "sample", "plain.pt", "500"),
+            "charrnn --help": process(*CHARRNN, "--help"),
+            "python -c 'import numpy'": process(sys.executable, "-c", "import numpy"),
+            "python -c pass": process(sys.executable, "-c", "pass"),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in commands}
-        for run in range(arguments.runs + 1):
-            for name, command in commands.items():
-                start = time.perf_counter()
-                subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-                if run:  # the first round warms the caches
-                    seconds[name].append(time.perf_counter() - start)
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {length} characters")
+        seconds = in_turn(rounds, contestants)
     for name, times in seconds.items():
-        print(f"{name:24} median {statistics.median(times):.3f} s  (from {min(times):.3f} to {max(times):.3f})")
-    ours, theirs = seconds["charrnn sample (numpy)"], seconds["plain PyTorch script"]
-    ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
-    print(f"charrnn is {ratio:.1f} times as fast as the plain script")
+        print(f"  {name:25} median {statistics.median(times):.3f} s  (from {min(times):.3f} to {max(times):.3f})")
+    faster = ratio(seconds["plain PyTorch script"], seconds["charrnn sample -n 500"])
+    print(f"  charrnn takes 1/{faster:.1f} of the plain script's time")
+
+
+def stream(rounds: int) -> None:
+    bandwidth = big_read_bandwidth()
+    print(f"  memory gives {bandwidth / 1e9:.1f} GB/s to one core, from an array larger than the caches")
+    print(f"  {'':12}{'torch':>9}{'charrnn':>9}{'ratio':>7}{'steps alone':>13}{'of the limit':>14}")
+    for cell in ("lstm", "gru"):
+        for hidden_size in (128, 512):
+            checkpoint = random_checkpoint(cell, 2, hidden_size)
+            engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
+            count = 12_800 // hidden_size
+            contestants = {
+                "torch": called_for_each_character(cell, hidden_size, count),
+                "charrnn": written_by(engine, 10 * count),
+                "steps": steps_of(engine, 1, 10 * count),
+            }
+            seconds = in_turn(rounds, contestants)
+            speeds = {name: 10 * count / statistics.median(times) for name, times in seconds.items()}
+            speeds["torch"] /= 10
+            # Tables are looked up, a row a character; all else is read.
+            read = sum(
+                array.nbytes
+                for name, array in checkpoint.model.items()
+                if name != EMBEDDING and not name.endswith("layers.0.fused.weight_ih_l0")
+            )
+            print(
+                f"  {cell} 2x{hidden_size:<4}{speeds['torch']:12,.0f}{speeds['charrnn']:9,.0f}"
+                f"{10 * ratio(seconds['torch'], seconds['charrnn']):7.1f}{speeds['steps']:13,.0f}"
+                f"{speeds['steps'] * read / bandwidth:14.0%}"
+            )
+
+
+def written_by(engine: NumpyEngine, count: int) -> Callable[[], object]:
+    config = SamplingConfig(length=count, temperature=0.8, until_end=False, seed=1)
+    return lambda: "".join(generate(engine, VOCABULARY, config, VOCABULARY.encode("")))
+
+
+def steps_of(engine: NumpyEngine, batch_size: int, count: int) -> Callable[[], object]:
+    def run() -> None:
+        state = engine.initial_state(batch_size)
+        for _ in range(count):
+            _, state = engine.step(ids, state)
+
+    ids = np.arange(batch_size)
+    return run
+
+
+def called_for_each_character(cell: str, hidden_size: int, count: int) -> Callable[[], object]:
+    """What the plain script does for `count` characters, with a network of these sizes."""
+    import torch
+    from torch import nn
+
+    embedding = nn.Embedding(VOCABULARY.size, EMBEDDING_SIZE)
+    network = {"lstm": nn.LSTM, "gru": nn.GRU}[cell](EMBEDDING_SIZE, hidden_size, 2, batch_first=True)
+    head = nn.Linear(hidden_size, VOCABULARY.size)
+
+    @torch.no_grad()
+    def run() -> None:
+        token, state = torch.zeros(1, 1, dtype=torch.long), None
+        for _ in range(count):
+            outputs, state = network(embedding(token), state)
+            token = torch.multinomial(torch.softmax(head(outputs)[0] / 0.8, dim=-1), 1)
+            token.item()
+
+    return run
+
+
+def big_read_bandwidth() -> float:
+    """Bytes a second that a product with a vector reads, of a matrix that no cache holds."""
+    matrix, vector = np.ones((32_768, 4096), np.float32), np.ones(4096, np.float32)
+    seconds = in_turn(5, {"read": lambda: np.dot(matrix, vector)})["read"]
+    return matrix.nbytes / min(seconds)
+
+
+def streams(rounds: int) -> None:
+    for hidden_size in (128, 512):
+        checkpoint = random_checkpoint("lstm", 2, hidden_size)
+        engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
+        count = 25_600 // hidden_size
+        seconds = in_turn(rounds, {"one": steps_of(engine, 1, 8 * count), "many": steps_of(engine, 64, count)})
+        one, many = (statistics.median(seconds[name]) for name in ("one", "many"))
+        print(
+            f"  lstm 2x{hidden_size}: one stream {8 * count / one:,.0f} characters/s, "
+            f"64 streams {64 * count / many:,.0f}, {8 * ratio(seconds['one'], seconds['many']):.1f} times as many"
+        )
+
+
+def memory(_: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, "model.safetensors")
+        model.write_bytes(to_bytes(random_checkpoint("gru", 1, 32)))
+        peaks = {count: peak_memory(model, count) for count in (10_000, 1_000_000)}
+    for count, peak in peaks.items():
+        print(f"  charrnn sample -n {count:<9} peak {peak / 2**20:.1f} MB")
+    print(f"  the longer text takes {(peaks[1_000_000] - peaks[10_000]) / 2**20:+.2f} MB")
+
+
+def peak_memory(model: Path, count: int) -> int:
+    """The largest resident size of a process that samples, in bytes."""
+    command = [*CHARRNN, "sample", "--model", str(model), "--no-until-end", "--seed", "1", "-n", str(count), "-q"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command} failed")
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

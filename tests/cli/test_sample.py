@@ -182,3 +182,62 @@ def test_a_long_prime_is_read(folder: Path, charrnn: Command) -> None:
     prime = "ab" * 50_000
     done = charrnn("sample", *MODEL_FILE, "--prime-file", "-", "--no-echo", "-n", "5", stdin=prime.encode())
     assert len(done.stdout.decode()) == 5
+
+
+def test_the_controls_reach_the_text(folder: Path, charrnn: Command) -> None:
+    write_model(folder)
+    arguments = ("sample", *MODEL_FILE, "-n", "80", "--seed", "1")
+    whole = charrnn(*arguments).stdout.decode()
+    assert charrnn(*arguments, "--stop", "한a", "--stop", "zz").stdout.decode() == whole[: whole.find("한a")]
+    assert charrnn(*arguments, "--lines", "2").stdout.decode() == "".join(whole.splitlines(keepends=True)[:2])
+    assert set(charrnn(*arguments, "--ban", r"\s\p{Hangul}").stdout.decode()) == {"a", "b"}
+    others = ("--min-p", "0.9", "--typical", "0.5", "--repetition-penalty", "1.5", "--repetition-window", "3")
+    assert len(charrnn(*arguments, *others).stdout.decode()) == 80
+
+
+def test_a_stop_text_is_found_in_bytes(folder: Path, charrnn: Command) -> None:
+    write_model(folder, text=TextConfig(unit="byte"))
+    arguments = ("sample", *MODEL_FILE, "-n", "300", "--seed", "1")
+    whole = charrnn(*arguments).stdout
+    assert charrnn(*arguments, "--stop", whole[100:102]).stdout == whole[: whole.find(whole[100:102])]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--stop", ""], b"--stop must be some text"),
+        (["--min-length", "9", "-n", "8"], b"--min-length 9 is more than --length 8"),
+        (["--min-p", "0"], b"--min-p must be"),
+        (["--typical", "nan"], b"--typical must be"),
+        (["--repetition-penalty", "inf"], b"--repetition-penalty must be"),
+        (["--allow", "z", "--prime", "ab"], b"leave none"),
+        (["--ban", r"\q"], b"unknown class"),
+    ],
+)
+def test_what_cannot_be_sampled_is_refused(folder: Path, charrnn: Command, arguments: list[str], reason: bytes) -> None:
+    write_model(folder)
+    done = charrnn("sample", *MODEL_FILE, *arguments)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert done.stdout == b""
+
+
+def test_samples_can_end_with_nul(folder: Path, charrnn: Command) -> None:
+    write_model(folder)
+    arguments = ("sample", *MODEL_FILE, "-n", "30", "--seed", "1")
+    one = charrnn(*arguments).stdout
+    assert charrnn(*arguments, "-0").stdout == one + b"\0"
+    three = charrnn(*arguments, "-0", "--num-samples", "3", "--escape").stdout
+    assert [len(sample.decode()) for sample in three.split(b"\0")] == [30, 30, 30, 0]
+    assert three.startswith(one + b"\0")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+def test_raw_and_escape_force_either(folder: Path, charrnn: Command) -> None:
+    write_model(folder, characters="a\x1b", **{"\x1b": 2.0})
+    arguments = ["sample", *MODEL_FILE, "--seed", "1", "-q"]
+    plain = charrnn(*arguments).stdout
+    escaped = charrnn(*arguments, "--escape").stdout
+    assert b"\x1b" not in escaped
+    assert escaped == plain.replace(b"\x1b", b"\\x1b")
+    assert on_terminal([*arguments, "--raw"], folder, streams=["stdout"])[1].startswith(plain)

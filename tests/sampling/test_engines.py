@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn.checkpoint.format import to_bytes
+from charrnn.checkpoint.format import Arrays, to_bytes
 from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import UsageError
+from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.model import model_from_arrays
-from charrnn.recurrent.registry import CORES
+from charrnn.recurrent.equations import Array, Noise
+from charrnn.recurrent.registry import CORES, core_equations
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
@@ -49,6 +51,61 @@ def test_engines_give_the_same_logits(model: ModelConfig) -> None:
     whole, _ = torch_engine.read(ids, torch_engine.initial_state(3))
     np.testing.assert_allclose(numpy_engine.read(ids, numpy_engine.initial_state(3))[0], whole, atol=2e-5)
     np.testing.assert_allclose(a, whole, atol=2e-5)
+
+
+def by_the_equations(model: ModelConfig, arrays: Arrays, ids: Array) -> Array:
+    """Logits (T, B, V) of token ids (B, T), straight from the page of equations, in float64."""
+    weights = {name: array.astype(np.float64) for name, array in arrays.items()}
+    cell, noise = core_equations(model.cell), Noise(k_h=model.zoneout, k_c=model.zoneout)
+    zero = np.zeros((len(ids), model.hidden_size or 0))
+    states = [cell.state(*[zero] * len(cell.state._fields)) for _ in range(model.layers or 0)]  # type: ignore[attr-defined]
+    logits = []
+    for column in ids.T:
+        x = weights[EMBEDDING][column] if model.encoder == "embedding" else column
+        for index, state in enumerate(states):
+            prefix = layer_prefix(index)
+            own = {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+            output, states[index] = cell.step(np, cell.project(x, own), state, own, noise)
+            x = x + output if index and model.residual else output
+        logits.append(x @ weights[HEAD_WEIGHT].T + weights[HEAD_BIAS])
+    return np.array(logits)
+
+
+@every_model
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_numpy_steps_are_the_equations(model: ModelConfig, batch_size: int) -> None:
+    arrays = random_checkpoint(model, VOCABULARY).model
+    ids = np.random.default_rng(0).integers(VOCABULARY.size, size=(batch_size, 30))
+    engine = NumpyEngine(model, arrays)
+    state, met = engine.initial_state(batch_size), []
+    for column in ids.T:
+        logits, state = engine.step(column, state)
+        met.append(logits)
+    np.testing.assert_allclose(met, by_the_equations(model, arrays, ids), atol=2e-5)
+
+
+@every_model
+def test_state_is_a_value(model: ModelConfig) -> None:
+    """A step changes neither the state that it was given nor any logits or state that it gave before."""
+    engine = NumpyEngine(model, random_checkpoint(model, VOCABULARY).model)
+    ids = np.array([1, 4, 2])
+    logits, state = engine.step(ids, engine.initial_state(3))
+    kept = logits.copy(), [[part.copy() for part in layer] for layer in state]
+    first, _ = engine.step(ids, state)
+    again, _ = engine.step(ids, state)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(logits, kept[0])
+    for layer, copies in zip(state, kept[1], strict=True):
+        np.testing.assert_array_equal(layer, copies)
+
+
+@pytest.mark.parametrize("cell", CORES)
+def test_weights_that_overflow_are_stepped_without_a_warning(cell: str) -> None:
+    checkpoint = random_checkpoint(ModelConfig(cell, 2, 6, "embedding", 5, 0.0), VOCABULARY)
+    huge = {name: np.full_like(array, 3e38) for name, array in checkpoint.model.items()}
+    engine = NumpyEngine(checkpoint.config.model, huge)
+    logits, _ = engine.read(np.array([[1, 2, 3]]), engine.initial_state(1))  # a warning would be an error here
+    assert logits.shape == (1, VOCABULARY.size)
 
 
 @every_model

@@ -1,5 +1,6 @@
 """Filters against a plain reference in double precision, over random and extreme logits."""
 
+import itertools
 import math
 from functools import partial
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import SamplingConfig
 from charrnn.errors import CheckpointError
-from charrnn.sampling.filters import draw, keep_top_k, keep_top_p, probabilities
+from charrnn.sampling.filters import draw, keep_min_p, keep_top_k, keep_top_p, keep_typical, penalized, probabilities
 
 numbers = (
     st.floats(-1e30, 1e30)
@@ -25,6 +26,15 @@ configs = st.builds(
     top_k=st.none() | st.integers(1, 40),
     top_p=st.none() | st.floats(0, 1, exclude_min=True),
 )
+filtered = st.builds(
+    SamplingConfig,
+    temperature=st.sampled_from([0, 1e-300, 0.5, 1, 1e300]),
+    top_k=st.none() | st.integers(1, 40),
+    top_p=st.none() | st.floats(0, 1, exclude_min=True),
+    min_p=st.none() | st.floats(0, 1, exclude_min=True),
+    typical=st.none() | st.floats(0, 1, exclude_min=True),
+)
+shares = st.floats(1e-6, 1)
 
 
 def reference(row: list[float], config: SamplingConfig) -> list[float]:
@@ -56,6 +66,77 @@ def test_probabilities_are_those_of_the_reference(row: list[float], config: Samp
         assume(np.diff(everything).min(initial=1) > 1e-12 or len(set(everything)) == len(everything))
     found = probabilities(np.array(row), config)
     np.testing.assert_allclose(found, reference(row, config), atol=1e-9)
+
+
+def reference_min_p(row: list[float], p: float) -> list[bool]:
+    """Which tokens min-p keeps."""
+    return [math.exp(x - max(row)) >= p for x in row]
+
+
+def reference_typical(row: list[float], p: float) -> tuple[list[bool], float]:
+    """Which tokens typical sampling keeps, and how near the choice was to another one."""
+    weights = [math.exp(x - max(row)) for x in row]
+    chances = [weight / sum(weights) for weight in weights]
+    surprises = [-math.log(chance) if chance else math.inf for chance in chances]
+    entropy = sum(chance * surprise for chance, surprise in zip(chances, surprises, strict=True) if chance)
+    distances = [abs(surprise - entropy) for surprise in surprises]
+    order = sorted(range(len(row)), key=lambda k: distances[k])
+    gaps = [distances[b] - distances[a] for a, b in itertools.pairwise(order) if distances[b] < math.inf]
+    kept, mass, near = [x == max(row) for x in row], 0.0, min(gaps, default=1.0)
+    for k in order:
+        near = min(near, abs(mass - p))
+        kept[k] = kept[k] or mass < p
+        mass += chances[k]
+    return kept, near
+
+
+@given(logits, shares)
+def test_min_p_keeps_what_the_reference_keeps(row: list[float], p: float) -> None:
+    assume(min(abs(math.exp(x - max(row)) - p) for x in row) > 1e-9 * p)
+    with np.errstate(over="ignore"):
+        found = keep_min_p(np.array(row), p)
+    assert (found > -np.inf).tolist() == [
+        keep and x > -math.inf for keep, x in zip(reference_min_p(row, p), row, strict=True)
+    ]
+
+
+@given(st.lists(st.floats(-20, 20) | st.just(-math.inf), min_size=1, max_size=30), shares)
+def test_typical_keeps_what_the_reference_keeps(row: list[float], p: float) -> None:
+    assume(max(row) > -math.inf)
+    kept, near = reference_typical(row, p)
+    assume(near > 1e-9)
+    found = keep_typical(np.array(row), p)
+    assert (found > -np.inf).tolist() == [keep and x > -math.inf for keep, x in zip(kept, row, strict=True)]
+
+
+def test_typical_by_hand_drops_what_surprises_too_much_but_never_the_best() -> None:
+    row = np.log([0.5, 0.25, 0.15, 0.1])  # surprises 0.69, 1.39, 1.90, 2.30; entropy 1.21
+    assert (keep_typical(row, 0.2) > -np.inf).tolist() == [True, True, False, False]  # the best, and the most typical
+    assert (keep_typical(row, 0.8) > -np.inf).tolist() == [True, True, True, False]
+
+
+@given(logits, st.lists(st.integers(0, 29)), st.floats(1, 1e6))
+def test_a_penalty_divides_and_multiplies_as_the_reference_does(row: list[float], seen: list[int], by: float) -> None:
+    recent = sorted({k % len(row) for k in seen})
+    with np.errstate(over="ignore"):  # what overflows in double precision is no float32
+        found = penalized(np.array(row), np.array(recent, dtype=np.int64), by)
+    expected = [x if k not in recent else x / by if x > 0 else x * by for k, x in enumerate(row)]
+    assert found.tolist() == expected
+
+
+@given(logits, filtered, st.lists(st.integers(0, 29)), st.floats(1, 1e6), st.floats(0, 1, exclude_max=True))
+def test_all_filters_together_leave_a_valid_draw(
+    row: list[float], config: SamplingConfig, seen: list[int], penalty: float, uniform: float
+) -> None:
+    with np.errstate(over="ignore"):
+        single = np.array(row, dtype=np.float32)
+    assume(single.max() > -np.inf)
+    weighed = penalized(single, np.array(sorted({k % len(row) for k in seen}), dtype=np.int64), penalty)
+    assume(weighed.max() > -np.inf)
+    found = probabilities(weighed, config)
+    assert found.sum() == pytest.approx(1)
+    assert found[int(np.argmax(weighed))] == found.max()
+    assert found[draw(found, uniform)] > 0
 
 
 @given(logits, configs)
@@ -129,7 +210,12 @@ def test_draws_follow_the_distribution(seed: int) -> None:
 
 def test_filters_take_many_rows_at_once() -> None:
     rows = np.random.default_rng(0).normal(size=(5, 7))
-    for function in (partial(keep_top_k, k=3), partial(keep_top_p, p=0.6)):
+    for function in (
+        partial(keep_top_k, k=3),
+        partial(keep_top_p, p=0.6),
+        partial(keep_min_p, p=0.4),
+        partial(keep_typical, p=0.6),
+    ):
         np.testing.assert_array_equal(function(rows), np.stack([function(row) for row in rows]))
 
 

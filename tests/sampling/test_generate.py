@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from charrnn.config import SamplingConfig
+from charrnn.errors import UsageError
 from charrnn.sampling.generate import generate
 from charrnn.text.vocabulary import Ids, Vocabulary
 
@@ -100,3 +101,42 @@ def test_characters_follow_the_networks_distribution() -> None:
 def test_a_seed_is_needed() -> None:
     with pytest.raises(ValueError, match="seed"):
         text(Script(), seed=None)
+
+
+def test_the_end_token_waits_for_the_least_length() -> None:
+    engine = Script({token: {END: 99} for token in range(VOCABULARY.size)})
+    assert len(text(engine, until_end=True, min_length=7)) == 7
+    assert len(text(engine, until_end=False, min_length=7)) == 20
+
+
+@pytest.mark.parametrize("stops", [["ab"], ["aba"], ["c"], ["cc", "ab"], ["abcabc"]], ids=str)
+def test_a_stop_text_ends_it_where_the_unstopped_text_has_it_first(stops: list[str]) -> None:
+    for seed in range(20):
+        whole = text(Script(), seed=seed)
+        ends = [(whole.find(stop) + len(stop), whole.find(stop)) for stop in stops if stop in whole]
+        assert text(Script(), seed=seed, stop=tuple(stops)) == whole[: min(ends)[1] if ends else None]
+
+
+def test_it_ends_after_so_many_lines() -> None:
+    lines = Vocabulary("\nab")
+    config = SamplingConfig(seed=1, length=500, until_end=False, lines=3)
+    written = "".join(generate(Script(), lines, config, NOTHING))
+    assert written.count("\n") == 3
+    assert written.endswith("\n")
+
+
+def test_only_what_is_allowed_and_not_banned_is_written() -> None:
+    assert set(text(Script(), length=100, allow="ab")) == {"a", "b"}
+    assert set(text(Script(), length=100, allow="ab", ban="a")) == {"b"}
+    assert set(text(Script(), length=100, ban=r"\d")) == {"a", "b", "c"}
+    with pytest.raises(UsageError, match="leave none"):
+        text(Script(), allow="ab", ban=r"\w")
+
+
+def test_a_penalty_lasts_for_its_window() -> None:
+    engine = Script({token: {0: 1.0, 1: 0.6, 2: 0.59} for token in range(VOCABULARY.size)})
+    assert text(engine, temperature=0, length=6) == "aaaaaa"
+    assert text(engine, temperature=0, length=6, repetition_penalty=100, repetition_window=1) == "ababab"
+    assert text(engine, temperature=0, length=6, repetition_penalty=100, repetition_window=2) == "abcabc"
+    primed = text(engine, np.array([0]), temperature=0, length=2, repetition_penalty=100, repetition_window=1)
+    assert primed == "ba"

@@ -1,0 +1,45 @@
+"""Ends a text before a stop text, however its pieces fall, and holds back only what may begin one."""
+
+from collections.abc import Sequence
+
+__all__ = ["StopSearch"]
+
+
+class StopSearch:
+    """Takes a text piece by piece and gives out what certainly stands before the first of `stops` (none of them empty).
+
+    That is the one that is complete first; of those complete at the same character, the longest.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = sorted(stops, key=len, reverse=True)
+        self._held = ""
+        self.found = False
+
+    def feed(self, piece: str) -> str:
+        """What can be written now, after one more piece; "" once a stop text is found."""
+        if not self._stops:
+            return piece
+        released = []
+        for character in piece:
+            if self.found:
+                break
+            released.append(self._add(character))
+        return "".join(released)
+
+    def rest(self) -> str:
+        """What was held back, when the text has ended without a stop text."""
+        held, self._held = self._held, ""
+        return held
+
+    def _add(self, character: str) -> str:
+        text = self._held + character
+        for stop in self._stops:
+            if text.endswith(stop):
+                self.found, self._held = True, ""
+                return text[: -len(stop)]
+        begins = next(
+            (k for k in range(len(text)) if any(stop.startswith(text[k:]) for stop in self._stops)), len(text)
+        )
+        self._held = text[begins:]
+        return text[:begins]
