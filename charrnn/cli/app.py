@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import charrnn
-from charrnn.cli import evaluate, sample, train
+from charrnn.cli import compare, evaluate, sample, train
 from charrnn.cli.terminal import note, output_error
 from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError
 
@@ -52,6 +52,7 @@ def _options(
 app.command("train")(train.command)
 app.command("sample")(sample.command)
 app.command("eval")(evaluate.command)
+app.command("compare")(compare.command)
 
 
 def main() -> NoReturn:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -14,9 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.cli.terminal import is_terminal, note, safe
-from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Validated
+from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
 
-__all__ = ["score_table", "training_display", "working"]
+__all__ = [
+    "clock",
+    "finished_lines",
+    "live_table",
+    "loss_text",
+    "print_table",
+    "score_table",
+    "training_display",
+    "working",
+]
 
 Show = Callable[[Event], None]
 
@@ -70,11 +79,13 @@ class _PlainDisplay:
                     seconds=round(event.seconds),
                     left=round(event.seconds_left),
                 )
+            case Skipped() if _is_told(event):
+                note(_skipped(event))
             case Validated():
                 loss, bits = f"{event.loss:.4f}", f"{_bits(event.loss):.4f}"
                 self._line(step=event.step, validation_loss=loss, validation_bits=bits, best=str(event.best).lower())
             case Finished():
-                for line in _finished(event):
+                for line in finished_lines(event):
                     note(line)
             case _:
                 pass
@@ -106,6 +117,9 @@ class _LiveDisplay:
             case Reported():
                 self._report, self._report_time = event, time.monotonic()
                 self._losses.append(event.loss)
+            case Skipped():
+                if _is_told(event):
+                    self._console.print(Text(safe(_skipped(event))))
             case Validated():
                 self._validated = event
                 self._best = event if event.best else self._best
@@ -120,7 +134,7 @@ class _LiveDisplay:
     def after(self) -> None:
         """Say what came of it, below the last picture."""
         if self._finished:
-            for line in _finished(self._finished):
+            for line in finished_lines(self._finished):
                 self._console.print(Text(safe(line)))
 
     def render(self) -> RenderableType:
@@ -134,12 +148,14 @@ class _LiveDisplay:
             f"step {report.step:,} of {report.total_steps:,}",
             f"epoch {report.epoch:.1f}",
             f"{report.characters_per_second:,.0f} characters/s",
-            "done" if self._finished else f"{_clock(left)} left",
+            "done" if self._finished else f"{clock(left)} left",
         )
         losses = Table.grid(padding=(0, 2))
-        losses.add_row("training", _loss(report.loss), Text(_curve(self._losses), style="cyan"))
+        losses.add_row("training", loss_text(report.loss), Text(_curve(self._losses), style="cyan"))
         if self._validated:
-            losses.add_row("validation", _loss(self._validated.loss), Text(_curve(self._validation_losses), "green"))
+            losses.add_row(
+                "validation", loss_text(self._validated.loss), Text(_curve(self._validation_losses), "green")
+            )
         parts: list[RenderableType] = [bar, losses]
         if self._sample:
             text = Text(safe(self._sample.text), style="yellow")
@@ -166,11 +182,55 @@ def score_table(title: str, values: Mapping[str, float | int | str | None]) -> N
     Console().print(table)
 
 
+Row = Sequence[str]
+
+
+@contextmanager
+def live_table(
+    columns: Row, picture: Callable[[], tuple[Sequence[Row], str]], *, transient: bool
+) -> Iterator[Callable[[str], None]]:
+    """The rows and the line below them that `picture` gives, drawn four times a second on a terminal.
+
+    What is yielded writes a line above them.
+    """
+    console = Console(stderr=True, highlight=False)
+
+    def render() -> RenderableType:
+        rows, line = picture()
+        return Group(_table(columns, rows), Text(safe(line), "dim")) if rows else Text(safe(line), "dim")
+
+    with Live(
+        get_renderable=render,
+        console=console,
+        refresh_per_second=4,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        transient=transient,
+    ):
+        yield lambda line: console.print(Text(safe(line)))
+
+
+def print_table(columns: Row, rows: Sequence[Row]) -> None:
+    """A table on stdout, which is a terminal."""
+    Console().print(_table(columns, rows))
+
+
+def _table(columns: Row, rows: Sequence[Row]) -> Table:
+    """The first column is words, the last words that may be folded, the others numbers."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for column in columns[:-1]:
+        table.add_column(column, justify="right" if column != columns[0] else "left", no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(safe(value)) for value in row))
+    return table
+
+
 def _bits(nats: float) -> float:
     return nats / math.log(2)
 
 
-def _loss(nats: float) -> str:
+def loss_text(nats: float) -> str:
     return f"{nats:.4f} nats  {_bits(nats):.4f} bits/character"
 
 
@@ -184,7 +244,7 @@ def _curve(values: list[float], width: int = 40) -> str:
     return "".join(_BARS[round((value - low) * scale)] for value in values)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -198,15 +258,30 @@ def _began(event: Began) -> str:
     )
 
 
-def _finished(event: Finished) -> list[str]:
+def _is_told(event: Skipped) -> bool:
+    """The first, second, fourth, eighth … of a run: thousands of them are not to hide everything else."""
+    return event.skipped.bit_count() == 1
+
+
+def _skipped(event: Skipped) -> str:
+    return (
+        f"step {event.step:,} skipped: a loss of {event.loss:g}, a gradient norm of {event.gradient_norm:g} "
+        f"(skipped so far: {event.skipped:,})"
+    )
+
+
+def finished_lines(event: Finished) -> list[str]:
     reasons = {
         "budget": "finished",
         "patience": "stopped early, as the validation loss got no better",
         "stopped": "stopped",
     }
-    lines = [f"{reasons[event.reason]} at step {event.step:,} after {_clock(event.seconds)}"]
+    lines = [f"{reasons[event.reason]} at step {event.step:,} after {clock(event.seconds)}"]
     if event.best_loss is not None:
-        lines[0] += f"; best validation loss {_loss(event.best_loss)} at step {event.best_step:,}"
+        lines[0] += f"; best validation loss {loss_text(event.best_loss)} at step {event.best_step:,}"
+    if event.skipped:
+        steps = "1 step" if event.skipped == 1 else f"{event.skipped:,} steps"
+        lines.append(f"{steps} skipped, whose loss or gradient was not finite")
     lines.append(f"go on:  charrnn train --resume {event.run}" if event.reason == "stopped" else "")
     lines.append(f"sample: charrnn sample --model {event.run}")
     return [line for line in lines if line]

@@ -56,6 +56,14 @@ HiddenSize = Annotated[int | None, _option("--hidden-size", help="Units in each 
 Encoder = Annotated[config.Encoder, _option("--encoder", help="How characters go in.", panel=_MODEL)]
 EmbeddingSize = Annotated[int | None, _option("--embedding-size", help="Width of an embedding.", panel=_MODEL)]
 Dropout = Annotated[float | None, _option("--dropout", help="Dropped of each layer's outputs.", panel=_MODEL)]
+InputDropout = Annotated[float, _option("--input-dropout", help="Dropped of what the first layer reads.", panel=_MODEL)]
+RecurrentDropout = Annotated[
+    float, _option("--recurrent-dropout", help="Dropped within the layers, one mask a sequence.", panel=_MODEL)
+]
+Zoneout = Annotated[float, _option("--zoneout", help="Chance of a unit to keep its last value.", panel=_MODEL)]
+Residual = Annotated[
+    bool, _option("--residual/--no-residual", help="Each layer but the first adds to what it reads.", panel=_MODEL)
+]
 
 Time = Annotated[str | None, _option("--time", help="Such as 90s, 3m or 1h30m.", panel=_BUDGET)]
 Epochs = Annotated[float | None, _option("--epochs", help="Passes over the training text.", panel=_BUDGET)]
@@ -121,6 +129,32 @@ Temperature = Annotated[
 ]
 TopK = Annotated[int | None, _option("--top-k", "-k", help="Draw from the K likeliest characters.")]
 TopP = Annotated[float | None, _option("--top-p", help="Draw from the likeliest of total probability P.")]
+MinP = Annotated[float | None, _option("--min-p", help="Drop what is less likely than P times the likeliest.")]
+Typical = Annotated[
+    float | None, _option("--typical", help="Draw from what surprises about as expected, of total probability P.")
+]
+RepetitionPenalty = Annotated[
+    float, _option("--repetition-penalty", help="Makes the characters just written less likely; 1 does not.")
+]
+RepetitionWindow = Annotated[int, _option("--repetition-window", help="How many were just written.")]
+Allow = Annotated[
+    str | None, _option("--allow", help="Write only these: characters, \\d, \\p{Lu}.", show_default=False)
+]
+Ban = Annotated[str | None, _option("--ban", help="Never write these, said in the same way.", show_default=False)]
+MinLength = Annotated[int, _option("--min-length", help="The document does not end before so many characters.")]
+Stop = Annotated[
+    list[str] | None, _option("--stop", help="End before this text; can be given several times.", show_default=False)
+]
+Lines = Annotated[int | None, _option("--lines", help="End after so many lines.", show_default=False)]
+Null = Annotated[bool, _option("--null", "-0", help="End each sample with NUL, not with a newline.")]
+Raw = Annotated[
+    bool | None,
+    _option(
+        "--raw/--escape",
+        help="Control characters as they are (else in a pipe), or shown (else on a terminal).",
+        show_default=False,
+    ),
+]
 UntilEnd = Annotated[
     bool | None,
     _option(
@@ -143,3 +177,17 @@ Protocol = Annotated[
 ]
 Window = Annotated[int, _option("--window", help="Targets in a window.")]
 Json = Annotated[bool, _option("--json", help="One JSON object on stdout.")]
+
+Cells = Annotated[str, _option("--cells", help="Cores to compare, with commas between.", panel=_MODEL)]
+HiddenSizes = Annotated[
+    str | None, _option("--hidden-sizes", help="To try, such as 128,256; else as for train.", panel=_MODEL)
+]
+LearningRates = Annotated[
+    str | None,
+    _option("--learning-rates", help="To try, such as 3e-3,6e-3; else by cell, half and double.", panel=_TRAINING),
+]
+TrialTime = Annotated[
+    str | None, _option("--trial-time", help="Of each trial; 0 is no search; else a sixth of --time.", panel=_BUDGET)
+]
+TrialSteps = Annotated[int | None, _option("--trial-steps", help="The same in steps, of --steps.", panel=_BUDGET)]
+JsonLines = Annotated[bool, _option("--json", help="One JSON object a cell on stdout, as soon as it is known.")]

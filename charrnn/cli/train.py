@@ -1,19 +1,16 @@
 """`charrnn train`."""
 
-import signal
 import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import typer
 
 from charrnn.checkpoint.store import find_resumable
 from charrnn.cli import options
+from charrnn.cli.signals import stop_on_signals
 from charrnn.cli.terminal import note
 from charrnn.config import ModelConfig, Record, RunConfig, TextConfig, TrainingConfig, flag, parse_duration
 from charrnn.errors import UsageError
@@ -37,6 +34,10 @@ def command(
     encoder: options.Encoder = ModelConfig.encoder,
     embedding_size: options.EmbeddingSize = ModelConfig.embedding_size,
     dropout: options.Dropout = ModelConfig.dropout,
+    input_dropout: options.InputDropout = ModelConfig.input_dropout,
+    recurrent_dropout: options.RecurrentDropout = ModelConfig.recurrent_dropout,
+    zoneout: options.Zoneout = ModelConfig.zoneout,
+    residual: options.Residual = ModelConfig.residual,
     documents: options.Documents = TextConfig.documents,
     unit: options.Unit = TextConfig.unit,
     encoding: options.Encoding = TextConfig.encoding,
@@ -77,7 +78,7 @@ def command(
     from charrnn.cli.display import training_display
 
     is_over = False
-    with _stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         try:
             with training_display(quiet) as show:
                 from charrnn.training import loop  # takes a second or two, with a sign of life from the display
@@ -139,44 +140,3 @@ def _read(path: str) -> RunConfig:
     except ValueError as error:  # not UTF-8, or not TOML
         raise UsageError(f"{path} is not TOML: {error}") from error
     return RunConfig.from_mapping(tables, path)
-
-
-class _Stop:
-    """Whether a signal has asked the training to stop, and which; and the run, once its training has begun."""
-
-    received: int | None = None
-    run: Path | None = None
-
-    def __call__(self) -> bool:
-        return self.received is not None
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[_Stop]:
-    """The first SIGINT, SIGTERM or SIGHUP asks the training to save and stop; a second has its usual effect, at once.
-
-    Before the training there is nothing to save, so that the first one is a KeyboardInterrupt. SIGHUP, which a terminal
-    sends that is closed, stays ignored under `nohup`.
-    """
-    stop = _Stop()
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
-    if before.get(getattr(signal, "SIGHUP", None)) is signal.SIG_IGN:
-        del before[signal.SIGHUP]
-
-    def ask(number: int, _: FrameType | None) -> None:
-        stop.received = number
-        restore()
-        if stop.run is None:
-            raise KeyboardInterrupt
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        restore()

@@ -16,20 +16,21 @@ from torch.nn import functional as F
 from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run
 from charrnn.config import RunConfig
-from charrnn.errors import CheckpointError, DivergedError
+from charrnn.errors import CheckpointError
 from charrnn.evaluation.scoring import overlapping, score
-from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Validated
+from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
 from charrnn.model import CharacterModel, model_arrays, parameter_count
 from charrnn.recurrent.stack import StackState
 from charrnn.runtime import describe_device, versions
 from charrnn.text.batches import IGNORED, Batch
+from charrnn.training.divergence import MOST_SKIPPED_IN_A_ROW, Watch, begin_anew_where_not_finite
 from charrnn.training.excerpt import excerpt
 from charrnn.training.pace import Pace
 from charrnn.training.resume import capture, newest_that_passes, prepare_again, restore
 from charrnn.training.schedule import extended, learning_rate, step_limit
 from charrnn.training.setup import Setup, prepare
 
-__all__ = ["resume", "train"]
+__all__ = ["default_name", "resume", "train", "train_prepared"]
 
 Stop = Callable[[], bool]
 
@@ -49,7 +50,15 @@ def train(config: RunConfig, name: str | None = None, stop: Stop = lambda: False
     """
     setup = prepare(config)
     yield from map(Notice, setup.notices)
-    run = Run.create(name or _default_name(config))
+    yield from train_prepared(setup, Run.create(name or default_name(config)), stop)
+
+
+def train_prepared(setup: Setup, run: Run, stop: Stop = lambda: False) -> Iterator[Event]:
+    """The same for a text that has been read, in a new run folder that has been made.
+
+    Raises:
+        CharrnnError: as `train` does.
+    """
     with run.locked():
         run.write_config(setup.config.to_toml())
         yield from _loop(setup, run, None, stop)
@@ -87,10 +96,11 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
         state, counters = restore(resumed.training, model, optimizer), resumed.counters
     batches = setup.batches()
     pace = _pace(setup, batches.steps_per_epoch, resumed)
+    watch = Watch(run, counters, batches.steps_per_epoch)
     yield _began(setup, run, model, counters.step)
 
     step, characters = counters.step, counters.characters
-    reported_characters, loss_sum = characters, 0.0
+    reported_characters, loss_sum, gradient_norm = characters, 0.0, 0.0  # of steps that were taken
     finished: Literal["budget", "patience", "stopped"] | None = None
     if step >= pace.total(step):
         finished = "budget"
@@ -110,46 +120,66 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
-        # To read them costs nothing on a CPU, and on a GPU a wait at every step: the price of never taking a bad one.
-        nats, gradient_norm = loss.item(), norm.item()
-        if not math.isfinite(nats + gradient_norm):
-            raise _diverged(run, step + 1, rate, f"the loss is {nats:g}, the gradient norm {gradient_norm:g}")
-        optimizer.step()
-        state = _each(Tensor.detach, state)
-        scored = int(np.count_nonzero(batch.targets != IGNORED))
-        loss_sum += nats * scored
-        step, characters = step + 1, characters + scored
+        step, state = step + 1, _each(Tensor.detach, state)
+        # Reading these costs nothing on a CPU, and on a GPU a wait at every step: the price of never taking a bad one.
+        if skipped := watch.judge(step, loss.item(), norm.item(), rate):
+            state = begin_anew_where_not_finite(state)
+            run.append_metrics(_metrics(skipped, "skipped"))
+            yield skipped
+            if skipped.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+                why = (
+                    f"{skipped.skipped_in_a_row} steps in a row had a loss or a gradient that was not finite, "
+                    f"the last a loss of {skipped.loss:g} and a gradient norm of {skipped.gradient_norm:g}"
+                )
+                raise watch.diverged(why, _settled(config, pace))
+        else:
+            optimizer.step()
+            scored, gradient_norm = int(np.count_nonzero(batch.targets != IGNORED)), norm.item()
+            loss_sum += loss.item() * scored
+            characters += scored
 
         stopped, validation_is_due = stop(), pace.validation_is_due(step)
         if stopped or validation_is_due or step >= pace.total(step) or pace.report_is_due(step):
             read = characters - reported_characters
             lap_seconds = pace.lap(step)
-            report = Reported(
-                step=step,
-                total_steps=pace.total(step),
-                epoch=step / batches.steps_per_epoch,
-                loss=loss_sum / read,
-                gradient_norm=gradient_norm,
-                learning_rate=rate,
-                characters_per_second=read / lap_seconds,
-                seconds=pace.seconds,
-                seconds_left=pace.seconds_left(step),
-            )
-            reported_characters, loss_sum = characters, 0.0
-            run.append_metrics(_metrics(report, "training"))
-            yield report
+            if read:  # else every step since the last report was skipped
+                report = Reported(
+                    step=step,
+                    total_steps=pace.total(step),
+                    epoch=step / batches.steps_per_epoch,
+                    loss=loss_sum / read,
+                    gradient_norm=gradient_norm,
+                    learning_rate=rate,
+                    characters_per_second=read / lap_seconds,
+                    seconds=pace.seconds,
+                    seconds_left=pace.seconds_left(step),
+                )
+                reported_characters, loss_sum = characters, 0.0
+                run.append_metrics(_metrics(report, "training"))
+                yield report
             finished = "stopped" if stopped else "budget" if step >= pace.total(step) else None
 
         if finished or validation_is_due:
-            if not all(parameter.isfinite().all() for parameter in model.parameters()):
-                raise _diverged(run, step, rate, f"the loss was {nats:g}, but weights are no longer finite")
-            counters = replace(counters, step=step, characters=characters, loss=None)
+            arrays = capture(model, optimizer, state)
+            to_save = {**model_arrays(model), **arrays}
+            if bad := [name for name, array in to_save.items() if not np.isfinite(array).all()]:
+                why = f"the loss was {loss.item():g}, but {bad[0]} is no longer finite"
+                raise watch.diverged(why, _settled(config, pace))
+            counters = replace(
+                counters,
+                step=step,
+                characters=characters,
+                loss=None,
+                skipped=watch.skipped,
+                skipped_in_a_row=watch.skipped_in_a_row,
+            )
             if validation_is_due or not stopped:
                 if setup.validation:
                     validation = overlapping(setup.validation, _WINDOW, _CONTEXT)
                     result = score(model, setup.validation, validation, setup.vocabulary)
                     if not math.isfinite(result.nats_per_character):
-                        raise _diverged(run, step, rate, f"the validation loss is {result.nats_per_character:g}")
+                        why = f"the validation loss is {result.nats_per_character:g}"
+                        raise watch.diverged(why, _settled(config, pace))
                     counters = _judged(counters, result.nats_per_character)
                     validated = Validated(step, result.nats_per_character, best=counters.best_step == step)
                     run.append_metrics(_metrics(validated, "validation"))
@@ -159,18 +189,18 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
                 try:
                     written = excerpt(setup, model, step)
                 except CheckpointError as error:  # which asks for another model, and this one is in the making
-                    raise _diverged(run, step, rate, "its weights are so large that they overflow") from error
+                    why = "its weights are so large that they overflow"
+                    raise watch.diverged(why, _settled(config, pace)) from error
                 yield Sampled(step, written)
             counters = replace(counters, seconds=pace.seconds)
-            settled = replace(training, report_every=pace.report_every, validate_every=pace.validate_every)
-            config = replace(config, training=settled, record=replace(config.record, plan=pace.plan))
+            config = _settled(config, pace)
             run.write_config(config.to_toml())
-            arrays = capture(model, optimizer, state)
             checkpoint = Checkpoint(config, setup.vocabulary, model_arrays(model), counters, arrays, versions())
             is_best = counters.loss is not None and counters.best_step == step
             yield Saved(step, run.save(to_bytes(checkpoint), step, best=is_best))
             pace.interrupted()
-    yield Finished(finished, run.path, step, pace.seconds, counters.loss, counters.best_loss, counters.best_step)
+    losses = counters.loss, counters.best_loss, counters.best_step
+    yield Finished(finished, run.path, step, pace.seconds, *losses, counters.skipped)
 
 
 def _optimizer(model: CharacterModel, weight_decay: float) -> torch.optim.Optimizer:
@@ -178,7 +208,11 @@ def _optimizer(model: CharacterModel, weight_decay: float) -> torch.optim.Optimi
     decayed = [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith("encoder.")]
     others = [p for name, p in model.named_parameters() if p.ndim == 1 or name.startswith("encoder.")]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
+    for p in model.parameters():  # as it would do at its first step; a run may be saved before that is taken
+        moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+        optimizer.state[p] = {"step": torch.zeros((), device=p.device), **moments}
+    return optimizer
 
 
 def _pace(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Pace:
@@ -205,13 +239,10 @@ def _budget(config: RunConfig) -> tuple[float | None, ...]:
     return config.training.time, config.training.epochs, config.training.steps
 
 
-def _diverged(run: Run, step: int, rate: float, what: str) -> DivergedError:
-    kept = run.pointed("latest")
-    return DivergedError(
-        f"the training diverged at step {step:,}: {what}, at a learning rate of {rate:g}\n"
-        f"{f'{kept} is from before' if kept else 'nothing had been saved yet'}; "
-        "train again with a lower --learning-rate, then a lower --gradient-clip"
-    )
+def _settled(config: RunConfig, pace: Pace) -> RunConfig:
+    """The configuration with the plan so far and the intervals that were chosen: it repeats the run up to here."""
+    settled = replace(config.training, report_every=pace.report_every, validate_every=pace.validate_every)
+    return replace(config, training=settled, record=replace(config.record, plan=pace.plan))
 
 
 def _each(function: Callable[[Tensor], Tensor], state: StackState) -> StackState:
@@ -234,7 +265,7 @@ def _judged(counters: Counters, loss: float) -> Counters:
     return replace(counters, loss=loss, stale=counters.stale + 1)
 
 
-def _metrics(event: Reported | Validated, split: str) -> dict[str, Any]:
+def _metrics(event: Reported | Skipped | Validated, split: str) -> dict[str, Any]:
     """A line of metrics.jsonl."""
     values = {key: value for key, value in asdict(event).items() if key not in ("total_steps", "seconds_left", "best")}
     bits = event.loss / math.log(2)
@@ -256,7 +287,7 @@ def _began(setup: Setup, run: Run, model: CharacterModel, step: int) -> Began:
     )
 
 
-def _default_name(config: RunConfig) -> str:
+def default_name(config: RunConfig) -> str:
     """Corpus stem and cell, such as hamlet-gru."""
     first = config.text.corpus[0]
     stem = "stdin" if first == "-" else Path(first).resolve().name.partition(".")[0]

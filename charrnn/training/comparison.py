@@ -1,0 +1,307 @@
+"""Cells compared on one text at equal cost: for each a small search, then one ordinary run, scored. A generator.
+
+The text that the scores are of is held out from the search, too: trials learn from the first nine tenths of the
+training text (of documents, from a seeded random nine tenths) and are judged by the rest of it.
+"""
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.checkpoint.format import Checkpoint, from_file
+from charrnn.checkpoint.store import Run
+from charrnn.config import RunConfig, SamplingConfig
+from charrnn.errors import CheckpointError, DataError, DivergedError
+from charrnn.evaluation.scoring import carried, score, windowed
+from charrnn.events import Began, Event, Finished, Notice, Reported
+from charrnn.model import model_from_arrays
+from charrnn.sampling.generate import generate
+from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.text.tokens import Tokens
+from charrnn.text.vocabulary import Ids
+from charrnn.training.loop import default_name, train_prepared
+from charrnn.training.preset import choose
+from charrnn.training.search import Search
+from charrnn.training.setup import Setup, prepare
+
+__all__ = ["Compared", "ComparisonEvent", "Planned", "Started", "Tried", "compare", "hold_out"]
+
+_WINDOW = 256  # of the windowed score, as in `charrnn eval`
+_SAMPLED = 2_000  # characters, to tell how fast they come
+_NEVER = 2**62  # steps
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What will be tried: by cell the (learning rate, hidden size) of its trials, or the only one, which needs none.
+
+    And for how long: each trial, each run, and all together without reading and scoring; None where steps are counted.
+    """
+
+    grids: Mapping[str, tuple[tuple[float, int], ...]]
+    trials: int
+    trial_seconds: float | None
+    run_seconds: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Started:
+    """A training begins: trial `trial` of `trials`, or, when both are None, the one that is scored.
+
+    `seconds_after` are those of all trainings to come after it.
+    """
+
+    cell: str
+    layers: int | None
+    learning_rate: float
+    hidden_size: int
+    trial: int | None
+    trials: int | None
+    seconds_after: float | None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of a trial: nats/character on the text that it was judged by, None when it diverged."""
+
+    cell: str
+    learning_rate: float
+    hidden_size: int
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A row of the table. What is not known, as the cell diverged, is None, and `diverged` says how it did.
+
+    Losses are of the last checkpoint on the whole validation text; characters per second were learned, validations and
+    checkpoints aside, and sampled by the numpy engine in a single stream.
+    """
+
+    cell: str
+    trials: tuple[Tried, ...]
+    learning_rate: float | None = None
+    layers: int | None = None
+    hidden_size: int | None = None
+    parameters: int | None = None
+    nats_per_character: float | None = None
+    bits_per_character: float | None = None
+    windowed_bits_per_character: float | None = None
+    trained_characters_per_second: float | None = None
+    sampled_characters_per_second: float | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    run: str | None = None
+    checkpoint: str | None = None
+    diverged: str | None = None
+
+
+ComparisonEvent = Event | Planned | Started | Tried | Compared
+
+
+def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Generator[ComparisonEvent, None, None]:
+    """Train every cell of `search` as `config` says otherwise, and score it; the events of its trainings come between.
+
+    `stop` is asked after every step; once it says so, what is being trained ends, a run after it was saved.
+
+    Raises:
+        DataError: no text is held out, or too little is left for trials.
+        CharrnnError: of the kind and with the message that fits.
+    """
+    search = search.within(config.training)
+    setup = prepare(_at(config, search.cells[0], *search.grid(search.cells[0])[0]))
+    yield from map(Notice, setup.notices)
+    if setup.validation is None:
+        raise DataError("the cells are compared on text that is held out, and there is none; give more documents")
+    base = replace(config, record=setup.config.record)
+    grids = {  # with nothing left open, as `charrnn train` would choose it
+        cell: [choose(_at(base, cell, *point), setup.training, setup.device.type)[0] for point in search.grid(cell)]
+        for cell in search.cells
+    }
+
+    trials = sum(len(grid) for grid in grids.values() if len(grid) > 1)
+    clock = _Clock(config.training.time, search.trial_time, len(grids), trials)
+    plan = {cell: tuple(map(_point, grid)) for cell, grid in grids.items()}
+    yield Planned(plan, trials, clock.trial_time, clock.time, clock.seconds())
+    if trials:
+        learned, judged = hold_out(setup)
+        inner = replace(setup, training=learned, validation=judged)
+
+    for cell, grid in grids.items():
+        tried: list[Tried] = []
+        for number, point in enumerate(grid, 1) if len(grid) > 1 else ():
+            clock.trials -= 1
+            yield _started(point, clock, number, len(grid))
+            trial = yield from _try(inner, point, search, stop)
+            if trial is None:
+                return
+            tried.append(trial)
+            yield trial
+        clock.cells -= 1
+        losses = [math.inf if trial.loss is None else trial.loss for trial in tried]
+        if tried and min(losses) == math.inf:
+            yield Compared(cell, tuple(tried), diverged="every trial diverged")
+            continue
+        chosen = grid[losses.index(min(losses))] if tried else grid[0]
+        yield _started(chosen, clock, None, None)
+        row = yield from _train(replace(setup, config=chosen), tuple(tried), stop)
+        if row is None:
+            return
+        yield row
+
+
+def hold_out(setup: Setup) -> tuple[Tokens, Tokens]:
+    """A training text in two: what trials learn from, and the tenth that they are judged by.
+
+    Of a running text these are views, without a copy: the first ends where the second begins, with a character in place
+    of the end token and of the start token. Of documents a seeded random tenth is taken out.
+
+    Raises:
+        DataError: it is too short for that.
+    """
+    tokens = setup.training
+    if setup.config.text.documents == "none":
+        cut = min(max(int(len(tokens.ids) * 0.9), 2), len(tokens.ids) - 2)
+        if cut < 2:
+            raise DataError(f"the training text is too short for trials; {_NO_SEARCH}")
+        return _one(tokens.ids[:cut]), _one(tokens.ids[cut:])
+    count = len(tokens.offsets) - 1
+    if count < 2:
+        raise DataError(f"there is only one document to learn from, and none to judge trials by; {_NO_SEARCH}")
+    order = np.random.default_rng(setup.config.training.seed).permutation(count)
+    is_judged = np.isin(np.arange(count), order[: max(round(count / 10), 1)])
+    return _chosen(tokens, ~is_judged), _chosen(tokens, is_judged)
+
+
+_NO_SEARCH = "go without: --trial-time 0"
+
+
+def _one(ids: Ids) -> Tokens:
+    return Tokens(ids, np.array([0, len(ids)]))
+
+
+def _chosen(tokens: Tokens, documents: NDArray[np.bool_]) -> Tokens:
+    sizes = np.diff(tokens.offsets)
+    ids = tokens.ids[np.repeat(documents, sizes)]
+    return Tokens(ids, np.concatenate([[0], np.cumsum(sizes[documents])]))
+
+
+@dataclass
+class _Clock:
+    """How long it all takes, by the budgets of what is still to come."""
+
+    time: float | None
+    trial_time: float | None
+    cells: int
+    trials: int
+
+    def seconds(self) -> float | None:
+        """None where a budget is not a time."""
+        budgets = [(self.cells, self.time), (self.trials, self.trial_time)]
+        if any(count and budget is None for count, budget in budgets):
+            return None
+        return sum(count * (budget or 0.0) for count, budget in budgets)
+
+
+def _at(config: RunConfig, cell: str, learning_rate: float, hidden_size: int | None) -> RunConfig:
+    """A point of the grid."""
+    point = {"cell": cell, "learning_rate": learning_rate, "hidden_size": hidden_size or config.model.hidden_size}
+    return config.override(point)
+
+
+def _point(config: RunConfig) -> tuple[float, int]:
+    return config.training.learning_rate, config.model.hidden_size  # type: ignore[return-value]  # both are chosen
+
+
+def _started(config: RunConfig, clock: _Clock, trial: int | None, trials: int | None) -> Started:
+    model = config.model
+    return Started(model.cell, model.layers, *_point(config), trial, trials, clock.seconds())
+
+
+def _try(setup: Setup, config: RunConfig, search: Search, stop: Stop) -> Generator[Event, None, Tried | None]:
+    """Train a point of the grid in a folder that is soon gone; None when it was stopped."""
+    budget = replace(config.training, time=search.trial_time, steps=search.trial_steps, validate_every=_NEVER)
+    # Nothing is left to choose but a shape that the shorter text can fill.
+    config, _ = choose(replace(config, training=budget), setup.training, setup.device.type)
+    loss = None
+    with tempfile.TemporaryDirectory(prefix="charrnn-") as folder:
+        try:
+            for event in train_prepared(replace(setup, config=config), Run.create("trial", Path(folder)), stop):
+                yield event
+                if isinstance(event, Finished):
+                    if event.reason == "stopped":
+                        return None
+                    loss = event.loss
+        except DivergedError:
+            pass
+    return Tried(config.model.cell, *_point(config), loss)
+
+
+def _train(setup: Setup, trials: tuple[Tried, ...], stop: Stop) -> Generator[Event, None, Compared | None]:
+    """Train a chosen point as an ordinary run, and score it; None when it was stopped."""
+    model, training = setup.config.model, setup.config.training
+    run = Run.create(default_name(setup.config))
+    row = Compared(model.cell, trials, training.learning_rate, model.layers, model.hidden_size, run=str(run.path))
+    laps: list[tuple[int, float]] = [(0, math.inf)]  # the step at which each ends, and its characters a second
+    try:
+        for event in train_prepared(setup, run, stop):
+            yield event
+            if isinstance(event, Began):
+                row = replace(row, parameters=event.parameters)
+            elif isinstance(event, Reported):
+                laps.append((event.step, event.characters_per_second))
+            elif isinstance(event, Finished):
+                if event.reason == "stopped":
+                    return None
+                row = replace(row, steps=event.step, seconds=event.seconds)
+        # All steps read as many characters, but for the last of an epoch and those of short documents.
+        inverse = sum((last - first) / rate for (first, _), (last, rate) in pairwise(laps))
+        return _scored(replace(row, trained_characters_per_second=laps[-1][0] / inverse), setup, run)
+    except DivergedError as error:
+        return replace(row, diverged=str(error).partition("\n")[0])
+
+
+def _scored(row: Compared, setup: Setup, run: Run) -> Compared:
+    """The row with what `charrnn eval` says of the last checkpoint, and how fast it writes.
+
+    Raises:
+        DivergedError: a loss that is not finite, which a long text can bring about.
+    """
+    path, tokens = run.pointed("latest"), setup.validation
+    assert path is not None
+    assert tokens is not None
+    checkpoint = from_file(path)
+    model = model_from_arrays(setup.config.model, setup.vocabulary, checkpoint.model).to(setup.device)
+    scores = [score(model, tokens, each, setup.vocabulary) for each in (carried(tokens), windowed(tokens, _WINDOW))]
+    if not all(math.isfinite(each.nats) for each in scores):
+        raise DivergedError(f"the loss of {path} on the validation text is not finite")
+    return replace(
+        row,
+        nats_per_character=scores[0].nats_per_character,
+        bits_per_character=scores[0].bits_per_character,
+        windowed_bits_per_character=scores[1].bits_per_character,
+        sampled_characters_per_second=_sampling_pace(checkpoint, setup.config.training.seed),
+        checkpoint=str(path),
+    )
+
+
+def _sampling_pace(checkpoint: Checkpoint, seed: int) -> float | None:
+    """Characters a second, after the engine was made; None where the network overflows before the last of them."""
+    engine, vocabulary = NumpyEngine(checkpoint.config.model, checkpoint.model), checkpoint.vocabulary
+    config = SamplingConfig(length=_SAMPLED, seed=seed)
+    start = time.perf_counter()
+    try:
+        written = sum(1 for _ in generate(engine, vocabulary, config, np.empty(0, vocabulary.dtype)))
+    except CheckpointError:
+        return None
+    return written / (time.perf_counter() - start)

@@ -1,0 +1,182 @@
+"""`charrnn compare`: its table and its JSON, being asked to stop, and mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.checkpoint.format import from_file
+from charrnn.checkpoint.store import Run
+from charrnn.cli.app import app
+from charrnn.cli.compare_display import plain_table
+from charrnn.errors import CharrnnError, DivergedError, UsageError
+from charrnn.events import Event
+from charrnn.training import comparison
+from charrnn.training.comparison import Compared
+from tests.cli.processes import TINY, command_at, shell_code
+from tests.cli.terminal import on_terminal
+from tests.cli.test_start import LIGHT
+from tests.conftest import Command
+
+KEYS = [
+    *("cell", "trials", "learning_rate", "layers", "hidden_size", "parameters", "nats_per_character"),
+    *("bits_per_character", "windowed_bits_per_character", "trained_characters_per_second"),
+    *("sampled_characters_per_second", "steps", "seconds", "run", "checkpoint", "diverged"),
+]
+SHAPE = ("--hidden-sizes", "8", *TINY[2:])
+COMPARE = ("compare", "small.txt", *SHAPE, "--cells", "gru,rnn", "--learning-rates", "1e-3,1e-2")
+COMPARE = (*COMPARE, "--steps", "8", "--trial-steps", "4")
+
+
+@pytest.mark.slow
+def test_json_is_a_line_a_cell_with_the_figures_of_eval(small_text: Path, charrnn: Command) -> None:
+    done = charrnn(*COMPARE, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [list(row) for row in rows] == [KEYS, KEYS]
+    assert [row["cell"] for row in rows] == ["gru", "rnn"]
+    assert [list(trial) for trial in rows[0]["trials"]] == [["cell", "learning_rate", "hidden_size", "loss"]] * 2
+    for protocol, key in (("carried", "bits_per_character"), ("windowed", "windowed_bits_per_character")):
+        said = charrnn("eval", "--model", rows[1]["checkpoint"], "--protocol", protocol, "--json")
+        assert json.loads(said.stdout)["bits_per_character"] == rows[1][key]
+    told = done.stderr.decode()
+    assert "4 trials and 2 runs" in told
+    assert "gru: learning rate 0.001, 0.01; size 8" in told
+    assert "\x1b" not in told
+
+
+@pytest.mark.slow
+def test_a_pipe_gets_the_table_and_quiet_is_quiet(small_text: Path, charrnn: Command) -> None:
+    done = charrnn(*COMPARE, "--trial-time", "0", "--learning-rates", "5e-3", "-q")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    header, *rows = [line.split() for line in done.stdout.decode().splitlines()]
+    assert header[0] == "cell"
+    assert {len(header), *map(len, rows)} == {10}
+    assert sorted(row[0] for row in rows) == ["gru", "rnn"]
+    assert float(rows[0][4]) <= float(rows[1][4])
+    assert {row[1] for row in rows} == {"0.005"}
+
+
+def test_the_best_comes_first_and_what_diverged_last() -> None:
+    rows = [
+        Compared("a", (), diverged="it did"),
+        Compared("b", (), 0.1, 1, 8, 1_234_567, 2.0, 2.885, 2.9, 1e4, None, 3, 1.0, "checkpoints/b", "c"),
+        Compared("c", (), 0.1, 1, 8, 100, 1.5, 2.164, 2.2, 1e4, 5e3, 3, 1.0, "checkpoints/c", "c"),
+    ]
+    lines = [line.split() for line in plain_table(rows).splitlines()[1:]]
+    assert [line[0] for line in lines] == ["c", "b", "a"]
+    assert lines[1] == ["b", "0.1", "1×8", "1,234,567", "2.0000", "2.8850", "2.9000", "10,000", "-", "checkpoints/b"]
+    assert lines[2] == ["a", "-", "-", "-", "diverged", "-", "-", "-", "-", "-"]
+
+
+STOPS = {  # the signal, the step at which it comes, and the rows and runs that there are then
+    "in a trial": (signal.SIGINT, 130, 6, 0, 0),
+    "in a run": (signal.SIGTERM, 143, 8 + 5, 0, 1),
+    "in the next cell": (signal.SIGTERM, 143, 8 + 8 + 3, 1, 1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize(("number", "code", "step", "rows", "runs"), STOPS.values(), ids=STOPS.keys())
+def test_a_signal_ends_it_with_the_rows_so_far(
+    small_text: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int, step: int, rows: int, runs: int
+) -> None:
+    temporary = small_text.parent / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with (small_text.parent / "table").open("wb") as table:
+        at = ("charrnn.training.loop.learning_rate", step)
+        with command_at(*at, COMPARE, small_text.parent, before=lambda: os.dup2(table.fileno(), 1)) as process:
+            process.send_signal(number)
+            assert process.stderr is not None
+            told = process.stderr.read().decode()
+            assert shell_code(process) == code
+    assert "Traceback" not in told
+    assert "bug" not in told
+    assert len((small_text.parent / "table").read_bytes().splitlines()) == (rows + 1 if rows else 0)
+    assert not [path for path in temporary.iterdir() if path.name.startswith("charrnn-")]
+    assert len(list(Path("checkpoints").glob("*"))) == runs
+    if not rows and runs:
+        assert "go on:  charrnn train --resume checkpoints/small-gru\n" in told
+        latest = Run(Path("checkpoints/small-gru")).pointed("latest")
+        assert latest is not None
+        assert from_file(latest, training=True).counters.step == 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+def test_on_a_terminal_there_is_one_table_in_the_end(small_text: Path) -> None:
+    code, seen, _ = on_terminal(COMPARE, small_text.parent)
+    assert code == 0, seen
+    last = seen.decode().rpartition("parameters")[2]
+    assert "checkpoints/small-gru" in last
+    assert "checkpoints/small-rnn" in last
+    code, seen, lines = on_terminal((*COMPARE, "--json"), small_text.parent, streams=("stderr",))
+    assert code == 0
+    assert [json.loads(line)["cell"] for line in lines.splitlines()] == ["gru", "rnn"]
+    assert "checkpoints/small-gru-2" in seen.decode().rpartition("parameters")[2]
+
+
+def test_when_all_diverge_there_is_a_table_and_a_code(
+    small_text: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def diverge(*_: Any) -> Iterator[Event]:
+        raise DivergedError("the training diverged at step 3: too much")
+
+    monkeypatch.setattr(comparison, "train_prepared", diverge)
+    with pytest.raises(DivergedError, match="every cell diverged") as raised:
+        app(list(COMPARE), standalone_mode=False)
+    assert raised.value.exit_code == 6
+    written = capfdbinary.readouterr().out.decode()
+    assert [line.split()[0] for line in written.splitlines()] == ["cell", "gru", "rnn"]
+
+
+MISTAKES = {
+    "an unknown cell": (["--cells", "gru,gur"], "did you mean gru"),
+    "a cell twice": (["--cells", "gru,gru"], "--cells has gru twice"),
+    "no cells": (["--cells", ""], "--cell must be one of"),
+    "no rates": (["--learning-rates", ""], "--learning-rates must be numbers with commas between"),
+    "a rate of 0": (["--learning-rates", "1e-3,0"], "--learning-rates must be greater than 0"),
+    "half a unit": (["--hidden-sizes", "8.5"], "--hidden-sizes must be numbers with commas between, as 128,256"),
+    "no units": (["--hidden-sizes", "8,0"], "--hidden-sizes must be at least 1"),
+    "nothing held out": (["--validation", "0"], "--validation must be more than 0"),
+    "no time": (["--time", "0"], "time must be a duration"),
+    "no steps": (["--steps", "0"], "--steps must be at least 1"),
+    "a choice without trials": (["--trial-time", "0", "--learning-rates", "1,2"], "no choice between 2"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_told_before_anything_is_read(folder: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        app(["compare", "none.txt", *arguments], standalone_mode=False)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [([], 2, "no text given"), (["none.txt"], 3, "cannot read the text"), (["-", "-"], 2, "only once")],
+)
+def test_a_text_that_is_missing_is_told(folder: Path, arguments: list[str], code: int, message: str) -> None:
+    with pytest.raises(CharrnnError, match=message) as raised:
+        app(["compare", *arguments, "-q"], standalone_mode=False)
+    assert raised.value.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["none.txt", "--cells", "gur"], 2), (["none.txt", "--trial-time", "x"], 2)],
+)
+def test_help_and_mistakes_are_light(folder: Path, arguments: list[str], code: int) -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT, "compare", *arguments], capture_output=True, cwd=folder)
+    assert done.returncode == code
+    assert done.stderr.splitlines()[-1] == b""  # where heavy modules that were imported would be named
+    assert done.stderr.startswith(b"charrnn: ") == bool(code)

@@ -1,0 +1,269 @@
+"""A comparison is honest: its figures are those of `charrnn eval`, and its search never sees the text they are of."""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn.checkpoint.format import from_file
+from charrnn.checkpoint.store import Run, find_resumable
+from charrnn.config import RunConfig
+from charrnn.errors import DataError, DivergedError, UsageError
+from charrnn.evaluation.evaluate import evaluate
+from charrnn.events import Event, Finished
+from charrnn.recurrent.registry import CORES
+from charrnn.training import comparison, loop
+from charrnn.training.comparison import Compared, Planned, Started, Tried, compare, hold_out
+from charrnn.training.search import Search
+from charrnn.training.setup import Setup, prepare
+from tests.conftest import tiny_run
+
+FAST = Search(("gru", "rnn"), learning_rates=(1e-6, 1e-2), trial_steps=4)
+
+
+@pytest.fixture(autouse=True)
+def trial_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where trials are trained."""
+    own = folder / "temporary"
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    return own
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Setup]:
+    """Every setup that is trained, in order."""
+    setups: list[Setup] = []
+    real = comparison.train_prepared
+
+    def spy(setup: Setup, *others: Any) -> Iterator[Event]:
+        setups.append(setup)
+        return real(setup, *others)
+
+    monkeypatch.setattr(comparison, "train_prepared", spy)
+    return setups
+
+
+@pytest.fixture
+def diverging(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Setup], bool]], None]:
+    """Make the trainings diverge of which something holds."""
+
+    def make(diverges: Callable[[Setup], bool]) -> None:
+        real = comparison.train_prepared
+
+        def train(setup: Setup, *others: Any) -> Iterator[Event]:
+            for event in real(setup, *others):
+                if isinstance(event, Finished) and diverges(setup):
+                    raise DivergedError("the training diverged at step 3: too much\nlower something")
+                yield event
+
+        monkeypatch.setattr(comparison, "train_prepared", train)
+
+    return make
+
+
+def of(kind: type[Any], events: Iterator[Any]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def is_trial(setup: Setup) -> bool:
+    return setup.config.training.steps == FAST.trial_steps
+
+
+@pytest.mark.parametrize("documents", ["none", "line"])
+def test_the_figures_are_those_of_eval(small_text: Path, trial_folder: Path, documents: str) -> None:
+    rows = of(Compared, compare(tiny_run(small_text, documents=documents), FAST))
+    assert [row.cell for row in rows] == ["gru", "rnn"]
+    for row in rows:
+        checkpoint = from_file(Path(row.checkpoint))
+        carried, windowed = (evaluate(checkpoint, protocol=each).score for each in ("carried", "windowed"))
+        assert row.nats_per_character == carried.nats_per_character
+        assert row.bits_per_character == carried.bits_per_character
+        assert row.windowed_bits_per_character == windowed.bits_per_character
+        assert row.parameters == sum(array.size for array in checkpoint.model.values())
+        assert (row.layers, row.hidden_size, row.steps) == (2, 8, 12)
+        assert row.learning_rate == checkpoint.config.training.learning_rate
+        assert Path(row.checkpoint) == Run(Path(row.run)).pointed("latest")
+        assert row.trained_characters_per_second > 0
+        assert row.sampled_characters_per_second > 0
+    assert sorted(Path("checkpoints").iterdir()) == [Path("checkpoints/small-gru"), Path("checkpoints/small-rnn")]
+    assert not list(trial_folder.glob("charrnn-*"))
+
+
+@pytest.mark.parametrize("documents", ["none", "line"])
+def test_trials_never_see_the_text_that_is_reported(folder: Path, trained: list[Setup], documents: str) -> None:
+    path = folder / "text.txt"
+    path.write_text("".join(f"line {chr(0x4E00 + k)}\n" for k in range(100)))  # each with a character of its own
+    list(compare(tiny_run(path, documents=documents), FAST))
+    trials, runs = [s for s in trained if is_trial(s)], [s for s in trained if not is_trial(s)]
+    assert (len(trials), len(runs)) == (4, 2)
+
+    def own(ids: np.ndarray[Any, Any]) -> set[str]:
+        found = {trained[0].vocabulary.characters[k] for k in ids if k < trained[0].vocabulary.start}
+        return {character for character in found if ord(character) >= 0x4E00}
+
+    for run in runs:
+        assert run.validation is not None
+        reported, learned = own(run.validation.ids), own(run.training.ids)
+        assert 9 <= len(reported) <= 11
+        assert not reported & learned
+        for trial in trials:
+            assert trial.validation is not None
+            inside, judged = own(trial.training.ids), own(trial.validation.ids)
+            assert inside | judged == learned
+            assert not inside & judged
+            assert 8 <= len(judged) <= 10
+
+
+def test_a_running_text_is_held_out_from_without_a_copy(small_text: Path) -> None:
+    setup = prepare(tiny_run(small_text))
+    learned, judged = hold_out(setup)
+    assert np.array_equal(np.concatenate([learned.ids, judged.ids]), setup.training.ids)
+    assert np.shares_memory(learned.ids, setup.training.ids)
+    assert len(judged.ids) == pytest.approx(len(setup.training.ids) / 10, abs=1)
+
+
+def test_documents_are_held_out_whole_by_the_seed(small_text: Path) -> None:
+    def taken(seed: int) -> list[list[bytes]]:
+        setup = prepare(tiny_run(small_text, documents="line", seed=seed))
+        parts = [setup.training, *hold_out(setup)]
+        pairs = [list(zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)) for tokens in parts]
+        return [
+            [bytes(tokens.ids[a:b].astype(np.int64)) for a, b in own] for tokens, own in zip(parts, pairs, strict=True)
+        ]
+
+    everything, learned, judged = taken(1)
+    assert sorted(learned + judged) == sorted(everything)
+    assert len(judged) == round(len(everything) / 10)
+    assert taken(1)[2] == judged
+    assert any(taken(seed)[2] != taken(seed + 1)[2] for seed in range(3))
+
+
+def test_a_run_is_the_one_that_train_would_make(small_text: Path, trained: list[Setup]) -> None:
+    config = RunConfig().override({"corpus": (str(small_text),), "steps": 3})
+    list(compare(config, Search(("lstm",), trial_steps=0)))
+    (run,) = trained
+    assert run.config == prepare(config.override({"cell": "lstm"})).config
+    assert run.config.training.learning_rate == CORES["lstm"].learning_rate
+
+
+def test_the_best_on_the_inner_text_is_trained(small_text: Path, trained: list[Setup]) -> None:
+    search = Search(("gru",), learning_rates=(1e-6, 3e-2, 1e-5), hidden_sizes=(4, 9), trial_steps=6)
+    events = list(compare(tiny_run(small_text), search))
+    trials, (row,) = of(Tried, iter(events)), of(Compared, iter(events))
+    points = [(1e-6, 4), (3e-2, 4), (1e-5, 4), (1e-6, 9), (3e-2, 9), (1e-5, 9)]
+    assert [(trial.learning_rate, trial.hidden_size) for trial in trials] == points
+    best = min(trials, key=lambda trial: trial.loss)
+    assert best.learning_rate == 3e-2
+    assert (row.learning_rate, row.hidden_size) == (best.learning_rate, best.hidden_size)
+    assert row.trials == tuple(trials)
+    assert trained[-1].training.targets > trained[0].training.targets
+
+
+def test_a_point_that_diverges_is_passed_over(small_text: Path, diverging: Any) -> None:
+    diverging(lambda setup: is_trial(setup) and setup.config.training.learning_rate == 1e-2)
+    rows = of(Compared, compare(tiny_run(small_text), FAST))
+    for row in rows:
+        assert [trial.loss is None for trial in row.trials] == [False, True]
+        assert row.learning_rate == 1e-6
+        assert row.diverged is None
+
+
+def test_a_cell_that_diverges_is_a_row_and_not_the_end(small_text: Path, trial_folder: Path, diverging: Any) -> None:
+    diverging(lambda setup: setup.config.model.cell == "gru" and is_trial(setup))
+    gru, rnn = of(Compared, compare(tiny_run(small_text), FAST))
+    assert gru.diverged == "every trial diverged"
+    assert (gru.run, gru.learning_rate, gru.nats_per_character) == (None, None, None)
+    assert rnn.diverged is None
+    assert not list(trial_folder.glob("charrnn-*"))
+
+
+def test_a_run_that_diverges_says_how(small_text: Path, diverging: Any) -> None:
+    diverging(lambda setup: setup.config.model.cell == "gru" and not is_trial(setup))
+    gru, rnn = of(Compared, compare(tiny_run(small_text), FAST))
+    assert gru.diverged == "the training diverged at step 3: too much"
+    assert (gru.run, gru.learning_rate, gru.nats_per_character) == ("checkpoints/small-gru", 1e-2, None)
+    assert rnn.nats_per_character > 0
+
+
+def test_a_repeat_gives_the_same_losses(small_text: Path) -> None:
+    first, second = (of(Compared, compare(tiny_run(small_text), FAST)) for _ in range(2))
+    assert [row.nats_per_character for row in first] == [row.nats_per_character for row in second]
+    assert [row.trials for row in first] == [row.trials for row in second]
+
+
+@pytest.mark.parametrize("asked", [2, 6])
+def test_a_stop_in_a_trial_leaves_nothing(small_text: Path, trial_folder: Path, asked: int) -> None:
+    calls = iter(range(1, 1000))
+    assert not of(Compared, compare(tiny_run(small_text), FAST, lambda: next(calls) >= asked))
+    assert next(calls) == asked + 1
+    assert not Path("checkpoints").exists()
+    assert not list(trial_folder.glob("charrnn-*"))
+
+
+def test_a_stop_in_a_run_saves_it(small_text: Path) -> None:
+    calls = iter(range(1, 1000))
+    events = list(compare(tiny_run(small_text), FAST, lambda: next(calls) >= 2 * 4 + 5))
+    assert not of(Compared, iter(events))
+    assert events[-1].reason == "stopped"
+    latest = Run(Path("checkpoints/small-gru")).pointed("latest")
+    assert latest is not None
+    assert from_file(latest, training=True).counters.step == 5
+    assert of(Finished, loop.resume(find_resumable("newest"), {}))[0].step == 12
+
+
+def test_what_is_planned_is_what_happens(small_text: Path) -> None:
+    events = list(compare(tiny_run(small_text), Search(("gru", "rnn"), trial_steps=2)))
+    (planned,) = of(Planned, iter(events))
+    started = of(Started, iter(events))
+    assert list(planned.grids) == ["gru", "rnn"]
+    assert (planned.trials, planned.trial_seconds, planned.run_seconds, planned.seconds) == (6, None, None, None)
+    assert [point for grid in planned.grids.values() for point in grid] == [
+        (each.learning_rate, each.hidden_size) for each in started if each.trial
+    ]
+    assert [(each.cell, each.trial, each.trials) for each in started] == [
+        (cell, *trial) for cell in ("gru", "rnn") for trial in ((1, 3), (2, 3), (3, 3), (None, None))
+    ]
+    own = CORES["gru"].learning_rate
+    assert [each.learning_rate for each in started[:3]] == [own / 2, own, own * 2]
+
+
+def test_the_time_to_come_is_told(small_text: Path) -> None:
+    config = tiny_run(small_text, steps=None, time=6.0)
+    search = Search(("gru", "rnn"), learning_rates=(1e-3, 1e-2))
+    events = compare(config, search)
+    first = [next(event for event in events if isinstance(event, Planned | Started)) for _ in range(2)]
+    events.close()
+    assert (first[0].trial_seconds, first[0].run_seconds) == (1, 6)  # a trial has a sixth of a run's time
+    assert first[0].seconds == 2 * 6 + 4 * 1
+    assert first[1].seconds_after == 2 * 6 + 3 * 1
+
+
+def test_a_search_is_checked() -> None:
+    for wrong, message in [
+        ({"cells": ("gru", "gur")}, "did you mean gru"),
+        ({"cells": ("gru", "rnn", "gru")}, "--cells has gru twice"),
+        ({"cells": ()}, "--cells needs at least one"),
+        ({"learning_rates": ()}, "--learning-rates needs"),
+        ({"learning_rates": (1e-3, math.nan)}, "--learning-rates must be"),
+        ({"hidden_sizes": (8, 8)}, "--hidden-sizes has 8 twice"),
+        ({"hidden_sizes": (0,)}, "--hidden-sizes must be at least 1"),
+        ({"trial_time": 0.0, "hidden_sizes": (8, 9)}, "no choice between 2 --hidden-sizes"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            Search(**wrong)  # type: ignore[arg-type]
+
+
+def test_without_a_text_to_report_or_to_judge_by_there_is_no_comparison(folder: Path) -> None:
+    (folder / "one.txt").write_text("one line\n")
+    with pytest.raises(DataError, match="held out, and there is none"):
+        list(compare(tiny_run(folder / "one.txt", documents="line"), FAST))
+    (folder / "two.txt").write_text("one line\nanother line\n")
+    with pytest.raises(DataError, match="--trial-time 0"):
+        list(compare(tiny_run(folder / "two.txt", documents="line"), FAST))
+    search = Search(("gru",), trial_steps=0)
+    assert of(Compared, compare(tiny_run(folder / "two.txt", documents="line"), search))
