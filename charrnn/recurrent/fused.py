@@ -45,8 +45,11 @@ class FusedCore(Core):
         if noise.is_silent and is_dense and self.kernel_wins_on_cpu:
             return self.run_fused(inputs, state)
         time_major = inputs.transpose(0, 1)
-        product = F.linear(time_major, weights[W]) if is_dense else F.embedding(time_major, weights[W].t())
-        outputs, state = self.recur(product + weights[b_W], state, noise)
+        if is_dense:
+            projected = F.linear(time_major, weights[W], weights[b_W])
+        else:
+            projected = F.embedding(time_major, weights[W].t()) + weights[b_W]
+        outputs, state = self.recur(projected, state, noise)
         return outputs.transpose(0, 1), state
 
     def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:

@@ -19,11 +19,13 @@ class LetteredCore(Core):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Orthogonal U, gains one, biases zero; all other matrices as torch.nn draws them, U(-1/√H, 1/√H)."""
+        """Orthogonal U, biases zero, gains one but for that of U h, which is a tenth, so that a state of little worth does
+        not drown the input (as in Cooijmans et al. 2017, arXiv 1603.09025); other matrices as torch.nn draws them,
+        U(-1/√H, 1/√H)."""
         for name, weight in self.weights().items():
             if name == "U":
                 self.orthogonal_(weight)
             elif weight.ndim == 2:
                 nn.init.uniform_(weight, -(self.hidden_size**-0.5), self.hidden_size**-0.5)
             else:
-                nn.init.constant_(weight, name.startswith("gain"))
+                nn.init.constant_(weight, 0.1 if name == "gain_U" else float(name.startswith("gain")))

@@ -139,17 +139,16 @@ class _GRU(Function):
         T, B, H = projected.shape[0], *h.shape
         hs = projected.new_empty(T + 1, B, H)
         hs[0] = h
-        gates, U_ns = projected.clone(), projected.new_empty(T, B, H)
-        for t in range(T):
-            u = torch.addmm(b_U, hs[t], U.t())
-            a = gates[t]
-            r, z, n = a.chunk(3, dim=-1)
-            a[:, : 2 * H].add_(u[:, : 2 * H]).sigmoid_()
-            U_n = U_ns[t].copy_(u[:, 2 * H :])
-            _tanh_(n.addcmul_(r, U_n))
-            torch.lerp(_dropped(n, noise.d), hs[t], z, out=hs[t + 1])
-            _keep_(hs[t + 1], hs[t], noise.k_h, t)
-        ctx.save_for_backward(hs, gates, U_ns, U)
+        gates, Us = torch.empty_like(projected), torch.empty_like(projected)  # r, z, n; U h + b_U
+        split = (2 * H, H)
+        for t, before in enumerate(hs[:-1].unbind(0)):
+            torch.addmm(b_U, before, U.t(), out=Us[t])
+            (rz, n), (U_rz, U_n), (W_rz, W_n) = (part[t].split(split, -1) for part in (gates, Us, projected))
+            r, z = torch.add(W_rz, U_rz, out=rz).sigmoid_().chunk(2, -1)
+            _tanh_(torch.addcmul(W_n, r, U_n, out=n))
+            torch.lerp(_dropped(n, noise.d), before, z, out=hs[t + 1])
+            _keep_(hs[t + 1], before, noise.k_h, t)
+        ctx.save_for_backward(hs, gates, Us[..., 2 * H :], U)
         ctx.noise = noise
         return hs[1:].clone()
 

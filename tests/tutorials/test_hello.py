@@ -58,7 +58,7 @@ def test_the_tutorials_own_recipe_to_the_letter() -> None:
     hidden_size, width = 35, vocabulary.size
     to_hidden, to_output = nn.Linear(width + hidden_size, hidden_size), nn.Linear(width + hidden_size, width)
 
-    def step(_: object, __: Tensor, state: Fed, ___: object) -> tuple[Tensor, Fed]:
+    def step(_: object, __: Tensor, state: Fed, *___: object) -> tuple[Tensor, Fed]:
         side_by_side = torch.cat([state.x, state.h], dim=-1)
         output = to_output(side_by_side)
         return output, Fed(torch.tanh(to_hidden(side_by_side)), output)

@@ -1,0 +1,101 @@
+"""Both ways, and many-to-one: equal to torch.nn's own, for any core, with and without padding."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from charrnn.recurrent.bidirectional import Bidirectional, last_outputs
+from charrnn.recurrent.classifier import SequenceClassifier
+from charrnn.recurrent.registry import CORES, core_class
+
+B, T, D, H = 3, 6, 4, 5
+TWINS = {
+    "rnn": nn.RNN,
+    "rnn-relu": lambda *a, **k: nn.RNN(*a, nonlinearity="relu", **k),
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+}
+cores = pytest.mark.parametrize("name", CORES)
+
+
+def make(name: str, width: int = D) -> Bidirectional:
+    torch.manual_seed(0)
+    return Bidirectional(core_class(name)(width, H), core_class(name)(width, H)).double()
+
+
+def vectors() -> Tensor:
+    torch.manual_seed(1)
+    return torch.randn(B, T, D, dtype=torch.float64)
+
+
+def assert_close(a: object, b: object) -> None:
+    torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_stacked_layers_equal_those_of_torch_with_the_same_weights(name: str) -> None:
+    torch.manual_seed(2)
+    twin = TWINS[name](D, H, num_layers=2, bidirectional=True, batch_first=True, dtype=torch.float64)
+    expected, final = twin(vectors())
+    hs = final[0] if isinstance(final, tuple) else final  # (layers · directions, B, H)
+    outputs = vectors()
+    for index, layer in enumerate([make(name), make(name, 2 * H)]):
+        for core, suffix in ((layer.forward_core, ""), (layer.backward_core, "_reverse")):
+            own = {f"fused.{key}_l0": getattr(twin, f"{key}_l{index}{suffix}") for key in KEYS}
+            core.load_state_dict(own)
+        outputs, states = layer(outputs, layer.initial_state(B))
+        assert_close(states.forward.h, hs[2 * index])
+        assert_close(states.backward.h, hs[2 * index + 1])
+        assert_close(last_outputs(outputs, bidirectional=True), torch.cat([hs[2 * index], hs[2 * index + 1]], -1))
+        if isinstance(final, tuple):
+            assert_close((states.forward.c, states.backward.c), tuple(final[1][2 * index : 2 * index + 2]))
+    assert_close(outputs, expected)
+
+
+KEYS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+@cores
+@pytest.mark.parametrize("kind", ["vectors", "one-hot"])
+def test_backward_is_the_core_on_the_sequence_turned_round(name: str, kind: str) -> None:
+    pair = make(name).eval()
+    inputs = vectors() if kind == "vectors" else torch.randint(D, (B, T))
+    outputs, states = pair(inputs, pair.initial_state(B))
+    ahead, ahead_state = pair.forward_core(inputs, pair.initial_state(B).forward)
+    back, back_state = pair.backward_core(inputs.flip(1), pair.initial_state(B).backward)
+    assert_close(outputs, torch.cat([ahead, back.flip(1)], -1))
+    assert_close(tuple(states.forward), tuple(ahead_state))
+    assert_close(tuple(states.backward), tuple(back_state))
+
+
+@cores
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_padding_has_no_part_in_a_classification(name: str, both_ways: bool) -> None:
+    def layer(width: int) -> nn.Module:
+        return make(name, width) if both_ways else make(name, width).forward_core
+
+    layers = [layer(D), layer(2 * H if both_ways else H)]
+    classifier = SequenceClassifier(layers, 7).double().eval()  # type: ignore[arg-type]
+    inputs, lengths = vectors(), torch.tensor([6, 1, 4])
+    together = classifier(inputs, lengths)
+    alone = torch.cat([classifier(row[None, :length]) for row, length in zip(inputs, lengths, strict=True)])
+    assert together.shape == (B, 7)
+    assert_close(together, alone)
+    inputs[1, 1:] = inputs[2, 4:] = 1e3
+    assert_close(classifier(inputs, lengths), together)
+
+
+def test_gradients_reach_both_directions() -> None:
+    pair = make("gru")
+    outputs, _ = pair(vectors(), pair.initial_state(B))
+    last_outputs(outputs, bidirectional=True).sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in pair.parameters())
+
+
+def test_what_cannot_be_built() -> None:
+    with pytest.raises(ValueError, match=r"same input and hidden size, got \(4, 5\) and \(4, 6\)"):
+        Bidirectional(core_class("gru")(4, 5), core_class("gru")(4, 6))
+    with pytest.raises(ValueError, match="at least one layer"):
+        SequenceClassifier([], 2)
+    with pytest.raises(ValueError, match="width 5, the one below writes 10"):
+        SequenceClassifier([make("gru"), make("gru", H)], 2)
