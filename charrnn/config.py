@@ -24,6 +24,7 @@ __all__ = [
     "SamplingConfig",
     "TextConfig",
     "TrainingConfig",
+    "bidirectional_error",
     "check_range",
     "flag",
     "from_table",
@@ -85,6 +86,14 @@ def check_range(
         raise UsageError(f"{flag(name)} must be {wanted}, got {value!r:.40}")
 
 
+def bidirectional_error(asked: str) -> UsageError:
+    """Why a generator cannot have what was `asked` for."""
+    return UsageError(
+        f"{asked}: a bidirectional core reads the text that comes after, too, which is not there while text is being "
+        "written; it can classify (charrnn.recurrent.classifier), not generate"
+    )
+
+
 def flag(name: str) -> str:
     """The command line's spelling of a field's name."""
     return "--" + name.replace("_", "-")
@@ -139,11 +148,8 @@ class ModelConfig:
     residual: bool = False
 
     def __post_init__(self) -> None:
-        if re.fullmatch("bi(directional)?-?.+", self.cell):
-            raise UsageError(
-                f"--cell {self.cell:.40}: a bidirectional core reads the text that comes after, which is not there "
-                "while text is being written: it can classify (charrnn.recurrent.bidirectional), but not generate"
-            )
+        if re.sub("^bi(directional)?-?", "", self.cell) in CORES.keys() - {self.cell}:
+            raise bidirectional_error(f"--cell {self.cell}")
         if self.cell not in CORES:
             raise UsageError(
                 f"--cell must be one of {', '.join(CORES)}, got {self.cell!r:.40}{suggestion(self.cell, CORES)}"

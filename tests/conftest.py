@@ -22,6 +22,9 @@ from charrnn.text.vocabulary import Vocabulary
 hypothesis.settings.register_profile("charrnn", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("charrnn")
 
+# The tests' tensors are tiny: threads that wait for each other take longer than one alone. Read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 HELLO = "hello pytorch. how long can a rnn cell remember? show me your limit!"
 
 Command = Callable[..., subprocess.CompletedProcess[bytes]]

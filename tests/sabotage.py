@@ -8,7 +8,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,13 +169,12 @@ def _spoiled_state_carried_on() -> None:
 
 
 def _bad_bytes_replaced() -> None:
-    original = corpus._decode
+    original = corpus.decoded
 
-    def decode(source: Any, config: TextConfig, notices: list[str]) -> str:
-        clean = source.data.decode("utf-8", "replace").encode()
-        return original(source._replace(data=clean), config, notices)
+    def decoded(source: Any, config: TextConfig, chunks: Iterable[bytes]) -> Iterator[str]:
+        return original(source, config, [b"".join(chunks).decode("utf-8", "replace").encode()])
 
-    vars(corpus)["_decode"] = decode
+    vars(corpus)["decoded"] = decoded
 
 
 def _unknown_characters_dropped() -> None:

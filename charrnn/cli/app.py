@@ -130,5 +130,6 @@ def _explain(error: Exception) -> int:
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether memory is what lacked, as Python and numpy, torch on a GPU, and torch on a CPU say it."""
     names = {kind.__name__ for kind in type(error).__mro__}  # torch, which may not be loaded, has one of its own
-    said_by_cpu = "can't allocate memory" in str(error) or "bad_alloc" in str(error)
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or (isinstance(error, RuntimeError) and said_by_cpu)
+    said = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED")
+    is_said = isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or is_said

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001  (the parameters are read off the context, all in one go)
 """`charrnn compare`."""
 
 import contextlib

@@ -65,6 +65,14 @@ Residual = Annotated[
     bool, _option("--residual/--no-residual", help="Each layer but the first adds to what it reads.", panel=_MODEL)
 ]
 
+
+def _refuse_bidirectional(wanted: bool) -> None:
+    if wanted:
+        raise config.bidirectional_error("--bidirectional")
+
+
+Bidirectional = Annotated[bool, typer.Option("--bidirectional", hidden=True, callback=_refuse_bidirectional)]
+
 Time = Annotated[str | None, _option("--time", help="Such as 90s, 3m or 1h30m.", panel=_BUDGET)]
 Epochs = Annotated[float | None, _option("--epochs", help="Passes over the training text.", panel=_BUDGET)]
 Steps = Annotated[int | None, _option("--steps", help="Updates of the weights.", panel=_BUDGET)]

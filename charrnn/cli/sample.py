@@ -1,5 +1,6 @@
 """`charrnn sample`."""
 
+import os
 import secrets
 import sys
 from dataclasses import replace
@@ -65,6 +66,9 @@ def command(
         stop=tuple(stop or ()),
         lines=lines,
     )
+
+    if engine != "torch":  # one character's products are too small to share: threads that wait for each other cost more
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from charrnn.checkpoint.store import load_model
     from charrnn.sampling.engines import open_engine

@@ -38,6 +38,7 @@ def command(
     recurrent_dropout: options.RecurrentDropout = ModelConfig.recurrent_dropout,
     zoneout: options.Zoneout = ModelConfig.zoneout,
     residual: options.Residual = ModelConfig.residual,
+    bidirectional: options.Bidirectional = False,
     documents: options.Documents = TextConfig.documents,
     unit: options.Unit = TextConfig.unit,
     encoding: options.Encoding = TextConfig.encoding,

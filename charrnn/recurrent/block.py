@@ -13,8 +13,9 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from charrnn.recurrent.contract import Core, State
+from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.lettered import LetteredCore
 from charrnn.recurrent.scan import scan
 from charrnn.recurrent.scan_equations import EPSILON, WIDTH, Convolved
 
@@ -118,14 +119,8 @@ def gelu(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
 
 
-class ScanCore(Core):
+class ScanCore(LetteredCore):
     """x_0 = W x, then two steps of a residual stream, the recurrence and a perceptron, and a norm at the end."""
-
-    def __init__(self, input_size: int, hidden_size: int, **regularisation: float) -> None:
-        super().__init__(input_size, hidden_size, **regularisation)
-        for name, shape in self.cell.shapes(input_size, hidden_size).items():
-            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
-        self.reset_parameters()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 __all__ = [
+    "SILENT",
     "Array",
     "Cell",
     "Hidden",
@@ -22,7 +23,9 @@ __all__ = [
     "W",
     "b_U",
     "b_W",
+    "dropped",
     "gru",
+    "kept",
     "ln_gru",
     "ln_lstm",
     "ln_rnn",
@@ -30,6 +33,7 @@ __all__ = [
     "mogrifier_lstm",
     "rnn",
     "rnn_relu",
+    "sigmoid",
 ]
 
 Array = Any  # numpy.ndarray or torch.Tensor
@@ -103,7 +107,7 @@ def _affine(x: Array, weights: Weights) -> Array:
     return input_product(x, weights[W]) + weights[b_W]
 
 
-def _sigmoid(xp: Any, x: Array) -> Array:
+def sigmoid(xp: Any, x: Array) -> Array:
     return 0.5 * xp.tanh(0.5 * x) + 0.5  # exp would overflow in one direction or the other
 
 
@@ -112,27 +116,27 @@ def _split(gates: Array, count: int) -> list[Array]:
     return [gates[..., k * size : (k + 1) * size] for k in range(count)]
 
 
-def _dropped(d: Array | None, x: Array) -> Array:
+def dropped(d: Array | None, x: Array) -> Array:
     """d ⊙ x."""
     return x if d is None else d * x
 
 
-def _kept(k: Array | None, before: Array, after: Array) -> Array:
+def kept(k: Array | None, before: Array, after: Array) -> Array:
     """k ⊙ before + (1 - k) ⊙ after."""
     return after if k is None else after + k * (before - after)
 
 
 def _rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """h_t = tanh(W x_t + U (d ⊙ h_{t-1}) + b)        Elman 1990, "Finding structure in time"."""
-    h = xp.tanh(projected + _dropped(noise.d, state.h) @ weights[U].T + weights[b_U])
-    h = _kept(noise.k_h, state.h, h)
+    h = xp.tanh(projected + dropped(noise.d, state.h) @ weights[U].T + weights[b_U])
+    h = kept(noise.k_h, state.h, h)
     return h, Hidden(h)
 
 
 def _rnn_relu_step(_: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """h_t = max(0, W x_t + U (d ⊙ h_{t-1}) + b)      Le, Jaitly & Hinton 2015, arXiv 1504.00941."""
-    a = projected + _dropped(noise.d, state.h) @ weights[U].T + weights[b_U]
-    h = _kept(noise.k_h, state.h, a * (a > 0))
+    a = projected + dropped(noise.d, state.h) @ weights[U].T + weights[b_U]
+    h = kept(noise.k_h, state.h, a * (a > 0))
     return h, Hidden(h)
 
 
@@ -145,9 +149,9 @@ def _lstm_step(
     h_t     = o ⊙ tanh(c_t)                    Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000.
     """
     i, f, g, o = _split(projected + state.h @ weights[U].T + weights[b_U], 4)
-    c = _sigmoid(xp, f) * state.c + _sigmoid(xp, i) * _dropped(noise.d, xp.tanh(g))
-    h = _sigmoid(xp, o) * xp.tanh(c)
-    c, h = _kept(noise.k_c, state.c, c), _kept(noise.k_h, state.h, h)
+    c = sigmoid(xp, f) * state.c + sigmoid(xp, i) * dropped(noise.d, xp.tanh(g))
+    h = sigmoid(xp, o) * xp.tanh(c)
+    c, h = kept(noise.k_c, state.c, c), kept(noise.k_h, state.h, h)
     return h, HiddenAndCell(h, c)
 
 
@@ -158,9 +162,9 @@ def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise:
     """
     W_r, W_z, W_n = _split(projected, 3)
     U_r, U_z, U_n = _split(state.h @ weights[U].T + weights[b_U], 3)
-    r, z = _sigmoid(xp, W_r + U_r), _sigmoid(xp, W_z + U_z)
-    n = _dropped(noise.d, xp.tanh(W_n + r * U_n))
-    h = _kept(noise.k_h, state.h, n + z * (state.h - n))
+    r, z = sigmoid(xp, W_r + U_r), sigmoid(xp, W_z + U_z)
+    n = dropped(noise.d, xp.tanh(W_n + r * U_n))
+    h = kept(noise.k_h, state.h, n + z * (state.h - n))
     return h, Hidden(h)
 
 
@@ -176,9 +180,9 @@ def _ln_rnn_project(x: Array, weights: Weights) -> Array:
 
 def _ln_rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """h_t = tanh(γ ⊙ LN(W x_t + U (d ⊙ h_{t-1})) + b)      Ba, Kiros & Hinton 2016, arXiv 1607.06450, equation 4."""
-    a = projected + _dropped(noise.d, state.h) @ weights["U"].T
+    a = projected + dropped(noise.d, state.h) @ weights["U"].T
     h = xp.tanh(weights["gain"] * _normalised(a) + weights["b"])
-    h = _kept(noise.k_h, state.h, h)
+    h = kept(noise.k_h, state.h, h)
     return h, Hidden(h)
 
 
@@ -194,9 +198,9 @@ def _ln_lstm_step(
     h_t     = σ(o) ⊙ tanh(γ_c ⊙ LN(c_t) + b_c)              Ba, Kiros & Hinton 2016, equations 20 to 22.
     """
     i, f, g, o = _split(projected + weights["gain_U"] * _normalised(state.h @ weights["U"].T), 4)
-    c = _sigmoid(xp, f) * state.c + _sigmoid(xp, i) * _dropped(noise.d, xp.tanh(g))
-    h = _sigmoid(xp, o) * xp.tanh(weights["gain_c"] * _normalised(c) + weights["b_c"])
-    c, h = _kept(noise.k_c, state.c, c), _kept(noise.k_h, state.h, h)
+    c = sigmoid(xp, f) * state.c + sigmoid(xp, i) * dropped(noise.d, xp.tanh(g))
+    h = sigmoid(xp, o) * xp.tanh(weights["gain_c"] * _normalised(c) + weights["b_c"])
+    c, h = kept(noise.k_c, state.c, c), kept(noise.k_h, state.h, h)
     return h, HiddenAndCell(h, c)
 
 
@@ -215,9 +219,9 @@ def _ln_gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noi
     b_r, b_z, b_n = _split(weights["b"], 3)
     W_r, W_z, W_n = _ln_gru_blocks(projected, weights["gain_W"])
     U_r, U_z, U_n = _ln_gru_blocks(state.h @ weights["U"].T, weights["gain_U"])
-    r, z = _sigmoid(xp, W_r + U_r + b_r), _sigmoid(xp, W_z + U_z + b_z)
-    n = _dropped(noise.d, xp.tanh(W_n + b_n + r * (U_n + weights["b_Un"])))
-    h = _kept(noise.k_h, state.h, n + z * (state.h - n))
+    r, z = sigmoid(xp, W_r + U_r + b_r), sigmoid(xp, W_z + U_z + b_z)
+    n = dropped(noise.d, xp.tanh(W_n + b_n + r * (U_n + weights["b_Un"])))
+    h = kept(noise.k_h, state.h, n + z * (state.h - n))
     return h, Hidden(h)
 
 
@@ -241,13 +245,13 @@ def _mogrifier_lstm_step(
     x, h = projected, state.h
     for k in range(1, MOGRIFIER_ROUNDS + 1):
         if k % 2:
-            x = 2 * _sigmoid(xp, h @ weights[f"Q{k}"].T) * x
+            x = 2 * sigmoid(xp, h @ weights[f"Q{k}"].T) * x
         else:
-            h = 2 * _sigmoid(xp, x @ weights[f"R{k}"].T) * h
+            h = 2 * sigmoid(xp, x @ weights[f"R{k}"].T) * h
     i, f, g, o = _split(x @ weights["W"].T + h @ weights["U"].T + weights["b"], 4)
-    c = _sigmoid(xp, f) * state.c + _sigmoid(xp, i) * _dropped(noise.d, xp.tanh(g))
-    h = _sigmoid(xp, o) * xp.tanh(c)
-    c, h = _kept(noise.k_c, state.c, c), _kept(noise.k_h, state.h, h)
+    c = sigmoid(xp, f) * state.c + sigmoid(xp, i) * dropped(noise.d, xp.tanh(g))
+    h = sigmoid(xp, o) * xp.tanh(c)
+    c, h = kept(noise.k_c, state.c, c), kept(noise.k_h, state.h, h)
     return h, HiddenAndCell(h, c)
 
 

@@ -19,9 +19,11 @@ class LetteredCore(Core):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Orthogonal U, biases zero, gains one but for that of U h, which is a tenth, so that a state of little worth does
-        not drown the input (as in Cooijmans et al. 2017, arXiv 1603.09025); other matrices as torch.nn draws them,
-        U(-1/√H, 1/√H)."""
+        """Orthogonal U, biases zero, gains one; other matrices as torch.nn draws them, U(-1/√H, 1/√H).
+
+        Only the gain of U h alone is a tenth (as in Cooijmans et al. 2017, arXiv 1603.09025): normalised, a state of
+        little worth would be as loud as the input.
+        """
         for name, weight in self.weights().items():
             if name == "U":
                 self.orthogonal_(weight)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from charrnn.recurrent.recurrence import _dropped
+from charrnn.recurrent.recurrence import dropped
 
 __all__ = ["gate_slopes", "next_cell_state", "sigmoid_backward", "tanh_backward"]
 
@@ -18,7 +18,7 @@ def next_cell_state(a: Tensor, c: Tensor, d: Tensor | None, out: Tensor) -> Tens
     g.mul_(2)  # tanh x = 2 σ(2x) - 1, so that one σ serves all
     a.sigmoid_()
     g.mul_(2).sub_(1)
-    return torch.mul(f, c, out=out).addcmul_(i, _dropped(g, d))
+    return torch.mul(f, c, out=out).addcmul_(i, dropped(g, d))
 
 
 def gate_slopes(gates: Tensor, cs: Tensor, squashed: Tensor, d: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -29,8 +29,8 @@ def gate_slopes(gates: Tensor, cs: Tensor, squashed: Tensor, d: Tensor | None) -
     """
     i, f, g, o = gates.chunk(4, dim=-1)
     slopes = gates.new_empty(*squashed.shape[:2], 4, squashed.shape[2])
-    sigmoid_backward(_dropped(g, d), i, grad_input=slopes[:, :, 0])
+    sigmoid_backward(dropped(g, d), i, grad_input=slopes[:, :, 0])
     sigmoid_backward(cs, f, grad_input=slopes[:, :, 1])
-    tanh_backward(_dropped(i, d), g, grad_input=slopes[:, :, 2])
+    tanh_backward(dropped(i, d), g, grad_input=slopes[:, :, 2])
     sigmoid_backward(squashed, o, grad_input=slopes[:, :, 3])
     return slopes, torch.ops.aten.tanh_backward(o, squashed)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, positive, rms_norm, wide
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, _dropped
+from charrnn.recurrent.equations import Noise, dropped
 
 __all__ = ["MinGRU"]
 
@@ -30,7 +30,7 @@ class MinGRU(ScanCore):
         v, inputs = causal_convolution(rms_norm(x, x.dtype), state[1:], weights["C"])
         z = wide(F.linear(v, weights["W_z"], weights["b_z"])).sigmoid()
         candidate = positive(wide(F.linear(v, weights["W_h"], weights["b_h"])))
-        h, state = self.scanned(1 - z, z * _dropped(noise.d, candidate), state, inputs, noise, positive=True)
+        h, state = self.scanned(1 - z, z * dropped(noise.d, candidate), state, inputs, noise, positive=True)
         return h.to(x.dtype), state
 
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:

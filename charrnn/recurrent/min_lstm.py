@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, positive, rms_norm, wide
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, _dropped
+from charrnn.recurrent.equations import Noise, dropped
 
 __all__ = ["MinLSTM"]
 
@@ -33,7 +33,7 @@ class MinLSTM(ScanCore):
         log_f, log_i = (F.logsigmoid(wide(F.linear(v, weights[f"W_{gate}"], weights[f"b_{gate}"]))) for gate in "fi")
         share = (log_i - log_f).sigmoid()  # i / (f + i)
         candidate = positive(wide(F.linear(v, weights["W_h"], weights["b_h"])))
-        h, state = self.scanned(1 - share, share * _dropped(noise.d, candidate), state, inputs, noise, positive=True)
+        h, state = self.scanned(1 - share, share * dropped(noise.d, candidate), state, inputs, noise, positive=True)
         return h.to(x.dtype), state
 
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:

@@ -13,7 +13,7 @@ from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import MOGRIFIER_ROUNDS, Noise
 from charrnn.recurrent.lettered import LetteredCore
 from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state
-from charrnn.recurrent.recurrence import _keep_, _kept_, _tanh_, _weight_gradient
+from charrnn.recurrent.recurrence import keep_, kept_, tanh_, weight_gradient
 
 __all__ = ["MogrifierLSTM"]
 
@@ -48,9 +48,9 @@ class _Recurrence(Function):
                 torch.mul(at_t[k], scale, out=at_t[k + 2])
             a = torch.addmm(b, both[t], columns, out=gates[t])
             next_cell_state(a, cs[t], noise.d, out=cs[t + 1])
-            torch.mul(a[:, 3 * H :], _tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
-            _keep_(hs[t + 1], hs[t], noise.k_h, t)
-            _keep_(cs[t + 1], cs[t], noise.k_c, t)
+            torch.mul(a[:, 3 * H :], tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
+            keep_(hs[t + 1], hs[t], noise.k_h, t)
+            keep_(cs[t + 1], cs[t], noise.k_c, t)
         ctx.save_for_backward(cs, both, gates, squashed, W_and_U, *M, *scales, *values[:-2])
         ctx.noise = noise
         return hs[1:].clone(), cs[-1].clone()
@@ -76,7 +76,7 @@ class _Recurrence(Function):
             d_c.clone(),
         )
         for t in range(T - 1, -1, -1):
-            kept_h, kept_c = _kept_(d_h.add_(d_outputs[t]), k_h, t), _kept_(d_c, k_c, t)
+            kept_h, kept_c = kept_(d_h.add_(d_outputs[t]), k_h, t), kept_(d_c, k_c, t)
             d_c.addcmul_(d_h, c_slope[t])
             d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
             d_gates[t, :, 3].mul_(d_h)
@@ -92,9 +92,9 @@ class _Recurrence(Function):
                 d_h.add_(kept_h)
                 d_c.add_(kept_c)
         d_a = d_gates.view(T, B, 4 * H)
-        d_W, d_U = torch.split(_weight_gradient(d_a, both), [D, H], dim=1)
+        d_W, d_U = torch.split(weight_gradient(d_a, both), [D, H], dim=1)
         values[1] = values[1][:-1]  # h_0 … h_{T-1}
-        d_M = (_weight_gradient(d_products[k], values[k + 1]) for k in ROUNDS)
+        d_M = (weight_gradient(d_products[k], values[k + 1]) for k in ROUNDS)
         return d_x, d_h, d_c, d_W, d_U, d_a.sum((0, 1)), None, *d_M
 
 

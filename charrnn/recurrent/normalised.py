@@ -19,7 +19,7 @@ from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import EPSILON, Noise
 from charrnn.recurrent.lettered import LetteredCore
 from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state, sigmoid_backward
-from charrnn.recurrent.recurrence import _dropped, _keep_, _kept_, _tanh_, _weight_gradient
+from charrnn.recurrent.recurrence import dropped, keep_, kept_, tanh_, weight_gradient
 
 __all__ = ["NormalisedCore", "ln_gru_recurrence", "ln_lstm_recurrence", "ln_rnn_recurrence", "normalised", "product"]
 
@@ -85,8 +85,8 @@ class _LNRNN(Function):
             activations = hs[1:]
         ctx.statistics = []
         for t in range(T):
-            torch.addmm(projected[t], _dropped(hs[t], noise.d), U.t(), out=sums[t])
-            _tanh_(activations[t].copy_(_normalise(sums[t], gain, b, ctx.statistics)))
+            torch.addmm(projected[t], dropped(hs[t], noise.d), U.t(), out=sums[t])
+            tanh_(activations[t].copy_(_normalise(sums[t], gain, b, ctx.statistics)))
             if noise.k_h is not None:
                 torch.lerp(activations[t], hs[t], noise.k_h[t], out=hs[t + 1])
         ctx.save_for_backward(hs, activations, sums, U, gain)
@@ -102,14 +102,14 @@ class _LNRNN(Function):
         d_normal = 1 - activations.square()  # slopes first, which the loop scales by the gradient that arrives
         d_sums, d_h = torch.empty_like(sums), torch.zeros_like(hs[0])
         for t in range(len(sums) - 1, -1, -1):
-            kept = _kept_(d_h.add_(d_outputs[t]), k_h, t)
+            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
             rows = d_sums[t].copy_(_d_rows(d_normal[t].mul_(d_h), sums[t], gain, ctx.statistics[t]))
             torch.mm(rows, U, out=d_h)
             if d is not None:
                 d_h.mul_(d)
             if kept is not None:
                 d_h.add_(kept)
-        d_U = _weight_gradient(d_sums, _dropped(hs[:-1], d))
+        d_U = weight_gradient(d_sums, dropped(hs[:-1], d))
         return d_sums, d_h, d_U, *_d_gain_and_b(d_normal, sums, gain, ctx.statistics), None
 
 
@@ -138,10 +138,10 @@ class _LNLSTM(Function):
             torch.mm(h, columns, out=total)
             torch.add(x, _normalise(total, gain_U, None, ctx.of_sums), out=a)
             next_cell_state(a, c, noise.d, out=new)
-            _tanh_(squash.copy_(_normalise(new, gain_c, b_c, ctx.of_cells)))
+            tanh_(squash.copy_(_normalise(new, gain_c, b_c, ctx.of_cells)))
             before, h, c = (h, c), hs[t + 1], cs[t + 1]
             torch.mul(a[:, 3 * H :], squash, out=h)
-            _keep_(h, before[0], noise.k_h, t)
+            keep_(h, before[0], noise.k_h, t)
             if noise.k_c is not None:
                 torch.lerp(new, before[1], noise.k_c[t], out=c)
         ctx.save_for_backward(hs, cs, news, sums, gates, squashed, U, gain_U, gain_c)
@@ -160,7 +160,7 @@ class _LNLSTM(Function):
         f, steps = gates[..., H : 2 * H], list(zip(d_outputs, d_gates, d_normal, d_sums, sums, news, strict=True))
         for t in range(T - 1, -1, -1):
             d_output, d_gate, d_norm, d_sum, total, new = steps[t]
-            kept_h, kept_c = _kept_(d_h.add_(d_output), k_h, t), _kept_(d_c, k_c, t)
+            kept_h, kept_c = kept_(d_h.add_(d_output), k_h, t), kept_(d_c, k_c, t)
             d_c.add_(_d_rows(d_norm.mul_(d_h), new, gain_c, ctx.of_cells[t]))
             d_gate[:, :3].mul_(d_c.unsqueeze(1))
             d_gate[:, 3].mul_(d_h)
@@ -173,7 +173,7 @@ class _LNLSTM(Function):
         d_projected = d_gates.view(T, B, 4 * H)
         d_gain_U, _ = _d_gain_and_b(d_projected, sums, gain_U, ctx.of_sums)
         d_gain_c, d_b_c = _d_gain_and_b(d_normal, news, gain_c, ctx.of_cells)
-        return d_projected, d_h, d_c, _weight_gradient(d_sums, hs[:-1]), d_gain_U, d_gain_c, d_b_c, None
+        return d_projected, d_h, d_c, weight_gradient(d_sums, hs[:-1]), d_gain_U, d_gain_c, d_b_c, None
 
 
 class _LNGRU(Function):
@@ -194,9 +194,9 @@ class _LNGRU(Function):
             a = torch.add(W_gates[t], _normalise(sums[t], gain, None, ctx.of_sums), out=gates[t])
             r, z = a.sigmoid_().chunk(2, dim=-1)
             u = U_ns[t].copy_(_normalise(n_sums[t], gain_n, b_Un, ctx.of_n_sums))
-            n = _tanh_(torch.addcmul(W_n[t], r, u, out=ns[t]))
-            torch.lerp(_dropped(n, noise.d), hs[t], z, out=hs[t + 1])
-            _keep_(hs[t + 1], hs[t], noise.k_h, t)
+            n = tanh_(torch.addcmul(W_n[t], r, u, out=ns[t]))
+            torch.lerp(dropped(n, noise.d), hs[t], z, out=hs[t + 1])
+            keep_(hs[t + 1], hs[t], noise.k_h, t)
         ctx.save_for_backward(hs, sums, gates, n_sums, ns, U_ns, U, gain, gain_n)
         ctx.noise = noise
         return hs[1:].clone()
@@ -210,13 +210,13 @@ class _LNGRU(Function):
         T, B, H = ns.shape
         r, z = gates.chunk(2, dim=-1)
         # Slopes first: of what σ reads, of what tanh reads, and of γ_Un ⊙ LN(U_n h) + b_Un, which r scales.
-        d_n = _dropped(torch.ops.aten.tanh_backward(1 - z, ns), d)
+        d_n = dropped(torch.ops.aten.tanh_backward(1 - z, ns), d)
         d_gates, d_U_n = torch.empty_like(gates).view(T, B, 2, H), d_n * r
         sigmoid_backward(d_n * U_ns, r, grad_input=d_gates[:, :, 0])
-        sigmoid_backward(hs[:-1] - _dropped(ns, d), z, grad_input=d_gates[:, :, 1])
+        sigmoid_backward(hs[:-1] - dropped(ns, d), z, grad_input=d_gates[:, :, 1])
         d_sums, d_h = gates.new_empty(T, B, 3 * H), torch.zeros_like(hs[0])
         for t in range(T - 1, -1, -1):
-            kept = _kept_(d_h.add_(d_outputs[t]), k_h, t)
+            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
             d_gates[t].mul_(d_h.unsqueeze(1))
             d_n[t].mul_(d_h)
             d_U_n[t].mul_(d_h)
@@ -228,7 +228,7 @@ class _LNGRU(Function):
         d_W_gates = d_gates.view(T, B, 2 * H)
         d_gain, _ = _d_gain_and_b(d_W_gates, sums, gain, ctx.of_sums)
         d_gain_n, d_b_Un = _d_gain_and_b(d_U_n, n_sums, gain_n, ctx.of_n_sums)
-        d_U = _weight_gradient(d_sums, hs[:-1])
+        d_U = weight_gradient(d_sums, hs[:-1])
         return d_W_gates, d_n, d_h, d_U, torch.cat([d_gain, d_gain_n]), d_b_Un, None
 
 

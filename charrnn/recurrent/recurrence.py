@@ -16,27 +16,36 @@ from torch.autograd.function import once_differentiable
 
 from charrnn.recurrent.equations import Noise
 
-__all__ = ["gru_recurrence", "lstm_recurrence", "rnn_recurrence"]
+__all__ = [
+    "dropped",
+    "gru_recurrence",
+    "keep_",
+    "kept_",
+    "lstm_recurrence",
+    "rnn_recurrence",
+    "tanh_",
+    "weight_gradient",
+]
 
 
-def _tanh_(x: Tensor) -> Tensor:
+def tanh_(x: Tensor) -> Tensor:
     # tanh x = 2 σ(2x) - 1: on a CPU torch computes σ several times as fast as tanh.
     return x.mul_(2).sigmoid_().mul_(2).sub_(1)
 
 
-def _weight_gradient(d_gates: Tensor, before: Tensor) -> Tensor:
+def weight_gradient(d_gates: Tensor, before: Tensor) -> Tensor:
     """Σ_t Σ_b d_gates ⊗ h_{t-1} (k·H, H), of gates (T, B, k·H) and the hidden states before each step (T, B, H)."""
     return d_gates.flatten(0, 1).t() @ before.flatten(0, 1)
 
 
-def _keep_(after: Tensor, before: Tensor, k: Tensor | None, t: int) -> None:
+def keep_(after: Tensor, before: Tensor, k: Tensor | None, t: int) -> None:
     """Zoneout of step t, in place: the units that k (T, B, H) names keep what they were before."""
     if k is not None:
         after.lerp_(before, k[t])
 
 
-def _kept_(d_after: Tensor, k: Tensor | None, t: int) -> Tensor | None:
-    """The backward pass of `_keep_`: the gradient that goes straight to the step before is taken out of d_after."""
+def kept_(d_after: Tensor, k: Tensor | None, t: int) -> Tensor | None:
+    """The backward pass of `keep_`: the gradient that goes straight to the step before is taken out of d_after."""
     if k is None:
         return None
     kept = d_after * k[t]
@@ -44,18 +53,18 @@ def _kept_(d_after: Tensor, k: Tensor | None, t: int) -> Tensor | None:
     return kept
 
 
-def _dropped(x: Tensor, d: Tensor | None) -> Tensor:
+def dropped(x: Tensor, d: Tensor | None) -> Tensor:
     return x if d is None else x * d
 
 
 class _RNN(Function):
     @staticmethod
     def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, rectified: bool, noise: Noise) -> Tensor:
-        activate: Callable[[Tensor], Tensor] = Tensor.relu_ if rectified else _tanh_
+        activate: Callable[[Tensor], Tensor] = Tensor.relu_ if rectified else tanh_
         hs = torch.cat([h.unsqueeze(0), projected])  # h_0 … h_T, each overwritten in its turn
         activations = hs[1:] if noise.k_h is None else projected.clone()
         for t, activation in enumerate(activations.unbind(0)):
-            activate(activation.addmm_(_dropped(hs[t], noise.d), U.t()))
+            activate(activation.addmm_(dropped(hs[t], noise.d), U.t()))
             if noise.k_h is not None:
                 torch.lerp(activation, hs[t], noise.k_h[t], out=hs[t + 1])
         ctx.save_for_backward(hs, activations, U)
@@ -71,13 +80,13 @@ class _RNN(Function):
         d_gates = (activations > 0).to(hs) if ctx.rectified else 1 - activations.square()  # slopes first
         d_h = torch.zeros_like(hs[0])
         for t in range(len(d_gates) - 1, -1, -1):
-            kept = _kept_(d_h.add_(d_outputs[t]), k_h, t)
+            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
             torch.mm(d_gates[t].mul_(d_h), U, out=d_h)
             if d is not None:
                 d_h.mul_(d)
             if kept is not None:
                 d_h.add_(kept)
-        return d_gates, d_h, _weight_gradient(d_gates, _dropped(hs[:-1], d)), None, None
+        return d_gates, d_h, weight_gradient(d_gates, dropped(hs[:-1], d)), None, None
 
 
 class _LSTM(Function):
@@ -92,12 +101,12 @@ class _LSTM(Function):
             a = torch.addmm(projected[t], hs[t], U.t(), out=gates[t])
             i, f, g, o = a.chunk(4, dim=-1)
             a[:, : 2 * H].sigmoid_()
-            _tanh_(g)
+            tanh_(g)
             o.sigmoid_()
-            torch.mul(f, cs[t], out=cs[t + 1]).addcmul_(i, _dropped(g, noise.d))
-            torch.mul(o, _tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
-            _keep_(hs[t + 1], hs[t], noise.k_h, t)
-            _keep_(cs[t + 1], cs[t], noise.k_c, t)
+            torch.mul(f, cs[t], out=cs[t + 1]).addcmul_(i, dropped(g, noise.d))
+            torch.mul(o, tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
+            keep_(hs[t + 1], hs[t], noise.k_h, t)
+            keep_(cs[t + 1], cs[t], noise.k_c, t)
         ctx.save_for_backward(hs, cs, gates, squashed, U)
         ctx.noise = noise
         return hs[1:].clone(), cs[-1].clone()
@@ -113,14 +122,14 @@ class _LSTM(Function):
         # ∂c_t/∂(pre-activations of i, f, g) and ∂h_t/∂(that of o), for all steps at once; the loop scales them by the
         # gradient that arrives, which makes them the gradients themselves.
         d_gates = torch.empty_like(gates).view(T, B, 4, H)
-        torch.mul(i * (1 - i), _dropped(g, d), out=d_gates[:, :, 0])
+        torch.mul(i * (1 - i), dropped(g, d), out=d_gates[:, :, 0])
         torch.mul(f * (1 - f), cs[:-1], out=d_gates[:, :, 1])
-        torch.mul(1 - g * g, _dropped(i, d), out=d_gates[:, :, 2])
+        torch.mul(1 - g * g, dropped(i, d), out=d_gates[:, :, 2])
         torch.mul(o * (1 - o), squashed, out=d_gates[:, :, 3])
         c_slope = o * (1 - squashed * squashed)
         d_h, d_c = torch.zeros_like(hs[0]), d_c.clone()
         for t in range(T - 1, -1, -1):
-            kept_h, kept_c = _kept_(d_h.add_(d_outputs[t]), k_h, t), _kept_(d_c, k_c, t)
+            kept_h, kept_c = kept_(d_h.add_(d_outputs[t]), k_h, t), kept_(d_c, k_c, t)
             d_c.addcmul_(d_h, c_slope[t])
             d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
             d_gates[t, :, 3].mul_(d_h)
@@ -130,7 +139,7 @@ class _LSTM(Function):
                 d_h.add_(kept_h)
                 d_c.add_(kept_c)
         d_projected = d_gates.view(T, B, 4 * H)
-        return d_projected, d_h, d_c, _weight_gradient(d_projected, hs[:-1]), None
+        return d_projected, d_h, d_c, weight_gradient(d_projected, hs[:-1]), None
 
 
 class _GRU(Function):
@@ -140,14 +149,14 @@ class _GRU(Function):
         hs = projected.new_empty(T + 1, B, H)
         hs[0] = h
         gates, Us = torch.empty_like(projected), torch.empty_like(projected)  # r, z, n; U h + b_U
-        split = (2 * H, H)
+        split = [2 * H, H]
         for t, before in enumerate(hs[:-1].unbind(0)):
             torch.addmm(b_U, before, U.t(), out=Us[t])
-            (rz, n), (U_rz, U_n), (W_rz, W_n) = (part[t].split(split, -1) for part in (gates, Us, projected))
+            (rz, n), (U_rz, U_n), (W_rz, W_n) = (torch.split(part[t], split, -1) for part in (gates, Us, projected))
             r, z = torch.add(W_rz, U_rz, out=rz).sigmoid_().chunk(2, -1)
-            _tanh_(torch.addcmul(W_n, r, U_n, out=n))
-            torch.lerp(_dropped(n, noise.d), before, z, out=hs[t + 1])
-            _keep_(hs[t + 1], before, noise.k_h, t)
+            tanh_(torch.addcmul(W_n, r, U_n, out=n))
+            torch.lerp(dropped(n, noise.d), before, z, out=hs[t + 1])
+            keep_(hs[t + 1], before, noise.k_h, t)
         ctx.save_for_backward(hs, gates, Us[..., 2 * H :], U)
         ctx.noise = noise
         return hs[1:].clone()
@@ -162,14 +171,14 @@ class _GRU(Function):
         r, z, n = gates.chunk(3, dim=-1)
         # As in the LSTM: slopes of h_t first, scaled by the arriving gradient in the loop. d_gates are the gradients
         # of U h + b_U; that of W x differs in its last block, which r does not scale.
-        n_slope = _dropped((1 - n * n) * (1 - z), d)
+        n_slope = dropped((1 - n * n) * (1 - z), d)
         d_gates = torch.empty_like(gates).view(T, B, 3, H)
         torch.mul(n_slope * U_ns, r * (1 - r), out=d_gates[:, :, 0])
-        torch.mul(hs[:-1] - _dropped(n, d), z * (1 - z), out=d_gates[:, :, 1])
+        torch.mul(hs[:-1] - dropped(n, d), z * (1 - z), out=d_gates[:, :, 1])
         torch.mul(n_slope, r, out=d_gates[:, :, 2])
         d_h = torch.zeros_like(hs[0])
         for t in range(T - 1, -1, -1):
-            kept = _kept_(d_h.add_(d_outputs[t]), k_h, t)
+            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
             d_gates[t].mul_(d_h.unsqueeze(1))
             n_slope[t].mul_(d_h)
             d_h = torch.addmm(d_h.mul_(z[t]), d_gates[t].view(B, 3 * H), U)
@@ -177,7 +186,7 @@ class _GRU(Function):
                 d_h.add_(kept)
         d_U = d_gates.view(T, B, 3 * H)
         d_projected = torch.cat([d_U[..., : 2 * H], n_slope], dim=-1)
-        return d_projected, d_h, _weight_gradient(d_U, hs[:-1]), d_U.sum((0, 1)), None
+        return d_projected, d_h, weight_gradient(d_U, hs[:-1]), d_U.sum((0, 1)), None
 
 
 def rnn_recurrence(

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, rms_norm, wide
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, _dropped
+from charrnn.recurrent.equations import Noise, dropped
 from charrnn.recurrent.scan_equations import DECAY, EPSILON
 
 __all__ = ["RGLRU"]
@@ -35,7 +35,7 @@ class RGLRU(ScanCore):
         r, i = (wide(_blockwise(v, weights[f"W_{gate}"], weights[f"b_{gate}"])).sigmoid() for gate in "ri")
         log_a = r * (-DECAY * F.softplus(wide(weights["Lambda"]), threshold=math.inf))
         # The small number keeps the slope of the root finite where a = 1.
-        b = (EPSILON**2 - (2 * log_a).expm1()).sqrt() * i * _dropped(noise.d, v)
+        b = (EPSILON**2 - (2 * log_a).expm1()).sqrt() * i * dropped(noise.d, v)
         h, state = self.scanned(log_a.exp(), b, state, inputs, noise, positive=False)
         return h.to(x.dtype) * gelu(F.linear(normed, weights["W_g"])), state
 

@@ -8,7 +8,7 @@ perceptron after it, on a residual stream that begins as x_0 = W x_t. Letters an
 import math
 from typing import Any, NamedTuple
 
-from charrnn.recurrent.equations import Array, Cell, Noise, Weights, _dropped, _kept, _sigmoid, input_product
+from charrnn.recurrent.equations import Array, Cell, Noise, Weights, dropped, input_product, kept, sigmoid
 
 __all__ = ["DECAY", "EPSILON", "WIDTH", "Convolved", "min_gru", "min_lstm", "rg_lru"]
 
@@ -48,7 +48,7 @@ def _softplus(xp: Any, x: Array) -> Array:
 def _positive(xp: Any, x: Array) -> Array:
     """g(x) = x + 1/2 from 0 on, σ(x) below         Feng et al. 2024, appendix B."""
     above = 0.5 * (x + abs(x))
-    return above + _sigmoid(xp, x - above)
+    return above + sigmoid(xp, x - above)
 
 
 def _convolved(x: Array, state: Convolved, C: Array) -> Array:
@@ -72,9 +72,9 @@ def _min_gru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: 
     """
     u = _rms_norm(xp, x)
     v = _convolved(u, state, weights["C"])
-    z = _sigmoid(xp, v @ weights["W_z"].T + weights["b_z"])
+    z = sigmoid(xp, v @ weights["W_z"].T + weights["b_z"])
     candidate = _positive(xp, v @ weights["W_h"].T + weights["b_h"])
-    h = _kept(noise.k_h, state.h, (1 - z) * state.h + z * _dropped(noise.d, candidate))
+    h = kept(noise.k_h, state.h, (1 - z) * state.h + z * dropped(noise.d, candidate))
     return _min_block(xp, x, h, weights), Convolved(h, u, state.x1, state.x2)
 
 
@@ -88,8 +88,8 @@ def _min_lstm_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise:
     # Both gates may be next to 0, their quotient is not: i / (f + i) = σ(log i - log f).
     log_f, log_i = (-_softplus(xp, -(v @ weights[f"W_{gate}"].T) - weights[f"b_{gate}"]) for gate in "fi")
     candidate = _positive(xp, v @ weights["W_h"].T + weights["b_h"])
-    share = _sigmoid(xp, log_i - log_f)
-    h = _kept(noise.k_h, state.h, (1 - share) * state.h + share * _dropped(noise.d, candidate))
+    share = sigmoid(xp, log_i - log_f)
+    h = kept(noise.k_h, state.h, (1 - share) * state.h + share * dropped(noise.d, candidate))
     return _min_block(xp, x, h, weights), Convolved(h, u, state.x1, state.x2)
 
 
@@ -110,10 +110,10 @@ def _rg_lru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: N
     normed = _rms_norm(xp, x)
     u = normed @ weights["W_u"].T
     v = _convolved(u, state, weights["C"])
-    r, i = (_sigmoid(xp, _blockwise(v, weights[f"W_{gate}"]) + weights[f"b_{gate}"]) for gate in "ri")
+    r, i = (sigmoid(xp, _blockwise(v, weights[f"W_{gate}"]) + weights[f"b_{gate}"]) for gate in "ri")
     log_a = -DECAY * _softplus(xp, weights["Lambda"]) * r
-    b = xp.sqrt(EPSILON**2 - xp.expm1(2 * log_a)) * i * _dropped(noise.d, v)
-    h = _kept(noise.k_h, state.h, xp.exp(log_a) * state.h + b)
+    b = xp.sqrt(EPSILON**2 - xp.expm1(2 * log_a)) * i * dropped(noise.d, v)
+    h = kept(noise.k_h, state.h, xp.exp(log_a) * state.h + b)
     y = x + (h * _gelu(xp, normed @ weights["W_g"].T)) @ weights["W_o"].T
     normed = _rms_norm(xp, y)
     inner = _gelu(xp, normed @ weights["W_1"].T + weights["b_1"]) * (normed @ weights["W_3"].T)

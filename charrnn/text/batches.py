@@ -23,12 +23,13 @@ class Batch(NamedTuple):
     """Token ids to read, those to predict, both (B, T), and the state to read them from.
 
     `state` is "carry" (that after the previous step), "zero", or "shift": row k goes on where row k - 1 ended, and
-    row 0 begins anew.
+    row 0 begins anew. `offsets` (B,) say where in the tokens each row begins.
     """
 
     inputs: NDArray[np.int64]
     targets: NDArray[np.int64]
     state: Literal["carry", "zero", "shift"]
+    offsets: NDArray[np.int64]
 
 
 class Batches(Protocol):
@@ -75,11 +76,12 @@ class Tapes:
         places = self._starts + np.arange(first, min(first + self.sequence_length, self._length))
         ids = self._tokens.ids
         beyond = places >= len(ids) - 1  # the last tape may be some targets short
+        offsets = places[:, 0].copy()
         places[beyond] = 0
         inputs, targets = ids[places].astype(np.int64), ids[places + 1].astype(np.int64)
         targets[beyond] = IGNORED
         state: Literal["carry", "zero", "shift"] = "carry" if place else "shift" if epoch else "zero"
-        return Batch(inputs, targets, state)
+        return Batch(inputs, targets, state, offsets)
 
 
 class Episodes:
@@ -126,7 +128,7 @@ class Episodes:
         places = np.minimum(starts + columns, ends - 2)
         inputs, targets = ids[places].astype(np.int64), ids[places + 1].astype(np.int64)
         targets[columns >= lengths] = IGNORED
-        return Batch(inputs, targets, "carry" if chunk else "zero")
+        return Batch(inputs, targets, "carry" if chunk else "zero", places[:, 0])
 
 
 def _release(tokens: Tokens, step: int, rows: int) -> None:

@@ -266,7 +266,9 @@ def _train(setup: Setup, trials: tuple[Tried, ...], stop: Stop) -> Generator[Eve
                 row = replace(row, steps=event.step, seconds=event.seconds)
         # All steps read as many characters, but for the last of an epoch and those of short documents.
         inverse = sum((last - first) / rate for (first, _), (last, rate) in pairwise(laps))
-        return _scored(replace(row, trained_characters_per_second=laps[-1][0] / inverse), setup, run)
+        return _scored(
+            replace(row, trained_characters_per_second=laps[-1][0] / inverse if inverse else None), setup, run
+        )
     except DivergedError as error:
         return replace(row, diverged=str(error).partition("\n")[0])
 

@@ -14,6 +14,7 @@ from charrnn.errors import DivergedError, ResourceError
 from charrnn.events import Skipped
 from charrnn.recurrent.stack import StackState
 from charrnn.runtime import versions
+from charrnn.text.batches import Batch
 
 __all__ = ["MOST_SKIPPED_IN_A_ROW", "Watch", "begin_anew_where_not_finite"]
 
@@ -37,10 +38,12 @@ class Watch:
         self.skipped, self.skipped_in_a_row = counters.skipped, counters.skipped_in_a_row
         self._run = run
         self._steps_per_epoch = steps_per_epoch
+        self._offsets: list[int] = []
         self._last_steps: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
-    def judge(self, step: int, loss: float, gradient_norm: float, learning_rate: float) -> Skipped | None:
+    def judge(self, step: int, loss: float, gradient_norm: float, learning_rate: float, batch: Batch) -> Skipped | None:
         """Note the numbers of a step before it is taken; what to tell when it must not be."""
+        self._offsets = batch.offsets.tolist()
         noted = {"step": step, "loss": loss, "gradient_norm": gradient_norm, "learning_rate": learning_rate}
         self._last_steps.append(noted)
         if math.isfinite(loss) and math.isfinite(gradient_norm):
@@ -53,7 +56,8 @@ class Watch:
         """The error to raise, after `diverged.json` was written: all that it takes to see and to repeat it.
 
         `config` has the plan so far, so that a run of it has the same learning rates. The batch of the last step is
-        number `batch_of_epoch` of its epoch; both count from 0, while steps count from 1.
+        number `batch_of_epoch` of its epoch; both count from 0, while steps count from 1. `token_offsets` say where in
+        the training text its rows begin.
         """
         last, latest = self._last_steps[-1], self._run.pointed("latest")
         epoch, batch = divmod(last["step"] - 1, self._steps_per_epoch)
@@ -62,6 +66,7 @@ class Watch:
             **last,
             "epoch": epoch,
             "batch_of_epoch": batch,
+            "token_offsets": self._offsets,
             "skipped": self.skipped,
             "skipped_in_a_row": self.skipped_in_a_row,
             "checkpoint": latest and latest.name,

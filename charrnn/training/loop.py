@@ -122,7 +122,7 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
         step, state = step + 1, _each(Tensor.detach, state)
         # Reading these costs nothing on a CPU, and on a GPU a wait at every step: the price of never taking a bad one.
-        if skipped := watch.judge(step, loss.item(), norm.item(), rate):
+        if skipped := watch.judge(step, loss.item(), norm.item(), rate, batch):
             state = begin_anew_where_not_finite(state)
             run.append_metrics(_metrics(skipped, "skipped"))
             yield skipped

@@ -87,7 +87,7 @@ def test_a_signal_saves_once_and_says_how_to_go_on(
 
 BEFORE = {
     "reading": ("charrnn.training.setup.read_corpus", signal.SIGTERM),
-    "encoding": ("charrnn.training.setup.tokenize", signal.SIGINT),
+    "encoding": ("charrnn.text.corpus.encoded", signal.SIGINT),
 }
 
 
