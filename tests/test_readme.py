@@ -38,8 +38,9 @@ def test_the_python_example_runs_as_it_stands(
 def test_every_module_has_its_place_on_the_map() -> None:
     table = README.partition("## How it is built")[2]
     modules = {path.stem for path in (ROOT / "charrnn").rglob("*.py")} - {"__init__", "__main__"}
-    in_one_word = {"rnn", "rnn_relu", "lstm", "gru", "train", "sample", "excerpt", "engines", "numpy_engine"}
-    in_one_word |= {"torch_engine"}  # "one file per core", "one file per command", "the two engines"
+    in_one_word = {name.replace("-", "_") for name in CORES}  # "one file per core"
+    in_one_word |= {"train", "sample", "evaluate", "compare"}  # "one file per command"
+    in_one_word |= {"excerpt", "engines", "numpy_engine", "torch_engine"}  # "the two engines"
     assert not {module for module in modules - in_one_word if f"`{module}`" not in table}
     assert not {
         path for path in (ROOT / "corpora").glob("*.txt") if path.name not in (ROOT / "corpora/README.md").read_text()
