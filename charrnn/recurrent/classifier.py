@@ -13,18 +13,17 @@ __all__ = ["SequenceClassifier"]
 
 @final
 class SequenceClassifier(nn.Module):
-    """Layers of one kind, each a core or a bidirectional pair, and a linear readout of the last output.
+    """Layers, each a core or a bidirectional pair, and a linear readout of what the last one's outputs come to.
 
     Raises:
         ValueError: no layers, or one that does not fit what is below it.
     """
 
-    def __init__(self, layers: Sequence[Core] | Sequence[Bidirectional], classes: int) -> None:
+    def __init__(self, layers: Sequence[Core | Bidirectional], classes: int) -> None:
         super().__init__()
         if not layers:
             raise ValueError("a classifier needs at least one layer")
         self.layers = nn.ModuleList(layers)
-        self.bidirectional = isinstance(layers[0], Bidirectional)
         width = None
         for layer in layers:
             core = layer.forward_core if isinstance(layer, Bidirectional) else layer
@@ -40,7 +39,8 @@ class SequenceClassifier(nn.Module):
         """
         for layer in self.layers:
             state = layer.initial_state(len(inputs))  # type: ignore[operator]
-            more = (lengths,) if self.bidirectional else ()  # a core reads forward, so that padding comes after all
+            bidirectional = isinstance(layer, Bidirectional)
+            more = (lengths,) if bidirectional else ()  # a core reads forward, so that padding comes after all
             inputs, _ = layer(inputs, state, *more)
-        logits: Tensor = self.readout(last_outputs(inputs, lengths, bidirectional=self.bidirectional))
+        logits: Tensor = self.readout(last_outputs(inputs, lengths, bidirectional=bidirectional))
         return logits

@@ -32,36 +32,36 @@ CORES = {
         "charrnn.recurrent.lstm:LSTM", "lstm", 1e-2, "long short-term memory", "Hochreiter & Schmidhuber 1997"
     ),
     "gru": CoreEntry("charrnn.recurrent.gru:GRU", "gru", 6e-3, "gated recurrent unit", "Cho et al. 2014"),
-    "ln-rnn": CoreEntry("charrnn.recurrent.ln_rnn:LNRNN", "ln_rnn", 6e-3, "rnn, layer-normalised", "Ba et al. 2016"),
+    "ln-rnn": CoreEntry("charrnn.recurrent.ln_rnn:LNRNN", "ln_rnn", 1e-2, "rnn, layer-normalised", "Ba et al. 2016"),
     "ln-lstm": CoreEntry(
         "charrnn.recurrent.ln_lstm:LNLSTM", "ln_lstm", 1e-2, "lstm, layer-normalised", "Ba et al. 2016"
     ),
-    "ln-gru": CoreEntry("charrnn.recurrent.ln_gru:LNGRU", "ln_gru", 6e-3, "gru, layer-normalised", "Ba et al. 2016"),
+    "ln-gru": CoreEntry("charrnn.recurrent.ln_gru:LNGRU", "ln_gru", 1e-2, "gru, layer-normalised", "Ba et al. 2016"),
     "mogrifier-lstm": CoreEntry(
         "charrnn.recurrent.mogrifier_lstm:MogrifierLSTM",
         "mogrifier_lstm",
-        6e-3,
+        5e-3,
         "lstm whose input and state scale each other first",
         "Melis et al. 2019",
     ),
     "min-gru": CoreEntry(
         "charrnn.recurrent.min_gru:MinGRU",
         "scan_equations:min_gru",
-        3e-3,
+        6e-3,
         "minimal gated unit, parallel over time",
         "Feng et al. 2024",
     ),
     "min-lstm": CoreEntry(
         "charrnn.recurrent.min_lstm:MinLSTM",
         "scan_equations:min_lstm",
-        3e-3,
-        "the same with two gates that share",
+        6e-3,
+        "the same with two gates, forget and input, that sum to one",
         "Feng et al. 2024",
     ),
     "rg-lru": CoreEntry(
         "charrnn.recurrent.rg_lru:RGLRU",
         "scan_equations:rg_lru",
-        3e-3,
+        6e-3,
         "real-gated linear unit, parallel over time",
         "De et al. 2024",
     ),

@@ -15,6 +15,12 @@ and of the peak learning rate (a default of every core, in charrnn.recurrent.reg
                        relu  0.004, 0.2  1.736  0.002, 0.2   1.854  0.001, 0.2   2.086                        700 steps
     corpora/tales.txt  gru   0.004, 0.3  1.263  0.006, 0.2   1.264  0.008, 0.15  1.269  0.004, 0.01  1.303    25 epochs
                        lstm  0.010, 0.2  1.280  0.004, 0.3   1.336                                            25 epochs
+
+and, by `charrnn compare --trial-time 12s`, on a tenth of the training part of tiny Shakespeare after twelve seconds, 2×192:
+
+    ln-rnn   0.010  1.754  0.005  1.795        min-gru   0.006  1.851  0.003  1.922
+    ln-lstm  0.010  2.019  0.005  2.157        min-lstm  0.006  1.959  0.003  2.057
+    ln-gru   0.010  1.866  0.005  1.986        mogrifier 0.010  3.309  0.005  3.016
 """
 
 import math

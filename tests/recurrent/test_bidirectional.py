@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from charrnn.recurrent.bidirectional import Bidirectional, last_outputs
+from charrnn.recurrent.bidirectional import Bidirectional, BothStates, last_outputs
 from charrnn.recurrent.classifier import SequenceClassifier
 from charrnn.recurrent.registry import CORES, core_class
 
@@ -69,13 +69,11 @@ def test_backward_is_the_core_on_the_sequence_turned_round(name: str, kind: str)
 
 
 @cores
-@pytest.mark.parametrize("both_ways", [False, True])
-def test_padding_has_no_part_in_a_classification(name: str, both_ways: bool) -> None:
-    def layer(width: int) -> nn.Module:
-        return make(name, width) if both_ways else make(name, width).forward_core
-
-    layers = [layer(D), layer(2 * H if both_ways else H)]
-    classifier = SequenceClassifier(layers, 7).double().eval()  # type: ignore[arg-type]
+@pytest.mark.parametrize("both_ways", [(False, False), (True, True), (True, False), (False, True)])
+def test_padding_has_no_part_in_a_classification(name: str, both_ways: tuple[bool, bool]) -> None:
+    pairs = [make(name), make(name, 2 * H if both_ways[0] else H)]
+    layers = [pair if both else pair.forward_core for pair, both in zip(pairs, both_ways, strict=True)]
+    classifier = SequenceClassifier(layers, 7).double().eval()
     inputs, lengths = vectors(), torch.tensor([6, 1, 4])
     together = classifier(inputs, lengths)
     alone = torch.cat([classifier(row[None, :length]) for row, length in zip(inputs, lengths, strict=True)])
@@ -85,11 +83,26 @@ def test_padding_has_no_part_in_a_classification(name: str, both_ways: bool) -> 
     assert_close(classifier(inputs, lengths), together)
 
 
-def test_gradients_reach_both_directions() -> None:
-    pair = make("gru")
+@cores
+def test_gradients_reach_both_directions(name: str) -> None:
+    pair = make(name)
     outputs, _ = pair(vectors(), pair.initial_state(B))
-    last_outputs(outputs, bidirectional=True).sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.any() for parameter in pair.parameters())
+    outputs[:, 1:-1].square().sum().backward()
+    for core in (pair.forward_core, pair.backward_core):
+        assert all(parameter.grad is not None and parameter.grad.any() for parameter in core.parameters())
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([6, 1, 4])], ids=["whole", "padded"])
+def test_gradients_pass_a_numerical_check(lengths: Tensor | None) -> None:
+    pair = make("lstm")
+
+    def run(inputs: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        kind = type(pair.forward_core.initial_state(B))
+        outputs, last = pair(inputs, BothStates(kind(*states[:2]), kind(*states[2:])), lengths)
+        return outputs, *last.forward, *last.backward
+
+    begin = [torch.randn(B, H, dtype=torch.float64) for _ in range(4)]
+    assert torch.autograd.gradcheck(run, [value.requires_grad_() for value in (vectors(), *begin)])
 
 
 def test_what_cannot_be_built() -> None:
