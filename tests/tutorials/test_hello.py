@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 # Rectified units, which begin by adding up all that they read, tell one-hot characters apart too slowly for a test.
-RECITALS = [(cell, "embedding", 250) for cell in CORES] + [(cell, "one-hot", 400) for cell in ("rnn", "lstm", "gru")]
+RECITALS = [(cell, "embedding", 400) for cell in CORES] + [(cell, "one-hot", 400) for cell in ("rnn", "lstm", "gru")]
 
 
 @pytest.mark.parametrize(("cell", "encoder", "steps"), RECITALS)
