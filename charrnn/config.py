@@ -38,6 +38,7 @@ Newlines = Literal["keep", "lf"]
 Documents = Literal["none", "line", "blank", "file"]
 Encoder = Literal["embedding", "one-hot"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -183,6 +184,8 @@ class TrainingConfig:
     report_every: int | None = None
     seed: int = 1
     device: Device = "auto"
+    precision: Precision = "auto"
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         check_range("time", self.time, above=0)
@@ -198,6 +201,7 @@ class TrainingConfig:
         check_range("validate_every", self.validate_every, least=1, below=2**63)
         check_range("report_every", self.report_every, least=1, below=2**63)
         check_range("seed", self.seed, least=0, below=2**63)
+        check_range("threads", self.threads, least=1, most=1024)
 
 
 @dataclass(frozen=True)

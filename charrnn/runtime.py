@@ -6,10 +6,10 @@ import numpy
 import torch
 
 import charrnn
-from charrnn.config import Device
+from charrnn.config import Device, Precision
 from charrnn.errors import UsageError
 
-__all__ = ["choose_device", "describe_device", "versions"]
+__all__ = ["choose_device", "compute_with", "describe_device", "multiplies_bf16", "versions"]
 
 
 def choose_device(name: Device) -> torch.device:
@@ -25,6 +25,22 @@ def choose_device(name: Device) -> torch.device:
         there = " or ".join(device for device, is_there in available.items() if is_there)
         raise UsageError(f"--device {name} is not available on this machine; use --device {there} or auto")
     return torch.device(name)
+
+
+def multiplies_bf16(device: str) -> bool:
+    """Whether a kind of device has units for products in bfloat16, rather than imitating them in single precision."""
+    if device == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities() if device == "cpu" else {}
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+
+
+def compute_with(device: torch.device, precision: Precision, threads: int | None) -> None:
+    """Set what torch has one switch of for the whole process: its threads, and how exact a GPU's fp32 products are."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
 
 
 def describe_device(device: torch.device) -> str:

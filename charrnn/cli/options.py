@@ -93,6 +93,10 @@ ReportEvery = Annotated[int | None, _option("--report-every", help="Steps betwee
 TrainingSeed = Annotated[int, _option("--seed", help="Of weights, dropout, order and split.", panel=_TRAINING)]
 
 Device = Annotated[config.Device, _option("--device", help="auto is cuda where there is one, else cpu.")]
+Precision = Annotated[
+    config.Precision, _option("--precision", help="Of products; auto is bf16 where that is faster.", panel=_TRAINING)
+]
+Threads = Annotated[int | None, _option("--threads", help="Of the CPU that compute; else one a core.", panel=_TRAINING)]
 Model = Annotated[
     str | None,
     _option(

@@ -55,6 +55,8 @@ def command(
     report_every: options.ReportEvery = TrainingConfig.report_every,
     seed: options.TrainingSeed = TrainingConfig.seed,
     device: options.Device = TrainingConfig.device,
+    precision: options.Precision = TrainingConfig.precision,
+    threads: options.Threads = TrainingConfig.threads,
     name: options.Name = None,
     config: options.Config = None,
     resume: options.Resume = None,

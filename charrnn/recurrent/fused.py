@@ -55,7 +55,7 @@ class FusedCore(Core):
     def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """The fused kernel over vectors (B, T, D)."""
         outputs, h = self.fused(inputs, state.h.unsqueeze(0))
-        return outputs, self.cell.state(h.squeeze(0))
+        return outputs, self.cell.state(h.squeeze(0).to(state.h))
 
     @abstractmethod
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:

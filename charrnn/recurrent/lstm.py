@@ -31,7 +31,7 @@ class LSTM(FusedCore):
 
     def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         outputs, (h, c) = self.fused(inputs, (state.h.unsqueeze(0), state.c.unsqueeze(0)))
-        return outputs, self.cell.state(h.squeeze(0), c.squeeze(0))
+        return outputs, self.cell.state(h.squeeze(0).to(state.h), c.squeeze(0).to(state.c))
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
         weights = self.weights()

@@ -13,7 +13,8 @@ from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import MOGRIFIER_ROUNDS, Noise
 from charrnn.recurrent.lettered import LetteredCore
 from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state
-from charrnn.recurrent.recurrence import keep_, kept_, tanh_, weight_gradient
+from charrnn.recurrent.products import Product, autocast_type
+from charrnn.recurrent.recurrence import keep_, kept_, tanh_
 
 __all__ = ["MogrifierLSTM"]
 
@@ -30,7 +31,16 @@ class _Recurrence(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor, noise: Noise, *M: Tensor
+        ctx: Any,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor,
+        W: Tensor,
+        U: Tensor,
+        b: Tensor,
+        noise: Noise,
+        low: torch.dtype | None,
+        *M: Tensor,
     ) -> tuple[Tensor, Tensor]:
         (T, B, D), H = x.shape, h.shape[1]
         hs, cs = x.new_empty(T + 1, B, H), x.new_empty(T + 1, B, H)
@@ -40,19 +50,19 @@ class _Recurrence(Function):
         scales = [x.new_empty(T, B, len(M[k])) for k in ROUNDS]
         values = [x, hs, *(torch.empty_like(scale) for scale in scales[:-2]), last_h, last_x]
         gates, squashed = x.new_empty(T, B, 4 * H), x.new_empty(T, B, H)
-        transposed, columns = [matrix.t() for matrix in M], W_and_U.t()
+        products, product = [Product(matrix, low) for matrix in M], Product(W_and_U, low)
         for t in range(T):
             at_t = [value[t] for value in values]
             for k in ROUNDS:
-                scale = torch.mm(at_t[k + 1], transposed[k], out=scales[k][t]).sigmoid_()
+                scale = products[k].forward(at_t[k + 1], out=scales[k][t]).sigmoid_()
                 torch.mul(at_t[k], scale, out=at_t[k + 2])
-            a = torch.addmm(b, both[t], columns, out=gates[t])
+            a = product.forward(both[t], out=gates[t], plus=b)
             next_cell_state(a, cs[t], noise.d, out=cs[t + 1])
             torch.mul(a[:, 3 * H :], tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
             keep_(hs[t + 1], hs[t], noise.k_h, t)
             keep_(cs[t + 1], cs[t], noise.k_c, t)
         ctx.save_for_backward(cs, both, gates, squashed, W_and_U, *M, *scales, *values[:-2])
-        ctx.noise = noise
+        ctx.noise, ctx.low = noise, low
         return hs[1:].clone(), cs[-1].clone()
 
     @staticmethod
@@ -60,6 +70,7 @@ class _Recurrence(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         cs, both, gates, squashed, W_and_U, *rest = ctx.saved_tensors
         M, scales, values = (rest[k * len(ROUNDS) : (k + 1) * len(ROUNDS)] for k in range(3))
+        products, product = [Product(matrix, ctx.low) for matrix in M], Product(W_and_U, ctx.low)
         d, k_h, k_c = ctx.noise
         d_outputs, d_c = gradients
         (T, B, H), D = squashed.shape, both.shape[-1] - squashed.shape[-1]
@@ -80,9 +91,9 @@ class _Recurrence(Function):
             d_c.addcmul_(d_h, c_slope[t])
             d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
             d_gates[t, :, 3].mul_(d_h)
-            made, read = torch.split(torch.mm(d_gates[t].view(B, 4 * H), W_and_U, out=d_both), [D, H], dim=-1)
+            made, read = torch.split(product.backward(d_gates[t].view(B, 4 * H), out=d_both), [D, H], dim=-1)
             for k in reversed(ROUNDS):
-                read.addmm_(d_products[k][t].mul_(made), M[k])
+                products[k].backward(d_products[k][t].mul_(made), out=read, plus=read)
                 made.mul_(scales[k][t])
                 made, read = read, made
             d_h = made
@@ -92,10 +103,10 @@ class _Recurrence(Function):
                 d_h.add_(kept_h)
                 d_c.add_(kept_c)
         d_a = d_gates.view(T, B, 4 * H)
-        d_W, d_U = torch.split(weight_gradient(d_a, both), [D, H], dim=1)
+        d_W, d_U = torch.split(product.gradient(d_a, both), [D, H], dim=1)
         values[1] = values[1][:-1]  # h_0 … h_{T-1}
-        d_M = (weight_gradient(d_products[k], values[k + 1]) for k in ROUNDS)
-        return d_x, d_h, d_c, d_W, d_U, d_a.sum((0, 1)), None, *d_M
+        d_M = (products[k].gradient(d_products[k], values[k + 1]) for k in ROUNDS)
+        return d_x, d_h, d_c, d_W, d_U, d_a.sum((0, 1)), None, None, *d_M
 
 
 @final
@@ -120,5 +131,6 @@ class MogrifierLSTM(LetteredCore):
         x = inputs if inputs.is_floating_point() else F.one_hot(inputs, self.input_size).to(W)
         # Each matrix makes up for the factors 2 of 2 σ in all rounds before it; powers of two are exact.
         W, U, M = 8 * W, 4 * U, [2 ** (k // 2 + k % 2) * matrix for k, matrix in enumerate(M)]
-        outputs, c = _Recurrence.apply(x.transpose(0, 1), state.h, state.c, W, U, b, noise, *M)  # type: ignore[no-untyped-call]
+        given = x.transpose(0, 1).to(state.h), state.h, state.c, W, U, b, noise, autocast_type(state.h), *M
+        outputs, c = _Recurrence.apply(*given)  # type: ignore[no-untyped-call]
         return outputs.transpose(0, 1), self.cell.state(outputs[-1], c)

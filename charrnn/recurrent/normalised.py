@@ -19,7 +19,8 @@ from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import EPSILON, Noise
 from charrnn.recurrent.lettered import LetteredCore
 from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state, sigmoid_backward
-from charrnn.recurrent.recurrence import dropped, keep_, kept_, tanh_, weight_gradient
+from charrnn.recurrent.products import Product, autocast_type
+from charrnn.recurrent.recurrence import dropped, keep_, kept_, tanh_
 
 __all__ = ["NormalisedCore", "ln_gru_recurrence", "ln_lstm_recurrence", "ln_rnn_recurrence", "normalised", "product"]
 
@@ -73,7 +74,17 @@ def _wide(x: Tensor) -> Tensor:
 
 class _LNRNN(Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, gain: Tensor, b: Tensor, noise: Noise) -> Tensor:
+    def forward(
+        ctx: Any,
+        projected: Tensor,
+        h: Tensor,
+        U: Tensor,
+        gain: Tensor,
+        b: Tensor,
+        noise: Noise,
+        low: torch.dtype | None,
+    ) -> Tensor:
+        product = Product(U, low)
         T, B, H = projected.shape
         hs, sums, activations = (
             projected.new_empty(T + 1, B, H),
@@ -85,32 +96,32 @@ class _LNRNN(Function):
             activations = hs[1:]
         ctx.statistics = []
         for t in range(T):
-            torch.addmm(projected[t], dropped(hs[t], noise.d), U.t(), out=sums[t])
+            product.forward(dropped(hs[t], noise.d), out=sums[t], plus=projected[t])
             tanh_(activations[t].copy_(_normalise(sums[t], gain, b, ctx.statistics)))
             if noise.k_h is not None:
                 torch.lerp(activations[t], hs[t], noise.k_h[t], out=hs[t + 1])
         ctx.save_for_backward(hs, activations, sums, U, gain)
-        ctx.noise = noise
+        ctx.noise, ctx.low = noise, low
         return hs[1:].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hs, activations, sums, U, gain = ctx.saved_tensors
-        d, k_h, _ = ctx.noise
+        product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
         (d_outputs,) = gradients
         d_normal = 1 - activations.square()  # slopes first, which the loop scales by the gradient that arrives
         d_sums, d_h = torch.empty_like(sums), torch.zeros_like(hs[0])
         for t in range(len(sums) - 1, -1, -1):
             kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
             rows = d_sums[t].copy_(_d_rows(d_normal[t].mul_(d_h), sums[t], gain, ctx.statistics[t]))
-            torch.mm(rows, U, out=d_h)
+            product.backward(rows, out=d_h)
             if d is not None:
                 d_h.mul_(d)
             if kept is not None:
                 d_h.add_(kept)
-        d_U = weight_gradient(d_sums, dropped(hs[:-1], d))
-        return d_sums, d_h, d_U, *_d_gain_and_b(d_normal, sums, gain, ctx.statistics), None
+        d_U = product.gradient(d_sums, dropped(hs[:-1], d))
+        return d_sums, d_h, d_U, *_d_gain_and_b(d_normal, sums, gain, ctx.statistics), None, None
 
 
 class _LNLSTM(Function):
@@ -125,7 +136,9 @@ class _LNLSTM(Function):
         gain_c: Tensor,
         b_c: Tensor,
         noise: Noise,
+        low: torch.dtype | None,
     ) -> tuple[Tensor, Tensor]:
+        product = Product(U, low)
         T, B, H = projected.shape[0], *h.shape
         hs, cs = projected.new_empty(T + 1, B, H), projected.new_empty(T + 1, B, H)
         hs[0], cs[0] = h, c
@@ -133,9 +146,8 @@ class _LNLSTM(Function):
         sums, gates = torch.empty_like(projected), torch.empty_like(projected)
         squashed = projected.new_empty(T, B, H)  # tanh(LN(c_t))
         ctx.of_sums, ctx.of_cells = [], []
-        columns, steps = U.t(), zip(projected, sums, gates, news, squashed, strict=True)
-        for t, (x, total, a, new, squash) in enumerate(steps):
-            torch.mm(h, columns, out=total)
+        for t, (x, total, a, new, squash) in enumerate(zip(projected, sums, gates, news, squashed, strict=True)):
+            product.forward(h, out=total)
             torch.add(x, _normalise(total, gain_U, None, ctx.of_sums), out=a)
             next_cell_state(a, c, noise.d, out=new)
             tanh_(squash.copy_(_normalise(new, gain_c, b_c, ctx.of_cells)))
@@ -145,14 +157,14 @@ class _LNLSTM(Function):
             if noise.k_c is not None:
                 torch.lerp(new, before[1], noise.k_c[t], out=c)
         ctx.save_for_backward(hs, cs, news, sums, gates, squashed, U, gain_U, gain_c)
-        ctx.noise = noise
+        ctx.noise, ctx.low = noise, low
         return hs[1:].clone(), cs[-1].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hs, cs, news, sums, gates, squashed, U, gain_U, gain_c = ctx.saved_tensors
-        d, k_h, k_c = ctx.noise
+        product, (d, k_h, k_c) = Product(U, ctx.low), ctx.noise
         d_outputs, d_c = gradients
         T, B, H = squashed.shape
         d_gates, d_normal = gate_slopes(gates, cs[:-1], squashed, d)
@@ -165,7 +177,7 @@ class _LNLSTM(Function):
             d_gate[:, :3].mul_(d_c.unsqueeze(1))
             d_gate[:, 3].mul_(d_h)
             d_sum.copy_(_d_rows(d_gate.view(B, 4 * H), total, gain_U, ctx.of_sums[t]))
-            torch.mm(d_sum, U, out=d_h)
+            product.backward(d_sum, out=d_h)
             d_c.mul_(f[t])
             if kept_h is not None and kept_c is not None:
                 d_h.add_(kept_h)
@@ -173,24 +185,33 @@ class _LNLSTM(Function):
         d_projected = d_gates.view(T, B, 4 * H)
         d_gain_U, _ = _d_gain_and_b(d_projected, sums, gain_U, ctx.of_sums)
         d_gain_c, d_b_c = _d_gain_and_b(d_normal, news, gain_c, ctx.of_cells)
-        return d_projected, d_h, d_c, weight_gradient(d_sums, hs[:-1]), d_gain_U, d_gain_c, d_b_c, None
+        return d_projected, d_h, d_c, product.gradient(d_sums, hs[:-1]), d_gain_U, d_gain_c, d_b_c, None, None
 
 
 class _LNGRU(Function):
     @staticmethod
     def forward(
-        ctx: Any, W_gates: Tensor, W_n: Tensor, h: Tensor, U: Tensor, gain_U: Tensor, b_Un: Tensor, noise: Noise
+        ctx: Any,
+        W_gates: Tensor,
+        W_n: Tensor,
+        h: Tensor,
+        U: Tensor,
+        gain_U: Tensor,
+        b_Un: Tensor,
+        noise: Noise,
+        low: torch.dtype | None,
     ) -> Tensor:
         T, B, H = W_n.shape
         hs = W_n.new_empty(T + 1, B, H)
         hs[0] = h
         sums, gates = torch.empty_like(W_gates), torch.empty_like(W_gates)
         n_sums, ns, U_ns = (torch.empty_like(W_n) for _ in range(3))
-        (U_gates, U_n), (gain, gain_n) = torch.split(U, [2 * H, H]), torch.split(gain_U, [2 * H, H])
+        of_gates, of_n = (Product(part, low) for part in torch.split(U, [2 * H, H]))
+        gain, gain_n = torch.split(gain_U, [2 * H, H])
         ctx.of_sums, ctx.of_n_sums = [], []
         for t in range(T):
-            torch.mm(hs[t], U_gates.t(), out=sums[t])
-            torch.mm(hs[t], U_n.t(), out=n_sums[t])
+            of_gates.forward(hs[t], out=sums[t])
+            of_n.forward(hs[t], out=n_sums[t])
             a = torch.add(W_gates[t], _normalise(sums[t], gain, None, ctx.of_sums), out=gates[t])
             r, z = a.sigmoid_().chunk(2, dim=-1)
             u = U_ns[t].copy_(_normalise(n_sums[t], gain_n, b_Un, ctx.of_n_sums))
@@ -198,14 +219,14 @@ class _LNGRU(Function):
             torch.lerp(dropped(n, noise.d), hs[t], z, out=hs[t + 1])
             keep_(hs[t + 1], hs[t], noise.k_h, t)
         ctx.save_for_backward(hs, sums, gates, n_sums, ns, U_ns, U, gain, gain_n)
-        ctx.noise = noise
+        ctx.noise, ctx.low = noise, low
         return hs[1:].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hs, sums, gates, n_sums, ns, U_ns, U, gain, gain_n = ctx.saved_tensors
-        d, k_h, _ = ctx.noise
+        product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
         (d_outputs,) = gradients
         T, B, H = ns.shape
         r, z = gates.chunk(2, dim=-1)
@@ -222,14 +243,14 @@ class _LNGRU(Function):
             d_U_n[t].mul_(d_h)
             d_sums[t, :, : 2 * H] = _d_rows(d_gates[t].view(B, 2 * H), sums[t], gain, ctx.of_sums[t])
             d_sums[t, :, 2 * H :] = _d_rows(d_U_n[t], n_sums[t], gain_n, ctx.of_n_sums[t])
-            d_h.mul_(z[t]).addmm_(d_sums[t], U)
+            product.backward(d_sums[t], out=d_h, plus=d_h.mul_(z[t]))
             if kept is not None:
                 d_h.add_(kept)
         d_W_gates = d_gates.view(T, B, 2 * H)
         d_gain, _ = _d_gain_and_b(d_W_gates, sums, gain, ctx.of_sums)
         d_gain_n, d_b_Un = _d_gain_and_b(d_U_n, n_sums, gain_n, ctx.of_n_sums)
-        d_U = weight_gradient(d_sums, hs[:-1])
-        return d_W_gates, d_n, d_h, d_U, torch.cat([d_gain, d_gain_n]), d_b_Un, None
+        d_U = product.gradient(d_sums, hs[:-1])
+        return d_W_gates, d_n, d_h, d_U, torch.cat([d_gain, d_gain_n]), d_b_Un, None, None
 
 
 def product(inputs: Tensor, W: Tensor) -> Tensor:
@@ -247,7 +268,7 @@ def normalised(inputs: Tensor, W: Tensor, gain: Tensor, b: Tensor) -> Tensor:
 
 def ln_rnn_recurrence(projected: Tensor, h: Tensor, U: Tensor, gain: Tensor, b: Tensor, noise: Noise) -> Tensor:
     """Hidden states (T, B, H) of an ln-rnn, from W x (T, B, H) and h (B, H)."""
-    outputs: Tensor = _LNRNN.apply(projected, h, U, gain, b, noise)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _LNRNN.apply(projected.to(h), h, U, gain, b, noise, autocast_type(h))  # type: ignore[no-untyped-call]
     return outputs
 
 
@@ -255,7 +276,8 @@ def ln_lstm_recurrence(
     projected: Tensor, h: Tensor, c: Tensor, U: Tensor, gain_U: Tensor, gain_c: Tensor, b_c: Tensor, noise: Noise
 ) -> tuple[Tensor, Tensor]:
     """Hidden states (T, B, H) of an ln-lstm and its last c, from normalised inputs (T, B, 4H), h and c (B, H)."""
-    outputs, c = _LNLSTM.apply(projected, h, c, U, gain_U, gain_c, b_c, noise)  # type: ignore[no-untyped-call]
+    given = projected.to(h), h, c, U, gain_U, gain_c, b_c, noise, autocast_type(h)
+    outputs, c = _LNLSTM.apply(*given)  # type: ignore[no-untyped-call]
     return outputs, c
 
 
@@ -263,5 +285,6 @@ def ln_gru_recurrence(
     W_gates: Tensor, W_n: Tensor, h: Tensor, U: Tensor, gain_U: Tensor, b_Un: Tensor, noise: Noise
 ) -> Tensor:
     """Hidden states (T, B, H) of an ln-gru, from normalised inputs, (T, B, 2H) and (T, B, H), and h (B, H)."""
-    outputs: Tensor = _LNGRU.apply(W_gates, W_n, h, U, gain_U, b_Un, noise)  # type: ignore[no-untyped-call]
+    given = W_gates.to(h), W_n.to(h), h, U, gain_U, b_Un, noise, autocast_type(h)
+    outputs: Tensor = _LNGRU.apply(*given)  # type: ignore[no-untyped-call]
     return outputs

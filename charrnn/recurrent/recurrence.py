@@ -15,6 +15,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.products import Product, autocast_type
 
 __all__ = [
     "dropped",
@@ -24,18 +25,12 @@ __all__ = [
     "lstm_recurrence",
     "rnn_recurrence",
     "tanh_",
-    "weight_gradient",
 ]
 
 
 def tanh_(x: Tensor) -> Tensor:
     # tanh x = 2 σ(2x) - 1: on a CPU torch computes σ several times as fast as tanh.
     return x.mul_(2).sigmoid_().mul_(2).sub_(1)
-
-
-def weight_gradient(d_gates: Tensor, before: Tensor) -> Tensor:
-    """Σ_t Σ_b d_gates ⊗ h_{t-1} (k·H, H), of gates (T, B, k·H) and the hidden states before each step (T, B, H)."""
-    return d_gates.flatten(0, 1).t() @ before.flatten(0, 1)
 
 
 def keep_(after: Tensor, before: Tensor, k: Tensor | None, t: int) -> None:
@@ -59,46 +54,52 @@ def dropped(x: Tensor, d: Tensor | None) -> Tensor:
 
 class _RNN(Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, rectified: bool, noise: Noise) -> Tensor:
+    def forward(
+        ctx: Any, projected: Tensor, h: Tensor, U: Tensor, rectified: bool, noise: Noise, low: torch.dtype | None
+    ) -> Tensor:
+        product = Product(U, low)
         activate: Callable[[Tensor], Tensor] = Tensor.relu_ if rectified else tanh_
         hs = torch.cat([h.unsqueeze(0), projected])  # h_0 … h_T, each overwritten in its turn
         activations = hs[1:] if noise.k_h is None else projected.clone()
         for t, activation in enumerate(activations.unbind(0)):
-            activate(activation.addmm_(dropped(hs[t], noise.d), U.t()))
+            activate(product.forward(dropped(hs[t], noise.d), out=activation, plus=activation))
             if noise.k_h is not None:
                 torch.lerp(activation, hs[t], noise.k_h[t], out=hs[t + 1])
         ctx.save_for_backward(hs, activations, U)
-        ctx.rectified, ctx.noise = rectified, noise
+        ctx.rectified, ctx.noise, ctx.low = rectified, noise, low
         return hs[1:].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hs, activations, U = ctx.saved_tensors
-        d, k_h, _ = ctx.noise
+        product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
         (d_outputs,) = gradients
         d_gates = (activations > 0).to(hs) if ctx.rectified else 1 - activations.square()  # slopes first
         d_h = torch.zeros_like(hs[0])
         for t in range(len(d_gates) - 1, -1, -1):
             kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
-            torch.mm(d_gates[t].mul_(d_h), U, out=d_h)
+            product.backward(d_gates[t].mul_(d_h), out=d_h)
             if d is not None:
                 d_h.mul_(d)
             if kept is not None:
                 d_h.add_(kept)
-        return d_gates, d_h, weight_gradient(d_gates, dropped(hs[:-1], d)), None, None
+        return d_gates, d_h, product.gradient(d_gates, dropped(hs[:-1], d)), None, None, None
 
 
 class _LSTM(Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: Noise, low: torch.dtype | None
+    ) -> tuple[Tensor, Tensor]:
+        product = Product(U, low)
         T, B, H = projected.shape[0], *h.shape
         hs, cs = projected.new_empty(T + 1, B, H), projected.new_empty(T + 1, B, H)
         hs[0], cs[0] = h, c
         gates = torch.empty_like(projected)
         squashed = projected.new_empty(T, B, H)  # tanh(c_t)
         for t in range(T):
-            a = torch.addmm(projected[t], hs[t], U.t(), out=gates[t])
+            a = product.forward(hs[t], out=gates[t], plus=projected[t])
             i, f, g, o = a.chunk(4, dim=-1)
             a[:, : 2 * H].sigmoid_()
             tanh_(g)
@@ -108,14 +109,14 @@ class _LSTM(Function):
             keep_(hs[t + 1], hs[t], noise.k_h, t)
             keep_(cs[t + 1], cs[t], noise.k_c, t)
         ctx.save_for_backward(hs, cs, gates, squashed, U)
-        ctx.noise = noise
+        ctx.noise, ctx.low = noise, low
         return hs[1:].clone(), cs[-1].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hs, cs, gates, squashed, U = ctx.saved_tensors
-        d, k_h, k_c = ctx.noise
+        product, (d, k_h, k_c) = Product(U, ctx.low), ctx.noise
         d_outputs, d_c = gradients
         T, B, H = squashed.shape
         i, f, g, o = gates.chunk(4, dim=-1)
@@ -133,39 +134,42 @@ class _LSTM(Function):
             d_c.addcmul_(d_h, c_slope[t])
             d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
             d_gates[t, :, 3].mul_(d_h)
-            torch.mm(d_gates[t].view(B, 4 * H), U, out=d_h)
+            product.backward(d_gates[t].view(B, 4 * H), out=d_h)
             d_c.mul_(f[t])
             if kept_h is not None and kept_c is not None:
                 d_h.add_(kept_h)
                 d_c.add_(kept_c)
         d_projected = d_gates.view(T, B, 4 * H)
-        return d_projected, d_h, d_c, weight_gradient(d_projected, hs[:-1]), None
+        return d_projected, d_h, d_c, product.gradient(d_projected, hs[:-1]), None, None
 
 
 class _GRU(Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise) -> Tensor:
+    def forward(
+        ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise, low: torch.dtype | None
+    ) -> Tensor:
+        product = Product(U, low)
         T, B, H = projected.shape[0], *h.shape
         hs = projected.new_empty(T + 1, B, H)
         hs[0] = h
         gates, Us = torch.empty_like(projected), torch.empty_like(projected)  # r, z, n; U h + b_U
         split = [2 * H, H]
         for t, before in enumerate(hs[:-1].unbind(0)):
-            torch.addmm(b_U, before, U.t(), out=Us[t])
+            product.forward(before, out=Us[t], plus=b_U)
             (rz, n), (U_rz, U_n), (W_rz, W_n) = (torch.split(part[t], split, -1) for part in (gates, Us, projected))
             r, z = torch.add(W_rz, U_rz, out=rz).sigmoid_().chunk(2, -1)
             tanh_(torch.addcmul(W_n, r, U_n, out=n))
             torch.lerp(dropped(n, noise.d), before, z, out=hs[t + 1])
             keep_(hs[t + 1], before, noise.k_h, t)
         ctx.save_for_backward(hs, gates, Us[..., 2 * H :], U)
-        ctx.noise = noise
+        ctx.noise, ctx.low = noise, low
         return hs[1:].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hs, gates, U_ns, U = ctx.saved_tensors
-        d, k_h, _ = ctx.noise
+        product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
         (d_outputs,) = gradients
         T, B, H = U_ns.shape
         r, z, n = gates.chunk(3, dim=-1)
@@ -181,19 +185,19 @@ class _GRU(Function):
             kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
             d_gates[t].mul_(d_h.unsqueeze(1))
             n_slope[t].mul_(d_h)
-            d_h = torch.addmm(d_h.mul_(z[t]), d_gates[t].view(B, 3 * H), U)
+            product.backward(d_gates[t].view(B, 3 * H), out=d_h, plus=d_h.mul_(z[t]))
             if kept is not None:
                 d_h.add_(kept)
         d_U = d_gates.view(T, B, 3 * H)
         d_projected = torch.cat([d_U[..., : 2 * H], n_slope], dim=-1)
-        return d_projected, d_h, weight_gradient(d_U, hs[:-1]), d_U.sum((0, 1)), None
+        return d_projected, d_h, product.gradient(d_U, hs[:-1]), d_U.sum((0, 1)), None, None
 
 
 def rnn_recurrence(
     projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise, *, rectified: bool = False
 ) -> Tensor:
     """Hidden states (T, B, H) of an Elman network with tanh or rectified units, from h (B, H)."""
-    outputs: Tensor = _RNN.apply(projected + b_U, h, U, rectified, noise)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _RNN.apply((projected + b_U).to(h), h, U, rectified, noise, autocast_type(h))  # type: ignore[no-untyped-call]
     return outputs
 
 
@@ -201,11 +205,11 @@ def lstm_recurrence(
     projected: Tensor, h: Tensor, c: Tensor, U: Tensor, b_U: Tensor, noise: Noise
 ) -> tuple[Tensor, Tensor]:
     """Hidden states (T, B, H) of an LSTM and its last cell state (B, H), from h and c (B, H)."""
-    outputs, c = _LSTM.apply(projected + b_U, h, c, U, noise)  # type: ignore[no-untyped-call]
+    outputs, c = _LSTM.apply((projected + b_U).to(h), h, c, U, noise, autocast_type(h))  # type: ignore[no-untyped-call]
     return outputs, c
 
 
 def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise) -> Tensor:
     """Hidden states (T, B, H) of a GRU, from h (B, H)."""
-    outputs: Tensor = _GRU.apply(projected, h, U, b_U, noise)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _GRU.apply(projected.to(h), h, U, b_U, noise, autocast_type(h))  # type: ignore[no-untyped-call]
     return outputs

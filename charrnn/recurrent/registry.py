@@ -19,28 +19,34 @@ class CoreEntry(NamedTuple):
     core: str  # "module:class", the sequence module that trains
     cell: str  # "page:name", where its equations stand in charrnn.recurrent; the page is `equations` if not named
     learning_rate: float  # at its peak, where none is given; found by trial, see charrnn.training.preset
+    bf16_from: int  # the hidden size from which on it trains faster in bf16, on a CPU that multiplies such
     summary: str
     paper: str
 
 
 CORES = {
-    "rnn": CoreEntry("charrnn.recurrent.rnn:RNN", "rnn", 6e-3, "tanh recurrent network", "Elman 1990"),
+    "rnn": CoreEntry("charrnn.recurrent.rnn:RNN", "rnn", 6e-3, 384, "tanh recurrent network", "Elman 1990"),
     "rnn-relu": CoreEntry(
-        "charrnn.recurrent.rnn_relu:RNNReLU", "rnn_relu", 4e-3, "the same with rectified units", "Le et al. 2015"
+        "charrnn.recurrent.rnn_relu:RNNReLU", "rnn_relu", 4e-3, 384, "the same with rectified units", "Le et al. 2015"
     ),
     "lstm": CoreEntry(
-        "charrnn.recurrent.lstm:LSTM", "lstm", 1e-2, "long short-term memory", "Hochreiter & Schmidhuber 1997"
+        "charrnn.recurrent.lstm:LSTM", "lstm", 1e-2, 64, "long short-term memory", "Hochreiter & Schmidhuber 1997"
     ),
-    "gru": CoreEntry("charrnn.recurrent.gru:GRU", "gru", 6e-3, "gated recurrent unit", "Cho et al. 2014"),
-    "ln-rnn": CoreEntry("charrnn.recurrent.ln_rnn:LNRNN", "ln_rnn", 1e-2, "rnn, layer-normalised", "Ba et al. 2016"),
+    "gru": CoreEntry("charrnn.recurrent.gru:GRU", "gru", 6e-3, 192, "gated recurrent unit", "Cho et al. 2014"),
+    "ln-rnn": CoreEntry(
+        "charrnn.recurrent.ln_rnn:LNRNN", "ln_rnn", 1e-2, 384, "rnn, layer-normalised", "Ba et al. 2016"
+    ),
     "ln-lstm": CoreEntry(
-        "charrnn.recurrent.ln_lstm:LNLSTM", "ln_lstm", 1e-2, "lstm, layer-normalised", "Ba et al. 2016"
+        "charrnn.recurrent.ln_lstm:LNLSTM", "ln_lstm", 1e-2, 256, "lstm, layer-normalised", "Ba et al. 2016"
     ),
-    "ln-gru": CoreEntry("charrnn.recurrent.ln_gru:LNGRU", "ln_gru", 1e-2, "gru, layer-normalised", "Ba et al. 2016"),
+    "ln-gru": CoreEntry(
+        "charrnn.recurrent.ln_gru:LNGRU", "ln_gru", 1e-2, 256, "gru, layer-normalised", "Ba et al. 2016"
+    ),
     "mogrifier-lstm": CoreEntry(
         "charrnn.recurrent.mogrifier_lstm:MogrifierLSTM",
         "mogrifier_lstm",
         5e-3,
+        256,
         "lstm whose input and state scale each other first",
         "Melis et al. 2019",
     ),
@@ -48,6 +54,7 @@ CORES = {
         "charrnn.recurrent.min_gru:MinGRU",
         "scan_equations:min_gru",
         6e-3,
+        128,
         "minimal gated unit, parallel over time",
         "Feng et al. 2024",
     ),
@@ -55,6 +62,7 @@ CORES = {
         "charrnn.recurrent.min_lstm:MinLSTM",
         "scan_equations:min_lstm",
         6e-3,
+        128,
         "the same with two gates, forget and input, that sum to one",
         "Feng et al. 2024",
     ),
@@ -62,6 +70,7 @@ CORES = {
         "charrnn.recurrent.rg_lru:RGLRU",
         "scan_equations:rg_lru",
         6e-3,
+        128,
         "real-gated linear unit, parallel over time",
         "De et al. 2024",
     ),

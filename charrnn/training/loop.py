@@ -21,7 +21,7 @@ from charrnn.evaluation.scoring import overlapping, score
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
 from charrnn.model import CharacterModel, model_arrays, parameter_count
 from charrnn.recurrent.stack import StackState
-from charrnn.runtime import describe_device, versions
+from charrnn.runtime import compute_with, describe_device, versions
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.training.divergence import MOST_SKIPPED_IN_A_ROW, Watch, begin_anew_where_not_finite
 from charrnn.training.excerpt import excerpt
@@ -87,6 +87,7 @@ def resume(
 
 def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Iterator[Event]:
     config, training, device = setup.config, setup.config.training, setup.device
+    compute_with(device, training.precision, training.threads)
     torch.manual_seed(training.seed)
     model = CharacterModel(config.model, setup.vocabulary.size, setup.vocabulary.unknown).to(device)
     optimizer = _optimizer(model, training.weight_decay)
@@ -115,8 +116,9 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
             torch.from_numpy(batch.inputs).to(device),
             torch.from_numpy(batch.targets).to(device),
         )
-        logits, state = model(inputs, _enter(batch, state, model))
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
+            logits, state = model(inputs, _enter(batch, state, model))
+            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
@@ -283,7 +285,7 @@ def _began(setup: Setup, run: Run, model: CharacterModel, step: int) -> Began:
         training_characters=setup.training.targets,
         validation_characters=setup.validation.targets if setup.validation else 0,
         vocabulary_size=setup.vocabulary.size,
-        device=describe_device(setup.device),
+        device=f"{describe_device(setup.device)}, {setup.config.training.precision}",
     )
 
 

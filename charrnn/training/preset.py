@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 from charrnn.config import RunConfig, TrainingConfig
 from charrnn.recurrent.registry import CORES
+from charrnn.runtime import multiplies_bf16
 from charrnn.text.batches import fit_shape
 from charrnn.text.tokens import Tokens
 
@@ -82,6 +83,11 @@ def choose(config: RunConfig, tokens: Tokens, device: str) -> tuple[RunConfig, l
     if training.learning_rate is None:
         chosen["learning_rate"] = CORES[model.cell].learning_rate
         training = replace(training, learning_rate=chosen["learning_rate"])
+    if training.precision == "auto":
+        pays = device != "cpu" or (model.hidden_size or 0) >= CORES[model.cell].bf16_from
+        training = replace(training, precision="bf16" if pays and multiplies_bf16(device) else "fp32")
+        if training.precision == "bf16":
+            notices.append(f"products in bf16, which this {'CPU' if device == 'cpu' else 'GPU'} does faster")
     if chosen:
         notices.insert(0, f"chose {_listed(chosen)} for {model.cell} and {size.why}")
 

@@ -282,3 +282,30 @@ def test_noise_leaves_nothing_on_the_module(name: str) -> None:
     assert not torch.equal(first, second)
     assert vars(core) == before
     assert not list(core.buffers())
+
+
+@cores
+@both_inputs
+@pytest.mark.parametrize("mode", ["silent", "training"])
+def test_under_autocast_products_are_coarse_and_all_else_stays_fine(name: str, kind: str, mode: str) -> None:
+    inputs = make_inputs(kind)
+    inputs = inputs.float() if inputs.is_floating_point() else inputs
+    exact, coarse = (make(name).float() for _ in range(2))
+    noise = make_noise(mode, exact)
+    noise = Noise(*(part if part is None else part.float() for part in noise))
+
+    def run(core: Core, *, low: bool) -> tuple[Tensor, Any, list[Tensor]]:
+        state = type(make_state(core))(*(part.float().requires_grad_() for part in make_state(core)))
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            outputs, last = core.run(inputs, state, noise)
+        weights = torch.linspace(-1, 1, outputs.numel()).view_as(outputs)
+        ((outputs * weights).sum() + sum((part**3).sum() for part in last)).backward()
+        return outputs, last, [leaf.grad for leaf in (*core.parameters(), *state) if leaf.grad is not None]
+
+    outputs, last, gradients = run(exact, low=False)
+    got, got_last, got_gradients = run(coarse, low=True)
+    assert {part.dtype for part in (*got_last, *got_gradients)} == {torch.float32}
+    assert len(gradients) == len(got_gradients) >= len(list(exact.parameters()))
+    for a, b in zip((got, *got_last, *got_gradients), (outputs, *last, *gradients), strict=True):
+        assert (a.float() - b).norm() <= 0.1 * b.norm()
+    assert not torch.equal(got, outputs)

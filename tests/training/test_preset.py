@@ -8,6 +8,7 @@ import pytest
 from charrnn.config import RunConfig
 from charrnn.recurrent.registry import CORES
 from charrnn.text.tokens import Tokens
+from charrnn.training import preset
 from charrnn.training.preset import choose
 
 
@@ -34,8 +35,22 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
     assert "no budget given: 3 minutes" in notices[1]
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("cell", CORES)
+def test_precision_is_bf16_where_it_is_faster(cell: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for can in (True, False):
+        monkeypatch.setattr(preset, "multiplies_bf16", {device: can}.__getitem__)
+        for hidden_size in (CORES[cell].bf16_from - 1, CORES[cell].bf16_from):
+            wanted = RunConfig().override({"cell": cell, "hidden_size": hidden_size})
+            config, notices = choose(wanted, running(50_000), device)
+            pays = can and (device == "cuda" or hidden_size == CORES[cell].bf16_from)
+            assert config.training.precision == ("bf16" if pays else "fp32")
+            assert any("bf16" in notice for notice in notices) == pays
+
+
 def test_what_is_given_stays(folder: Path) -> None:
     given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5, "learning_rate": 0.1}
+    given |= {"precision": "fp32"}
     config, notices = choose(RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu")
     assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})
     assert notices == []

@@ -1,0 +1,46 @@
+"""Products with the same weights at every step, in the weights' own precision or, under autocast, in bfloat16."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["Product", "autocast_type"]
+
+
+def autocast_type(x: Tensor) -> torch.dtype | None:
+    """The type in which autocast, if it is on, wants products on x's device computed."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+class Product:
+    """x ↦ M x of one matrix M (N, K) for all steps of a chunk, forward and backward.
+
+    With `low`, operands are rounded to that type and the products, which are summed in single precision, to it once
+    more. What comes in and goes out stays as it is, so that a state that is added to at every step loses nothing.
+    """
+
+    def __init__(self, M: Tensor, low: torch.dtype | None) -> None:
+        self._low = low
+        self._M = M if low is None else M.to(low)
+        self._columns = self._M.t() if low is None else self._M.t().contiguous()  # bfloat16 wants them in a piece
+
+    def forward(self, x: Tensor, out: Tensor, plus: Tensor | None = None) -> Tensor:
+        """M x (+ plus) of rows x (B, K), in `out` (B, N), which `plus` may be."""
+        return self._multiply(x, self._columns, out, plus)
+
+    def backward(self, d: Tensor, out: Tensor, plus: Tensor | None = None) -> Tensor:
+        """The gradient of x (B, K) (+ plus) in `out`, which `plus` may be, from that of M x (B, N)."""
+        return self._multiply(d, self._M, out, plus)
+
+    def gradient(self, d: Tensor, x: Tensor) -> Tensor:
+        """That of M (N, K), Σ_t Σ_b d ⊗ x, from all steps' d (T, B, N) and x (T, B, K) in a single product."""
+        rows, columns = d.flatten(0, 1), x.flatten(0, 1)
+        if self._low is None:
+            return rows.t() @ columns
+        return (rows.to(self._low).t() @ columns.to(self._low)).to(d.dtype)
+
+    def _multiply(self, x: Tensor, columns: Tensor, out: Tensor, plus: Tensor | None) -> Tensor:
+        if self._low is not None:
+            product = torch.mm(x.to(self._low), columns)
+            return out.copy_(product) if plus is None else torch.add(plus, product, out=out)
+        return torch.mm(x, columns, out=out) if plus is None else torch.addmm(plus, x, columns, out=out)
