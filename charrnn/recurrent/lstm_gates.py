@@ -3,13 +3,9 @@
 import torch
 from torch import Tensor
 
-from charrnn.recurrent.recurrence import dropped
+from charrnn.recurrent.pointwise import dropped, sigmoid_backward, tanh_backward
 
-__all__ = ["gate_slopes", "next_cell_state", "sigmoid_backward", "tanh_backward"]
-
-# x ⊙ y (1 - y) and x ⊙ (1 - y²), each in a single pass.
-sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-tanh_backward = torch.ops.aten.tanh_backward.grad_input
+__all__ = ["gate_slopes", "next_cell_state"]
 
 
 def next_cell_state(a: Tensor, c: Tensor, d: Tensor | None, out: Tensor) -> Tensor:

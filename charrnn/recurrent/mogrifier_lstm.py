@@ -13,8 +13,8 @@ from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import MOGRIFIER_ROUNDS, Noise
 from charrnn.recurrent.lettered import LetteredCore
 from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state
+from charrnn.recurrent.pointwise import keep_, kept_, tanh_
 from charrnn.recurrent.products import Product, autocast_type
-from charrnn.recurrent.recurrence import keep_, kept_, tanh_
 
 __all__ = ["MogrifierLSTM"]
 

@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import EPSILON, Noise
 from charrnn.recurrent.lettered import LetteredCore
-from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state, sigmoid_backward
+from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state
+from charrnn.recurrent.pointwise import dropped, keep_, kept_, sigmoid_backward, tanh_
 from charrnn.recurrent.products import Product, autocast_type
-from charrnn.recurrent.recurrence import dropped, keep_, kept_, tanh_
 
 __all__ = ["NormalisedCore", "ln_gru_recurrence", "ln_lstm_recurrence", "ln_rnn_recurrence", "normalised", "product"]
 

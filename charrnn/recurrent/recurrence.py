@@ -15,41 +15,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state
+from charrnn.recurrent.pointwise import dropped, keep_, kept_, sigmoid_backward, tanh_
 from charrnn.recurrent.products import Product, autocast_type
 
-__all__ = [
-    "dropped",
-    "gru_recurrence",
-    "keep_",
-    "kept_",
-    "lstm_recurrence",
-    "rnn_recurrence",
-    "tanh_",
-]
-
-
-def tanh_(x: Tensor) -> Tensor:
-    # tanh x = 2 σ(2x) - 1: on a CPU torch computes σ several times as fast as tanh.
-    return x.mul_(2).sigmoid_().mul_(2).sub_(1)
-
-
-def keep_(after: Tensor, before: Tensor, k: Tensor | None, t: int) -> None:
-    """Zoneout of step t, in place: the units that k (T, B, H) names keep what they were before."""
-    if k is not None:
-        after.lerp_(before, k[t])
-
-
-def kept_(d_after: Tensor, k: Tensor | None, t: int) -> Tensor | None:
-    """The backward pass of `keep_`: the gradient that goes straight to the step before is taken out of d_after."""
-    if k is None:
-        return None
-    kept = d_after * k[t]
-    d_after.sub_(kept)
-    return kept
-
-
-def dropped(x: Tensor, d: Tensor | None) -> Tensor:
-    return x if d is None else x * d
+__all__ = ["gru_recurrence", "lstm_recurrence", "rnn_recurrence"]
 
 
 class _RNN(Function):
@@ -100,12 +70,8 @@ class _LSTM(Function):
         squashed = projected.new_empty(T, B, H)  # tanh(c_t)
         for t in range(T):
             a = product.forward(hs[t], out=gates[t], plus=projected[t])
-            i, f, g, o = a.chunk(4, dim=-1)
-            a[:, : 2 * H].sigmoid_()
-            tanh_(g)
-            o.sigmoid_()
-            torch.mul(f, cs[t], out=cs[t + 1]).addcmul_(i, dropped(g, noise.d))
-            torch.mul(o, tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
+            next_cell_state(a, cs[t], noise.d, out=cs[t + 1])
+            torch.mul(a[:, 3 * H :], tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
             keep_(hs[t + 1], hs[t], noise.k_h, t)
             keep_(cs[t + 1], cs[t], noise.k_c, t)
         ctx.save_for_backward(hs, cs, gates, squashed, U)
@@ -119,15 +85,9 @@ class _LSTM(Function):
         product, (d, k_h, k_c) = Product(U, ctx.low), ctx.noise
         d_outputs, d_c = gradients
         T, B, H = squashed.shape
-        i, f, g, o = gates.chunk(4, dim=-1)
-        # ∂c_t/∂(pre-activations of i, f, g) and ∂h_t/∂(that of o), for all steps at once; the loop scales them by the
-        # gradient that arrives, which makes them the gradients themselves.
-        d_gates = torch.empty_like(gates).view(T, B, 4, H)
-        torch.mul(i * (1 - i), dropped(g, d), out=d_gates[:, :, 0])
-        torch.mul(f * (1 - f), cs[:-1], out=d_gates[:, :, 1])
-        torch.mul(1 - g * g, dropped(i, d), out=d_gates[:, :, 2])
-        torch.mul(o * (1 - o), squashed, out=d_gates[:, :, 3])
-        c_slope = o * (1 - squashed * squashed)
+        # Slopes first, which the loop scales by the gradient that arrives.
+        d_gates, c_slope = gate_slopes(gates, cs[:-1], squashed, d)
+        f = gates[..., H : 2 * H]
         d_h, d_c = torch.zeros_like(hs[0]), d_c.clone()
         for t in range(T - 1, -1, -1):
             kept_h, kept_c = kept_(d_h.add_(d_outputs[t]), k_h, t), kept_(d_c, k_c, t)
@@ -153,14 +113,16 @@ class _GRU(Function):
         hs = projected.new_empty(T + 1, B, H)
         hs[0] = h
         gates, Us = torch.empty_like(projected), torch.empty_like(projected)  # r, z, n; U h + b_U
-        split = [2 * H, H]
-        for t, before in enumerate(hs[:-1].unbind(0)):
-            product.forward(before, out=Us[t], plus=b_U)
-            (rz, n), (U_rz, U_n), (W_rz, W_n) = (torch.split(part[t], split, -1) for part in (gates, Us, projected))
-            r, z = torch.add(W_rz, U_rz, out=rz).sigmoid_().chunk(2, -1)
-            tanh_(torch.addcmul(W_n, r, U_n, out=n))
-            torch.lerp(dropped(n, noise.d), before, z, out=hs[t + 1])
-            keep_(hs[t + 1], before, noise.k_h, t)
+        outs, reset_and_update, candidates = hs[1:], gates[..., : 2 * H], gates[..., 2 * H :]
+        W_gates, W_n, U_gates, U_n = (part for x in (projected, Us) for part in torch.split(x, [2 * H, H], -1))
+        steps = zip(outs, Us, reset_and_update, candidates, W_gates, W_n, U_gates, U_n, strict=True)
+        for t, (after, u, rz, n, w_rz, w_n, u_rz, u_n) in enumerate(steps):
+            before = hs[t]
+            product.forward(before, out=u, plus=b_U)
+            torch.add(w_rz, u_rz, out=rz).sigmoid_()
+            tanh_(torch.addcmul(w_n, rz[:, :H], u_n, out=n))
+            torch.lerp(dropped(n, noise.d), before, rz[:, H:], out=after)
+            keep_(after, before, noise.k_h, t)
         ctx.save_for_backward(hs, gates, Us[..., 2 * H :], U)
         ctx.noise, ctx.low = noise, low
         return hs[1:].clone()
@@ -175,17 +137,18 @@ class _GRU(Function):
         r, z, n = gates.chunk(3, dim=-1)
         # As in the LSTM: slopes of h_t first, scaled by the arriving gradient in the loop. d_gates are the gradients
         # of U h + b_U; that of W x differs in its last block, which r does not scale.
-        n_slope = dropped((1 - n * n) * (1 - z), d)
+        n_slope = dropped(torch.ops.aten.tanh_backward(1 - z, n), d)
         d_gates = torch.empty_like(gates).view(T, B, 3, H)
-        torch.mul(n_slope * U_ns, r * (1 - r), out=d_gates[:, :, 0])
-        torch.mul(hs[:-1] - dropped(n, d), z * (1 - z), out=d_gates[:, :, 1])
+        sigmoid_backward(n_slope * U_ns, r, grad_input=d_gates[:, :, 0])
+        sigmoid_backward(hs[:-1] - dropped(n, d), z, grad_input=d_gates[:, :, 1])
         torch.mul(n_slope, r, out=d_gates[:, :, 2])
-        d_h = torch.zeros_like(hs[0])
+        d_h, steps = torch.zeros_like(hs[0]), list(zip(d_outputs, d_gates, n_slope, z, strict=True))
         for t in range(T - 1, -1, -1):
-            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
-            d_gates[t].mul_(d_h.unsqueeze(1))
-            n_slope[t].mul_(d_h)
-            product.backward(d_gates[t].view(B, 3 * H), out=d_h, plus=d_h.mul_(z[t]))
+            d_output, d_gate, d_n, update = steps[t]
+            kept = kept_(d_h.add_(d_output), k_h, t)
+            d_gate.mul_(d_h.unsqueeze(1))
+            d_n.mul_(d_h)
+            product.backward(d_gate.view(B, 3 * H), out=d_h, plus=d_h.mul_(update))
             if kept is not None:
                 d_h.add_(kept)
         d_U = d_gates.view(T, B, 3 * H)
