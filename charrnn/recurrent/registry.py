@@ -32,7 +32,7 @@ CORES = {
     "lstm": CoreEntry(
         "charrnn.recurrent.lstm:LSTM", "lstm", 1e-2, 64, "long short-term memory", "Hochreiter & Schmidhuber 1997"
     ),
-    "gru": CoreEntry("charrnn.recurrent.gru:GRU", "gru", 6e-3, 192, "gated recurrent unit", "Cho et al. 2014"),
+    "gru": CoreEntry("charrnn.recurrent.gru:GRU", "gru", 8e-3, 192, "gated recurrent unit", "Cho et al. 2014"),
     "ln-rnn": CoreEntry(
         "charrnn.recurrent.ln_rnn:LNRNN", "ln_rnn", 1e-2, 384, "rnn, layer-normalised", "Ba et al. 2016"
     ),
