@@ -97,12 +97,16 @@ def bidirectional_error(asked: str) -> UsageError:
 
 def flag(name: str) -> str:
     """The command line's spelling of a field's name."""
-    return "--" + name.replace("_", "-")
+    return "--" + {"from_model": "from"}.get(name, name).replace("_", "-")  # `from` cannot be a field's name
 
 
 @dataclass(frozen=True)
 class TextConfig:
-    """Where the text comes from, what its units are, and how it is divided."""
+    """Where the text comes from, what its units are, and how it is divided.
+
+    With `labels` every document has one; documents are lines then, if nothing else is said. (Absent, not false, so that
+    a run without them is recorded as it always was.)
+    """
 
     corpus: tuple[str, ...] = ()
     unit: Unit = "character"
@@ -110,9 +114,12 @@ class TextConfig:
     normalize: Normalization | None = None
     newlines: Newlines = "keep"
     documents: Documents = "none"
+    labels: bool | None = None
     validation: float = 0.1
 
     def __post_init__(self) -> None:
+        if self.labels and self.documents == "none":
+            object.__setattr__(self, "documents", "line")  # which is how a frozen dataclass sets its own fields
         check_range("validation", self.validation, least=0, most=0.9)
         if self.unit == "byte" and self.normalize:
             raise UsageError("--normalize works on characters; it cannot go with --unit byte")
@@ -168,7 +175,10 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How the weights are found, and for how long. Of several budgets the one that ends first counts."""
+    """How the weights are found, and for how long. Of several budgets the one that ends first counts.
+
+    `from_model` names the model that is trained further; without one, training begins with random weights.
+    """
 
     time: float | None = field(default=None, metadata={"parse": parse_duration})
     epochs: float | None = None
@@ -182,6 +192,7 @@ class TrainingConfig:
     gradient_clip: float = 1.0
     validate_every: int | None = None
     report_every: int | None = None
+    from_model: str | None = None
     seed: int = 1
     device: Device = "auto"
     precision: Precision = "auto"
@@ -212,6 +223,7 @@ class Record:
     """
 
     corpus_sha256: str | None = None
+    from_sha256: str | None = None
     plan: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
@@ -244,6 +256,9 @@ class SamplingConfig:
     min_length: int = 0
     stop: tuple[str, ...] = ()
     lines: int | None = None
+    label: str | None = None
+    beam: int | None = None
+    novel: int | None = None
 
     def __post_init__(self) -> None:
         check_range("length", self.length, least=0, below=2**63)
@@ -262,6 +277,14 @@ class SamplingConfig:
             raise UsageError(f"--min-length {self.min_length} is more than --length {self.length}")
         if "" in self.stop:
             raise UsageError("--stop must be some text, got an empty one")
+        check_range("beam", self.beam, least=1, most=10_000)
+        check_range("novel", self.novel, least=1, most=1000)
+        shaping = ("temperature", "top_k", "top_p", "min_p", "typical", "repetition_penalty", "num_samples", "novel")
+        shaped = [flag(name) for name in shaping if getattr(self, name) != getattr(SamplingConfig, name)]
+        if self.beam and shaped:
+            raise UsageError(f"--beam finds the one most likely text and draws nothing; it cannot go with {shaped[0]}")
+        if self.beam and not self.length:
+            raise UsageError("--beam writes when all is known; it needs a --length, and 0 never ends")
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from charrnn.errors import ResourceError
+from charrnn.errors import ResourceError, UsageError
 
-__all__ = ["append", "leftovers", "make_folder", "open_own", "remove", "write_file"]
+__all__ = ["append", "leftovers", "make_folder", "open_own", "remove", "write_file", "write_new"]
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp")
 
@@ -21,6 +21,7 @@ _OWN = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds, where a virus scanner or a file server holds a file for a moment
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -32,23 +33,43 @@ def write_file(path: Path, data: bytes) -> None:
         ResourceError: the disk is full or fails, or the folder cannot be written; the old content is still there,
             unless the new was in place already and only its durability is in doubt.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        descriptor = os.open(temporary, _OWN | os.O_WRONLY | os.O_EXCL, 0o666)
-        try:
-            try:
-                _write(descriptor, data)
-                os.fsync(descriptor)  # never tried again on the same file: the second call may lie
-            finally:
-                os.close(descriptor)
-            _replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                remove(temporary)
-            raise
-        _sync_folder(path.parent)
+        _write_aside(path, [data], _replace)
     except OSError as error:
-        raise _cannot_write(path, data, error) from error
+        raise _cannot_write(path, f" ({len(data):,} bytes)", error) from error
+
+
+def write_new(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file that is not there yet, in the same way; whatever stops the pieces, nothing of it is left.
+
+    Raises:
+        UsageError: there is something at `path`, which stays as it is.
+        ResourceError: as `write_file`.
+    """
+    if os.path.lexists(path):
+        raise _taken(path)
+    try:
+        _write_aside(path, pieces, _put_new)
+    except OSError as error:
+        raise _cannot_write(path, "", error) from error
+
+
+def _write_aside(path: Path, pieces: Iterable[bytes], put: Callable[[Path, Path], None]) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, _OWN | os.O_WRONLY | os.O_EXCL, 0o666)
+    try:
+        try:
+            for data in pieces:
+                _write(descriptor, data)
+            os.fsync(descriptor)  # never tried again on the same file: the second call may lie
+        finally:
+            os.close(descriptor)
+        put(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove(temporary)
+        raise
+    _sync_folder(path.parent)
 
 
 def append(path: Path, data: bytes) -> None:
@@ -64,7 +85,7 @@ def append(path: Path, data: bytes) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _cannot_write(path, data, error) from error
+        raise _cannot_write(path, f" ({len(data):,} bytes)", error) from error
 
 
 def open_own(path: Path, flags: int) -> int:
@@ -114,6 +135,25 @@ def _replace(source: Path, target: Path) -> None:
     os.replace(source, target)  # noqa: PTH105
 
 
+def _put_new(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)  # which, other than a rename, never takes the place of another file
+    except FileExistsError as error:
+        raise _taken(target) from error
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):  # the next best, on a file system that has no such thing
+            raise _taken(target) from error
+        _replace(source, target)
+    else:
+        remove(source)
+
+
+def _taken(path: Path) -> UsageError:
+    return UsageError(f"{path} is there already, and nothing is overwritten; name another file")
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":
         return  # elsewhere a folder cannot be opened, and its entries are written with the file
@@ -127,6 +167,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _cannot_write(path: Path, data: bytes, error: OSError) -> ResourceError:
+def _cannot_write(path: Path, size: str, error: OSError) -> ResourceError:
     advice = "; make room for it" if error.errno in _FULL else ""
-    return ResourceError(f"cannot write {path} ({len(data):,} bytes): {error.strerror or error}{advice}")
+    return ResourceError(f"cannot write {path}{size}: {error.strerror or error}{advice}")

@@ -26,7 +26,7 @@ from charrnn.errors import CheckpointError, UsageError
 from charrnn.layout import model_shapes
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["Arrays", "Checkpoint", "Counters", "from_file", "to_bytes"]
+__all__ = ["Arrays", "Checkpoint", "Counters", "from_file", "model_sha256", "to_bytes"]
 
 FORMAT = "charrnn"
 VERSION = 1
@@ -67,10 +67,8 @@ class Checkpoint:
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as the content of a file."""
-    model = {_MODEL + name: np.require(array, requirements="C") for name, array in checkpoint.model.items()}
+    model, model_text = _model_part(checkpoint)
     training = {name: np.require(array, requirements="C") for name, array in checkpoint.training.items()}
-    vocabulary = asdict(checkpoint.vocabulary)
-    model_text = _canonical({"configuration": checkpoint.config.to_mapping(), "vocabulary": vocabulary})
     # What is as in a new run is left out: a charrnn that does not know a counter reads the runs that do without it.
     new, own = asdict(Counters()), asdict(checkpoint.counters)
     counters = {key: value for key, value in own.items() if value != new[key]}
@@ -84,6 +82,21 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
         "training_sha256": _digest(training_text, training),
     }
     return save(model | training, metadata)
+
+
+def model_sha256(checkpoint: Checkpoint) -> str:
+    """The digest over all that a sampler reads of the checkpoint, which its file has, too: it tells models apart."""
+    arrays, text = _model_part(checkpoint)
+    return _digest(text, arrays)
+
+
+def _model_part(checkpoint: Checkpoint) -> tuple[Arrays, str]:
+    """What a sampler reads: the arrays by their names in the file, and what the metadata says of them."""
+    arrays = {_MODEL + name: np.require(array, requirements="C") for name, array in checkpoint.model.items()}
+    # Labels that are not there are left out: a charrnn that knows none reads the models without.
+    vocabulary = {key: value for key, value in asdict(checkpoint.vocabulary).items() if value != ()}
+    about = {"configuration": checkpoint.config.to_mapping(), "vocabulary": vocabulary}
+    return arrays, _canonical(about)
 
 
 def from_file(path: Path, *, training: bool = False) -> Checkpoint:

@@ -18,7 +18,17 @@ from charrnn.errors import BusyError, CheckpointError, ResourceError, UsageError
 if TYPE_CHECKING:
     from charrnn.checkpoint.format import Checkpoint
 
-__all__ = ["RUNS", "Found", "Resumable", "Run", "find_model", "find_resumable", "load_model", "newest_run"]
+__all__ = [
+    "RUNS",
+    "Found",
+    "Resumable",
+    "Run",
+    "find_model",
+    "find_named",
+    "find_resumable",
+    "load_model",
+    "newest_run",
+]
 
 RUNS = Path("checkpoints")
 
@@ -40,8 +50,7 @@ class Run:
             UsageError: the name cannot be a folder's.
             ResourceError: the folder cannot be made.
         """
-        if not name or name != Path(name).name or name.startswith(".") or not name.isprintable():
-            raise UsageError(f"--name must be a plain folder name, got {name!r}")
+        _check_name(name)
         number = 1
         while True:
             path = root / (name if number == 1 else f"{name}-{number}")
@@ -57,6 +66,36 @@ class Run:
                 raise ResourceError(f"cannot make the folder {path}: {error.strerror}") from error
             else:
                 return cls(path)
+
+    @classmethod
+    def claim(cls, name: str, root: Path = RUNS) -> Self:
+        """The folder of exactly that name: a new one, or that of a run that ended before it had saved anything.
+
+        Raises:
+            UsageError: the name cannot be a folder's, or is that of something else.
+            BusyError: there is a run of that name, which has saved.
+            ResourceError: the folder cannot be made.
+        """
+        _check_name(name)
+        run = cls(root / name)
+        try:
+            for folder in (root, run.path):
+                if not folder.is_dir():
+                    make_folder(folder)
+        except FileExistsError:
+            pass  # somebody has just made it, or it is no folder
+        except OSError as error:
+            raise ResourceError(f"cannot make the folder {run.path}: {error.strerror}") from error
+        if not run.path.is_dir() or run._has_other_files():
+            raise UsageError(f"{run.path} is there and is no run; choose another --name")
+        if run.checkpoints():
+            raise BusyError(f"another training has begun {run.path} meanwhile; start this again to go on with it")
+        return run
+
+    def _has_other_files(self) -> bool:
+        """Whether the folder has anything that a run has not."""
+        own = {path for path, name in leftovers(self.path) if _WRITTEN.fullmatch(name)} | {self.path / "train.lock"}
+        return any(path not in own and not _WRITTEN.fullmatch(path.name) for path in self.path.iterdir())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -189,6 +228,11 @@ class Run:
         return self.path / name
 
 
+def _check_name(name: str) -> None:
+    if not name or name != Path(name).name or name.startswith(".") or not name.isprintable():
+        raise UsageError(f"--name must be a plain folder name, got {name!r}")
+
+
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.stem.removeprefix("step-"))
 
@@ -243,6 +287,22 @@ def find_resumable(where: str) -> Resumable:
     with run.locked():
         pass  # only to say now, before torch is imported, that it cannot be
     return Resumable(run, checkpoint)
+
+
+def find_named(name: str, root: Path = RUNS) -> Resumable | None:
+    """The run of that name to go on with, None where there is none or it ended before it had saved anything.
+
+    Raises:
+        UsageError: the name cannot be a folder's.
+        BusyError, ResourceError: as `find_resumable` does.
+    """
+    _check_name(name)
+    run = Run(root / name)
+    if not run.path.is_dir() or not run.checkpoints():
+        return None
+    with run.locked():
+        pass  # as above
+    return Resumable(run, None)
 
 
 class Found(NamedTuple):

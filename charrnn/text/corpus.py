@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import TextConfig
+from charrnn.config import TextConfig, Unit
 from charrnn.errors import DataError
 from charrnn.text import cache
 from charrnn.text.decoding import decoded, has_mark
 from charrnn.text.documents import about_line_ends, mark_of, marked_documents
+from charrnn.text.labels import Labels
 from charrnn.text.sources import Source, find_sources
 from charrnn.text.split import Split, split
 from charrnn.text.spool import SMALL, Spool
@@ -41,7 +42,7 @@ class Corpus:
     """A text as token ids, its documents in the order in which they were read.
 
     `tokens` has what is not held out. `sha256` is over the bytes of all sources as they were read (decompressed), each
-    after its length.
+    after its length, and the name of its folder where that is a label.
     """
 
     tokens: Tokens
@@ -51,7 +52,13 @@ class Corpus:
     notices: tuple[str, ...]
 
 
-def read_corpus(config: TextConfig, seed: int | None = None, vocabulary: Vocabulary | None = None) -> Corpus:
+def read_corpus(
+    config: TextConfig,
+    seed: int | None = None,
+    vocabulary: Vocabulary | None = None,
+    known: Vocabulary | None = None,
+    labels: tuple[str, ...] | None = None,
+) -> Corpus:
     """Read the sources that `config` names, joined as `cat` joins files, and encode them.
 
     A text of more than some MB is encoded into a file in the cache folder, unless it is there already.
@@ -59,9 +66,13 @@ def read_corpus(config: TextConfig, seed: int | None = None, vocabulary: Vocabul
     Args:
         seed: hold out validation text as `config` says, drawn by this seed; without one, nothing.
         vocabulary: encode with it, and not with that of the text itself.
+        known: what a model has learned before: its characters are in the vocabulary, whether the text has them or not,
+            and so are its labels where documents have them.
+        labels: with those that `config` speaks of, the only ones there are; documents without one have the label "".
 
     Raises:
-        DataError: a source that is missing, unreadable, undecodable or no text at all, or too little text to divide.
+        DataError: a source that is missing, unreadable, undecodable or no text at all, or too little text to divide;
+            a document without its label.
         UsageError: no source, or standard input twice.
         ResourceError: no room on the disk for a large text.
     """
@@ -69,18 +80,22 @@ def read_corpus(config: TextConfig, seed: int | None = None, vocabulary: Vocabul
         sources = list(find_sources(config, copies))
         sha256 = _sha256(sources)
         notices = [f"{s.name}: left out the byte order mark at its start" for s in sources if has_mark(s, config)]
-        key, is_small = _key(config, sha256, seed), sum(source.size for source in sources) <= SMALL
+        key, is_small = _key(config, sha256, seed, known, labels), sum(source.size for source in sources) <= SMALL
         cached = None if is_small else _find(key, vocabulary)
         if cached:
             arrays, notes = cached.arrays, cached.notes
             notices.append(f"the text is large: read it encoded from {_told(cached)}")
         else:
             with Spool(math.inf if is_small else 0) as spool:
-                text = _Text(sources, config, sha256, spool)
+                text = _Text(sources, config, sha256, spool, Labels(config, labels))
                 parts = split(text.lengths, config, seed)
-                own = Vocabulary.of(text.characters, config.unit)
+                own = _own_vocabulary(text, config, known)
                 vocabulary = vocabulary or own
-                notes = {"characters": vocabulary.characters, "notices": [*text.notices, *parts.notices]}
+                notes = {
+                    "characters": vocabulary.characters,
+                    "labels": dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True)),
+                    "notices": [*text.notices, *text.labels.notices(), *parts.notices],
+                }
                 shapes, pieces = _shapes(parts, vocabulary), _pieces(text, parts, vocabulary)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
@@ -92,7 +107,7 @@ def read_corpus(config: TextConfig, seed: int | None = None, vocabulary: Vocabul
     return Corpus(
         tokens,
         validation if len(validation.lengths) else None,
-        Vocabulary(notes["characters"], config.unit),
+        _vocabulary(notes, config.unit),
         sha256,
         (*notices, *notes["notices"]),
     )
@@ -114,8 +129,10 @@ def _sha256(sources: Iterable[Source]) -> str:
 
 
 def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
-    """The bytes of a source, which go into the digest after their length."""
+    """The bytes of a source, which go into the digest after their length and the name of their folder, if it counts."""
     digest.update(source.size.to_bytes(8, "little"))
+    if source.folder is not None:
+        digest.update(f"{source.folder}\0".encode("utf-8", "surrogateescape"))
     for chunk in source.chunks():
         digest.update(chunk)
         yield chunk
@@ -125,10 +142,11 @@ class _Text:
     """The documents of the sources: how long they are, and their characters end to end, as code points in a spool.
 
     Raises:
-        DataError: a source that is undecodable, or has another digest than before.
+        DataError: a source that is undecodable, or has another digest than before; a document without its label.
     """
 
-    def __init__(self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool) -> None:
+    def __init__(self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels) -> None:
+        self.labels = labels
         self._spool = spool
         self._pieces: list[tuple[np.dtype[Any], int]] = []
         self._is_there = np.zeros(sys.maxunicode + 1, dtype=bool)
@@ -136,9 +154,12 @@ class _Text:
         texts: Iterator[Iterable[str]] = (decoded(source, config, _digested(source, digest)) for source in sources)
         if config.documents == "none":
             texts = iter([chain.from_iterable(texts)])
+        marked = (marked_documents(text, config, line_ends) for text in texts)
+        if config.labels:
+            marked = (labels.taken_off(pieces, source) for pieces, source in zip(marked, sources, strict=True))
         characters, lengths = 0, [np.empty(0, dtype=np.int64)]
         last_end = np.zeros(1, dtype=np.int64)
-        for piece in chain.from_iterable(marked_documents(text, config, line_ends) for text in texts):
+        for piece in chain.from_iterable(marked):
             points, marks = _points(piece, mark_of(config))
             ends = np.concatenate([last_end, characters + marks])
             own, last_end = ends[1:] - ends[:-1], ends[-1:]
@@ -168,6 +189,15 @@ class _Text:
             yield np.frombuffer(data, dtype)
 
 
+def _own_vocabulary(text: _Text, config: TextConfig, known: Vocabulary | None) -> Vocabulary:
+    characters, counts = text.characters, text.labels.counts()
+    if known:
+        characters += known.characters
+    if known and config.labels:
+        counts = dict(zip(known.labels, known.label_counts, strict=True)) | counts
+    return Vocabulary.of(characters, config.unit, counts)
+
+
 def _points(piece: str, mark: str) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64]]:
     """The code points of a piece without its marks, in as few bytes as they need; after how many a mark stands."""
     points: NDArray[np.unsignedinteger[Any]]
@@ -194,7 +224,8 @@ def _pieces(text: _Text, parts: Split, vocabulary: Vocabulary) -> Pieces:
     """The arrays that `_shapes` describes, some at a time."""
     for name, is_held_out in zip(_PARTS, (False, True), strict=True):
         yield f"{name} offsets", offsets_of(parts.lengths[parts.held_out == is_held_out])
-    for pair in encoded(text, parts.lengths, parts.held_out, vocabulary):
+    starts = text.labels.starts(vocabulary) if vocabulary.labels else None
+    for pair in encoded(text, parts.lengths, parts.held_out, vocabulary, starts):
         yield from zip((f"{name} ids" for name in _PARTS), pair, strict=True)
 
 
@@ -207,9 +238,15 @@ def _in_memory(shapes: cache.Shapes, pieces: Pieces) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _key(config: TextConfig, sha256: str, seed: int | None) -> dict[str, object]:
+def _key(
+    config: TextConfig,
+    sha256: str,
+    seed: int | None,
+    known: Vocabulary | None,
+    labels: tuple[str, ...] | None,
+) -> dict[str, object]:
     """All that decides the ids, but for a vocabulary that is not the text's own."""
-    return {
+    key: dict[str, object] = {
         "format": _FORMAT,
         "byte order": sys.byteorder,
         "sha256": sha256,
@@ -221,15 +258,26 @@ def _key(config: TextConfig, sha256: str, seed: int | None) -> dict[str, object]
         "validation": None if seed is None else config.validation,
         "seed": None if config.documents == "none" else seed,
     }
+    if config.labels:
+        key["labels"] = None if labels is None else list(labels)
+    return key | {"known": _digest_of(known)} if known else key
 
 
 def _of(key: dict[str, object], vocabulary: Vocabulary | None) -> dict[str, object]:
     """The key with a vocabulary, if there is one."""
-    return key | {"characters": hashlib.sha256(vocabulary.characters.encode()).hexdigest()} if vocabulary else key
+    return key | {"characters": _digest_of(vocabulary)} if vocabulary else key
+
+
+def _digest_of(vocabulary: Vocabulary) -> str:
+    return hashlib.sha256("\0".join([vocabulary.characters, *vocabulary.labels]).encode()).hexdigest()
+
+
+def _vocabulary(notes: Any, unit: Unit) -> Vocabulary:
+    return Vocabulary.of(notes["characters"], unit, notes.get("labels"))
 
 
 def _find(key: dict[str, object], vocabulary: Vocabulary | None) -> cache.Cached | None:
     own = cache.find(key)
-    if vocabulary is None or (own and own.notes["characters"] == vocabulary.characters):
+    if vocabulary is None or (own and _vocabulary(own.notes, vocabulary.unit) == vocabulary):
         return own
     return cache.find(_of(key, vocabulary))

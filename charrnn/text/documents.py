@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain
 
-from charrnn.config import TextConfig
+from charrnn.config import Newlines, Normalization, TextConfig
 from charrnn.text.vocabulary import normalized
 
-__all__ = ["about_line_ends", "mark_of", "marked_documents"]
+__all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces"]
 
 _BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
 _MARK = "\ud800"  # half a character, so that no text has it
@@ -31,8 +31,7 @@ def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnd
     `line_ends` counts those of the text as it came, by kind.
     """
     pieces = _counted(_held_back(text, _before_return), line_ends)
-    if config.newlines == "lf":  # before lines are told apart
-        pieces = (normalized(piece, None, "lf") for piece in pieces)
+    pieces = normalized_pieces(pieces, None, config.newlines)  # before lines are told apart
     mark = mark_of(config)
     pieces = chain([mark], pieces, [mark])
     if config.documents == "line":
@@ -41,9 +40,16 @@ def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnd
         pieces = (
             _AROUND_MARKS.sub(mark, _BLANK_LINES.sub(mark, piece)) for piece in _held_back(pieces, _before_line_end)
         )
-    if (form := config.normalize) is not None:
+    return normalized_pieces(pieces, config.normalize)
+
+
+def normalized_pieces(pieces: Iterable[str], form: Normalization | None, newlines: Newlines = "keep") -> Iterator[str]:
+    """A text in pieces, normalised as it would be in one."""
+    if newlines == "lf":
+        pieces = (normalized(piece, None, newlines) for piece in _held_back(pieces, _before_return))
+    if form is not None:
         pieces = (normalized(piece, form) for piece in _held_back(pieces, _before_beginning))
-    return pieces
+    return iter(pieces)
 
 
 def _held_back(pieces: Iterable[str], split: Callable[[str], tuple[str, str]]) -> Iterator[str]:

@@ -6,23 +6,22 @@ Knows no encoding. What can be read once only, or is packed, is copied to a spoo
 import glob
 import gzip
 import io
+import os
 import re
 import stat
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from charrnn.config import TextConfig
 from charrnn.errors import DataError, UsageError
-from charrnn.text.spool import Spool
+from charrnn.text.spool import CHUNK, Spool
 from charrnn.text.vocabulary import code_points
 
-__all__ = ["Source", "find_sources"]
-
-CHUNK = 2**20  # bytes that are read at once
+__all__ = ["Source", "find_sources", "one_source"]
 
 _HEAD = 16  # bytes that tell a compression or a byte order mark
 _FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
@@ -37,13 +36,17 @@ _OTHER_COMPRESSIONS = {
 
 @dataclass(frozen=True)
 class Source:
-    """`size` bytes under a name, in a file or from `start` of a spool on; `head` are the first of them."""
+    """`size` bytes under a name, in a file or from `start` of a spool on; `head` are the first of them.
+
+    `folder` is the name of the folder that a file lies in, where that is to be a label.
+    """
 
     name: str
     head: bytes
     size: int
     place: Path | Spool
     start: int = 0
+    folder: str | None = None
 
     def chunks(self) -> Iterator[bytes]:
         """All the bytes. What has been added to a file since it was found is left out.
@@ -84,20 +87,43 @@ def find_sources(config: TextConfig, spool: Spool) -> Iterator[Source]:
         raise UsageError("no text given: name files, folders or globs, or - for standard input")
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
-    return _found(config.corpus, spool, may_sniff=config.unit == "character")
+    return _found(config.corpus, spool, may_sniff=config.unit == "character", has_labels=bool(config.labels))
 
 
-def _found(names: Sequence[str], spool: Spool, *, may_sniff: bool) -> Iterator[Source]:
+def one_source(name: str, spool: Spool) -> Source:
+    """The bytes of one file, or of standard input (`-`), whatever they are and packed as they are.
+
+    Raises:
+        DataError: it is missing or unreadable.
+        ResourceError: no room to spool it, if it has to be.
+    """
+    try:
+        if name == "-":
+            return _spooled("standard input", _standard_input(), spool)
+        if Path(name).is_dir():
+            raise DataError(f"{name!r} is a folder; name a file")
+        return _file(Path(name), spool)
+    except (OSError, ValueError) as error:
+        raise _unreadable(name, error) from error
+
+
+def _standard_input() -> IO[bytes]:
+    if sys.stdin is None:
+        raise OSError("standard input is closed")
+    return sys.stdin.buffer
+
+
+def _found(names: Sequence[str], spool: Spool, *, may_sniff: bool, has_labels: bool) -> Iterator[Source]:
     for name in names:
         _check_name(name)
         try:
             if name == "-":
-                if sys.stdin is None:
-                    raise OSError("standard input is closed")
-                yield _unpacked(_spooled("standard input", sys.stdin.buffer, spool), spool, may_sniff)
+                yield _unpacked(_spooled("standard input", _standard_input(), spool), spool, may_sniff)
             else:
+                is_label = has_labels and Path(name).is_dir()
                 for path in _paths(name):
-                    yield _unpacked(_file(path, spool), spool, may_sniff)
+                    source = _unpacked(_file(path, spool), spool, may_sniff)
+                    yield replace(source, folder=_folder(path)) if is_label else source
         except (OSError, ValueError) as error:
             raise _unreadable(name, error) from error
 
@@ -118,6 +144,10 @@ def _paths(name: str) -> list[Path]:
             raise DataError(f"no file matches {name!r}")
         return matches
     return [path]
+
+
+def _folder(path: Path) -> str:
+    return Path(os.path.abspath(path)).parent.name  # noqa: PTH100 (a link is not followed: its name is the label)
 
 
 def _check_name(name: str) -> None:

@@ -3,16 +3,19 @@
 import errno
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
 
 from charrnn.errors import ResourceError
 
-__all__ = ["SMALL", "Spool", "cache_folder", "cannot_write"]
+__all__ = ["CHUNK", "SMALL", "Spool", "cache_folder", "cannot_write"]
 
 # A text of up to so many bytes is kept in memory, where it takes some tens of MB: far less than torch does.
 SMALL = 2**24
+
+CHUNK = 2**20  # bytes that are read at once
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -76,6 +79,11 @@ class Spool:
         except OSError as error:
             raise cannot_write(error) from error
         return self._file.read(count)
+
+    def chunks(self) -> Iterator[bytes]:
+        """All the bytes."""
+        for start in range(0, self.size, CHUNK):
+            yield self.read(start, CHUNK)
 
     def _move_to_disk(self, memory: io.BytesIO) -> None:
         folder = cache_folder()

@@ -43,10 +43,10 @@ def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths + 2)])
 
 
-def tokenize(documents: Sequence[str], vocabulary: Vocabulary) -> Tokens:
+def tokenize(documents: Sequence[str], vocabulary: Vocabulary, labels: Sequence[str] = ()) -> Tokens:
     """Encode documents with `vocabulary`; characters it does not have become the unknown token.
 
-    ValueError for a document without characters.
+    `labels` has one for each document, or none at all. ValueError for a document without characters.
     """
     if not all(documents):
         raise ValueError("a document has at least one character")
@@ -54,7 +54,8 @@ def tokenize(documents: Sequence[str], vocabulary: Vocabulary) -> Tokens:
     if not documents:
         return Tokens(np.empty(0, dtype=vocabulary.dtype), offsets_of(lengths))
     points = [code_points("".join(documents))]
-    ((ids, _),) = encoded(points, lengths, np.zeros(len(lengths), dtype=bool), vocabulary)
+    starts = np.array([vocabulary.start_of(label) for label in labels], vocabulary.dtype) if labels else None
+    ((ids, _),) = encoded(points, lengths, np.zeros(len(lengths), dtype=bool), vocabulary, starts)
     return Tokens(ids, offsets_of(lengths))
 
 
@@ -63,10 +64,12 @@ def encoded(
     lengths: NDArray[np.int64],
     held_out: NDArray[np.bool_],
     vocabulary: Vocabulary,
+    starts: Ids | None = None,
 ) -> Iterator[tuple[Ids, Ids]]:
     """Token ids of documents of some lengths, whose code points come end to end in `pieces` of any size (none empty).
 
-    For each piece those of the documents that are not held out, and those of the ones that are.
+    For each piece those of the documents that are not held out, and those of the ones that are. `starts` (N,) has the
+    start token of each document, where not all have the same.
     """
     ends = np.cumsum(lengths)
     place = 0
@@ -76,9 +79,10 @@ def encoded(
         start = end - lengths[first:last]
         starts_here, ends_here = start >= 0, end <= len(points)
         borders = np.concatenate([end[ends_here], start[starts_here]])  # where both are, the end comes first
-        special = np.repeat(
-            np.array([vocabulary.end, vocabulary.start], vocabulary.dtype), [ends_here.sum(), starts_here.sum()]
-        )
+        special = np.full(len(borders), vocabulary.start, vocabulary.dtype)
+        special[: ends_here.sum()] = vocabulary.end
+        if starts is not None:
+            special[ends_here.sum() :] = starts[first:last][starts_here]
         ids = np.insert(vocabulary.encode_points(points), borders, special)
         counts = np.minimum(end, len(points)) - np.maximum(start, 0) + starts_here + ends_here
         is_held_out = np.repeat(held_out[first:last], counts)

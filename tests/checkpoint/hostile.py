@@ -143,6 +143,13 @@ def vocabulary(characters: Any, unit: Any = "character") -> bytes:
     return described(configuration(), {"characters": characters, "unit": unit})
 
 
+def labelled(labels: Any, counts: Any) -> bytes:
+    """A checkpoint with labels."""
+    return described(
+        configuration(), {"characters": CHARACTERS, "unit": "character", "labels": labels, "label_counts": counts}
+    )
+
+
 def counted(**counters: Any) -> bytes:
     """A checkpoint with other counters."""
     return checkpoint(training={"counters": counters, "versions": {}})
@@ -256,6 +263,29 @@ COUNTERS: dict[str, tuple[Any, ...]] = {
 NO_TABLES: tuple[Any, ...] = (None, [], "gru", {"model": None}, {"model": []}, {"modell": {}}, {})
 NO_TEXTS: tuple[Any, ...] = (None, [], "2.13", {"torch": 2.13}, {"torch": None})
 NO_VERSIONS: tuple[Any, ...] = (None, 1, True, "-1", "1.0", " 1", "\u0661", "", "9" * 5000, ["1"])
+NO_LABELS: dict[str, tuple[Any, ...]] = {
+    "of null": (None, [1]),
+    "as a text": ("a", [1]),
+    "as a dictionary": ({"a": 1}, [1]),
+    "of numbers": ([1], [1]),
+    "unsorted": (["b", "a"], [1, 1]),
+    "with duplicates": (["a", "a"], [1, 1]),
+    "with a lone surrogate": (["\ud800"], [1]),
+    "with an escape": (["\x1b]0;owned\x07"], [1]),
+    "with a new line": (["a\nb"], [1]),
+    "with an override of direction": (["\u202ea"], [1]),
+    "of 101 characters": (["a" * 101], [1]),
+    "of 2,000,000 characters": (["a" * 2_000_000], [1]),
+    "without counts": (["a"], []),
+    "with more counts": (["a"], [1, 1]),
+    "that nobody has": (["a"], [0]),
+    "of less than nobody": (["a"], [-1]),
+    "of true": (["a"], [True]),
+    "of one and a half": (["a"], [1.5]),
+    "of too many": (["a"], [2**63]),
+    "of far too many": (["a"], [10**4000]),
+    "of counts alone": ([], [1]),
+}
 NO_VOCABULARIES: dict[str, tuple[Any, ...]] = {
     "empty": ("",),
     "with duplicates": ("aab",),
@@ -442,6 +472,8 @@ CATALOGUE = {
         f"vocabulary {name}": Hostile(partial(vocabulary, *made), _CONFIGURATION)
         for name, made in NO_VOCABULARIES.items()
     },
+    **{f"labels {name}": Hostile(partial(labelled, *made), _CONFIGURATION) for name, made in NO_LABELS.items()},
+    "labels without rows": Hostile(partial(labelled, ["a", "b", "c"], [1, 1, 1]), "should be F32"),
     "vocabulary without characters": Hostile(
         lambda: described(configuration(), {"unit": "character"}),
         "vocabulary: characters must be given",

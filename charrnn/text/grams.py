@@ -1,0 +1,170 @@
+"""K-grams, the runs of K characters that stand in a text: which of them another text has, exactly or in little memory.
+
+A K-gram lies within one document. It is told by a polynomial of its code points modulo 2^64 (Karp & Rabin 1987), so
+that two different ones are taken for the same with a probability of about 2^-64.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.text.tokens import Tokens
+from charrnn.text.vocabulary import Ids, Vocabulary, code_points
+
+__all__ = ["GramIndex", "Grams", "count_shared", "gram_hashes", "unit_values"]
+
+Hashes = NDArray[np.uint64]
+
+_BASE = 0x9E3779B97F4A7C15
+_BLOCK = 1 << 20  # characters hashed at a time
+_PART = 1 << 23  # hashes sorted at a time: 64 MB
+_WORD = 1 << 64
+
+
+@dataclass(frozen=True)
+class Grams:
+    """The K-grams of some documents, to be gone through as often as wanted."""
+
+    tokens: Tokens
+    vocabulary: Vocabulary
+    k: int
+
+    @property
+    def count(self) -> int:
+        """How many there are, those that are equal counted each."""
+        return int(np.maximum(self.tokens.lengths - self.k, 0).sum())  # a length counts the end token, too
+
+    def hashes(self) -> Iterator[Hashes]:
+        """The hash of each, in the order of the text, some at a time."""
+        ids, special = self.tokens.ids, self.vocabulary.start
+        values = unit_values(self.vocabulary)
+        for first in range(0, len(ids), _BLOCK):
+            block = np.asarray(ids[first : first + _BLOCK + self.k - 1])
+            if len(block) < self.k:
+                break
+            borders = np.cumsum(block >= special)  # a run that has one would be of two documents
+            before = np.concatenate([[0], borders[: -self.k]])
+            yield gram_hashes(values[block], self.k)[borders[self.k - 1 :] == before]
+            self.tokens.release()
+
+
+class GramIndex:
+    """The distinct K-grams of a text, for asking whether it has one: yes to all that it has, and seldom to another.
+
+    A hash's first bits name its bucket, its next 16 are kept there. That takes 2.5 to 3 bytes for each distinct K-gram,
+    of which there are at most as many as characters, and says yes to a K-gram that the text does not have with a
+    probability below 8 / 2^16, or one in 8,000.
+    """
+
+    def __init__(self, k: int, shift: int, offsets: NDArray[np.integer[Any]], remainders: NDArray[np.uint16]) -> None:
+        self.k = k
+        self._shift = np.uint64(shift)
+        self._offsets, self._remainders = offsets, remainders
+
+    @classmethod
+    def of(cls, grams: Grams) -> Self:
+        """The index of these; while it is built, it takes some 200 MB more at most."""
+        bits = max(1, (grams.count // 8).bit_length())
+        shift = 64 - bits
+        counts = np.zeros(1 << bits, dtype=np.int64)
+        remainders = []
+        for distinct in _distinct(grams):
+            buckets = distinct >> np.uint64(shift)
+            first = int(buckets[0]) if len(buckets) else 0
+            own = np.bincount((buckets - np.uint64(first)).astype(np.int64))
+            counts[first : first + len(own)] += own
+            remainders.append((distinct >> np.uint64(shift - 16)).astype(np.uint16))
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        kind = np.uint32 if offsets[-1] < 2**32 else np.uint64
+        return cls(grams.k, shift, offsets.astype(kind), np.concatenate([np.empty(0, np.uint16), *remainders]))
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes."""
+        return self._offsets.nbytes + self._remainders.nbytes
+
+    def has(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """Whether the text has the K-grams of these hashes (N,)."""
+        buckets = (hashes >> self._shift).astype(np.int64)
+        start, end = self._offsets[buckets].astype(np.int64), self._offsets[buckets + 1].astype(np.int64)
+        places = start[:, None] + np.arange((end - start).max(initial=0))
+        is_own = places < end[:, None]
+        wanted = (hashes >> (self._shift - np.uint64(16))).astype(np.uint16)
+        kept = self._remainders.take(places, mode="clip") if len(self._remainders) else np.zeros_like(places)
+        found: NDArray[np.bool_] = ((kept == wanted[:, None]) & is_own).any(axis=1)
+        return found
+
+    def ending(self, before: Ids, values: Hashes) -> NDArray[np.bool_]:
+        """Whether the text has the K-gram of K - 1 token ids and then each token of which `values` (V,) are the values.
+
+        Of special tokens that says nothing.
+        """
+        prefix = int(gram_hashes(values[before], self.k - 1)[0]) if self.k > 1 else 0
+        return self.has(np.uint64(prefix * _BASE % _WORD) + values)
+
+
+def count_shared(grams: Grams, others: Grams) -> int:
+    """How many of these K-grams, those that are equal counted each, the others have, too."""
+    shared = 0
+    for distinct in _distinct(others):
+        if not len(distinct):
+            continue
+        for hashes in grams.hashes():
+            hashes = hashes[(hashes >= distinct[0]) & (hashes <= distinct[-1])]
+            shared += int((distinct[np.searchsorted(distinct, hashes)] == hashes).sum())
+    return shared
+
+
+def gram_hashes(values: Hashes, k: int) -> Hashes:
+    """The hash of each run of `k` of these (N,): sum of values[i + j] base^(k - 1 - j) modulo 2^64, (N - k + 1,)."""
+    # Runs of 1, 2, 4, 8 ... values, of which those that k's binary digits name are joined.
+    doubled, size = values, 1
+    joined = np.zeros(len(values) + 1, np.uint64)
+    total = 0
+    while True:
+        if k & size:
+            joined = _join(joined, total, doubled, size)
+            total += size
+        if 2 * size > k:
+            return joined[: len(values) - k + 1]
+        doubled = _join(doubled, size, doubled, size)
+        size *= 2
+
+
+def _join(left: Hashes, left_size: int, right: Hashes, right_size: int) -> Hashes:
+    """The hashes of each run of `left_size` and the one of `right_size` that follows it."""
+    following = right[left_size:]
+    return left[: len(following)] * np.uint64(pow(_BASE, right_size, _WORD)) + following
+
+
+def unit_values(vocabulary: Vocabulary) -> Hashes:
+    """What each token id (V,) stands for in a hash, whatever the vocabulary: its code point, well mixed."""
+    points = np.zeros(vocabulary.size, np.uint64)
+    points[: vocabulary.start] = code_points(vocabulary.characters)
+    points[vocabulary.start :] = 0x110000  # beyond every code point
+    # Steele, Lea & Flood 2014, as in java.util.SplittableRandom: bits that are near become far.
+    mixed = (points + np.uint64(1)) * np.uint64(_BASE)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _distinct(grams: Grams) -> Iterator[Hashes]:
+    """The distinct hashes in growing order, in parts whose ranges follow each other."""
+    parts = -(-grams.count // _PART)
+    for part in range(parts):
+        low, high = (np.uint64(min(_WORD * edge // parts, _WORD - 1)) for edge in (part, part + 1))
+        yield _sorted_set(
+            hashes[(hashes >= low) & ((hashes < high) | (part == parts - 1))] for hashes in grams.hashes()
+        )
+
+
+def _sorted_set(pieces: Iterable[Hashes]) -> Hashes:
+    hashes = np.concatenate([np.empty(0, np.uint64), *pieces])
+    hashes.sort()
+    is_first = np.ones(len(hashes), dtype=bool)
+    is_first[1:] = hashes[1:] != hashes[:-1]
+    return hashes[is_first]

@@ -1,0 +1,38 @@
+"""The text that a model was trained on, read again: what it may have learned by heart."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from charrnn.config import RunConfig
+from charrnn.errors import DataError
+from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.vocabulary import Vocabulary
+
+__all__ = ["training_text"]
+
+_HINT = "name a text to compare with: --corpus PATH"
+
+
+def training_text(run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str] = ()) -> Corpus:
+    """The text of `sources`, or without any that of the run, which holds out what it held out then.
+
+    Documents of `sources` need no labels where those of the run had some.
+
+    Raises:
+        DataError: the run's text is gone, has changed, or came from standard input.
+        CharrnnError: as `read_corpus` does.
+    """
+    if sources:
+        return read_corpus(replace(run.text, corpus=tuple(sources)), labels=vocabulary.labels or None)
+    named = ", ".join(run.text.corpus)
+    if not run.text.corpus:
+        raise DataError(f"the model does not know on which text it was trained; {_HINT}")
+    if "-" in run.text.corpus:
+        raise DataError(f"the model was trained on standard input, which cannot be read again; {_HINT}")
+    try:
+        corpus = read_corpus(run.text, run.training.seed, vocabulary)
+    except DataError as error:
+        raise DataError(f"the text that the model was trained on cannot be read again: {error}\n{_HINT}") from error
+    if corpus.sha256 != run.record.corpus_sha256:
+        raise DataError(f"{named} has changed since the model was trained on it; {_HINT}")
+    return corpus
