@@ -1,19 +1,22 @@
 """How well a checkpoint predicts a text: its own validation text, or any other."""
 
-from dataclasses import replace
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import Device, RunConfig
-from charrnn.errors import DataError
-from charrnn.evaluation.scoring import Score, carried, score, windowed
-from charrnn.model import model_from_arrays
+from charrnn.errors import CheckpointError, DataError
+from charrnn.evaluation.characters import CharacterScore, character_scores
+from charrnn.evaluation.scoring import Score, Segments, carried, score, scored, windowed
+from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "Reading", "evaluate", "open_reading"]
 
 
 class Evaluation(NamedTuple):
@@ -25,6 +28,38 @@ class Evaluation(NamedTuple):
     notices: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A text, in a vocabulary that has all of its characters, before a model that is to read it.
+
+    Both ways to read it raise `CheckpointError` where a cost is no finite number, as huge weights can make it.
+    """
+
+    model: CharacterModel
+    model_vocabulary: Vocabulary
+    tokens: Tokens
+    vocabulary: Vocabulary
+    segments: Segments
+    protocol: str
+    text: str
+    notices: tuple[str, ...]
+
+    def score(self) -> Score:
+        """The sums over all targets."""
+        translation = self.vocabulary.translation(self.model_vocabulary)
+        found = score(self.model, self.tokens, self.segments, self.model_vocabulary, translation=translation)
+        _check(found.nats)
+        return found
+
+    def characters(self) -> Iterator[CharacterScore]:
+        """Each target, in the order of the text. Their nats sum exactly to those of `score`."""
+        translation = self.vocabulary.translation(self.model_vocabulary)
+        pieces = scored(self.model, self.tokens, self.segments, self.model_vocabulary, translation=translation)
+        for each in character_scores(pieces, self.tokens, self.vocabulary):
+            _check(each.nats or 0.0)
+            yield each
+
+
 def evaluate(
     checkpoint: Checkpoint,
     sources: tuple[str, ...] = (),
@@ -34,20 +69,41 @@ def evaluate(
     window: int = 256,
     device: Device = "auto",
 ) -> Evaluation:
-    """Score `sources`, or without any the validation text of the model's own run.
+    """The score of a text that is opened and read with these arguments of `open_reading`."""
+    reading = open_reading(checkpoint, sources, encoding=encoding, protocol=protocol, window=window, device=device)
+    return Evaluation(reading.score(), reading.protocol, reading.text, reading.notices)
+
+
+def open_reading(
+    checkpoint: Checkpoint,
+    sources: tuple[str, ...] = (),
+    *,
+    encoding: str | None = None,
+    protocol: Literal["carried", "windowed"] = "carried",
+    window: int = 256,
+    device: Device = "auto",
+    may_lack_label: bool = False,
+) -> Reading:
+    """The text of `sources`, or without any the validation text of the model's own run, and the model.
 
     The text is taken apart into units and documents as the model's training text was. `carried` reads each document
     in one go; `windowed` reads windows of `window` targets, each from a zero state.
+    Where the training text had labels, each document must have one that the model knows, unless it `may_lack_label`.
 
     Raises:
-        DataError: the text has nothing to score, or the run's own has changed or holds out nothing.
+        DataError: the text has nothing to score, or the run's own has changed or holds out nothing; a document has no
+            label, or an unknown one.
         CharrnnError: as `read_corpus` and `choose_device` do.
     """
     run, vocabulary = checkpoint.config, checkpoint.vocabulary
     tokens: Tokens | None
     if sources:
         named = replace(run.text, corpus=sources, encoding=encoding or run.text.encoding)
-        corpus = read_corpus(named, vocabulary=vocabulary)
+        corpus = read_corpus(named, labels=vocabulary.labels if may_lack_label else None)
+        if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
+            raise DataError(
+                f"{', '.join(sources)} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}"
+            )
         tokens, text = corpus.tokens, ", ".join(sources)
     else:
         corpus = _own_corpus(run, vocabulary)
@@ -57,7 +113,14 @@ def evaluate(
     model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
     name = protocol if protocol == "carried" else f"windowed {window}"
-    return Evaluation(score(model, tokens, segments, vocabulary), name, text, corpus.notices)
+    return Reading(model, vocabulary, tokens, corpus.vocabulary, segments, name, text, corpus.notices)
+
+
+def _check(nats: float) -> None:
+    if not math.isfinite(nats):
+        raise CheckpointError(
+            f"the text costs the model {nats} nats: its weights are so large that they overflow; use another model"
+        )
 
 
 _ASK = "validation text of its own; name the text to score: charrnn eval TEXT"

@@ -1,23 +1,32 @@
-"""The one scorer: how well a model predicts a text, summed in nats over targets and divided once.
+"""The one scorer: what each target of a text costs a model, and the sum of that, divided once.
 
-A text is read in segments, each from a zero state. A protocol is a choice of segments; the sums do not depend on how
-many segments are read side by side, nor on how long a chunk is read at once.
+A text is read in segments, each from a zero state. A protocol is a choice of segments; what is found does not depend
+on how many segments are read side by side, nor on how long a chunk is read at once.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from charrnn.model import CharacterModel
 from charrnn.text.batches import IGNORED
 from charrnn.text.tokens import Tokens
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["Score", "Segments", "carried", "overlapping", "score", "windowed"]
+__all__ = ["Score", "Scored", "Segments", "carried", "cost", "overlapping", "score", "scored", "windowed"]
+
+# Nats are rounded to a multiple of 2^-24, which is as fine as a float32 near 1. Sums of such numbers are exact, in any
+# order, up to 2^29 nats: lines, documents and texts add up to the last digit.
+_GRID = 2.0**24
+
+_BLOCK = 2**21  # tokens of which the longest segments are read first, and which wait to be put in order again
 
 
 class Score(NamedTuple):
@@ -26,11 +35,23 @@ class Score(NamedTuple):
     Unknown characters are read, as the unknown token, but not scored.
     """
 
-    nats: float
-    characters: int
-    bytes: int
-    correct: int
-    unknown: int
+    nats: float = 0.0
+    characters: int = 0
+    bytes: int = 0
+    correct: int = 0
+    unknown: int = 0
+
+    def plus(self, more: "Scored", vocabulary: Vocabulary) -> "Score":
+        """These sums and more targets, whose ids are of `vocabulary`."""
+        is_known = more.ranks > 0
+        known = int(np.count_nonzero(is_known))
+        return Score(
+            self.nats + float(more.nats[is_known].sum()),
+            self.characters + known,
+            self.bytes + int(vocabulary.byte_lengths[more.ids].sum()),
+            self.correct + int(np.count_nonzero(more.ranks == 1)),
+            self.unknown + len(is_known) - known,
+        )
 
     @property
     def nats_per_character(self) -> float:
@@ -55,6 +76,23 @@ class Score(NamedTuple):
     def accuracy(self) -> float:
         """The share of targets that the model thought likeliest."""
         return self.correct / self.characters
+
+
+class Scored(NamedTuple):
+    """Some targets, (N,) each.
+
+    `places` are theirs in `Tokens.ids`, `ids` the model's; `nats` what each costs, a multiple of 2^-24. Rank 1 is the
+    likeliest token, and the first of equally likely ones. Unknown characters have NaN nats and rank 0.
+    """
+
+    places: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    nats: NDArray[np.float64]
+    ranks: NDArray[np.int64]
+
+    def at(self, indices: NDArray[np.integer[Any]]) -> "Scored":
+        """Those of them that stand at some indices."""
+        return Scored(self.places[indices], self.ids[indices], self.nats[indices], self.ranks[indices])
 
 
 class Segments(NamedTuple):
@@ -90,50 +128,112 @@ def overlapping(tokens: Tokens, window: int, context: int) -> Segments:
     return Segments(first, scored, last)
 
 
+def cost(logits: Tensor, targets: Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What targets (N,) cost under logits (N, V): nats and ranks as in `Scored`, NaN and 0 where one is ignored."""
+    logits = logits.float()
+    is_ignored = (targets == IGNORED).cpu().numpy()
+    losses = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
+    wanted = targets.clamp(min=0)[:, None]
+    own = logits.gather(1, wanted)
+    is_earlier = torch.arange(logits.shape[1], device=logits.device) < wanted
+    ranks: NDArray[np.int64] = 1 + ((logits > own) | ((logits == own) & is_earlier)).sum(1).cpu().numpy()
+    nats = np.rint(losses.double().cpu().numpy() * _GRID) / _GRID + 0.0  # which makes -0 a 0
+    nats[is_ignored], ranks[is_ignored] = np.nan, 0
+    return nats, ranks
+
+
 @torch.no_grad()
+def scored(
+    model: CharacterModel,
+    tokens: Tokens,
+    segments: Segments,
+    vocabulary: Vocabulary,
+    *,
+    translation: Ids | None = None,
+    in_order: bool = True,
+    rows: int = 64,
+    chunk: int = 8192,
+) -> Iterator[Scored]:
+    """All scored targets of segments, in the order of the text or as they come, some thousands at a time.
+
+    `rows` segments are read side by side and at most `chunk` tokens at once, in constant memory. `translation` (V',)
+    has the model's id for each id of the tokens, where these are not the model's own. While this is read, the model
+    is in evaluation mode; then it is put back into the one it was in.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        for block in _blocks(segments, rows):
+            own = Segments(*(column[block] for column in segments))
+            pieces = _pieces(model, tokens, own, vocabulary, translation, rows, chunk)
+            if in_order and len(own.first) > 1:
+                whole = Scored(*map(np.concatenate, zip(*pieces, strict=True)))
+                order = np.argsort(whole.places)
+                pieces = (whole.at(order[k : k + chunk]) for k in range(0, len(order), chunk))
+            yield from pieces
+    finally:
+        model.train(was_training)
+
+
+def _blocks(segments: Segments, rows: int) -> Iterator[slice]:
+    """Runs of segments that have at most `_BLOCK` tokens together, or are one; as groups of `rows` if possible."""
+    ends = np.cumsum(segments.last - segments.first)
+    start = 0
+    while start < len(ends):
+        before = ends[start - 1] if start else 0
+        count = max(int(np.searchsorted(ends, before + _BLOCK, "right")) - start, 1)
+        if start + count < len(ends) and count > rows:
+            count -= count % rows
+        yield slice(start, start + count)
+        start += count
+
+
+def _pieces(
+    model: CharacterModel,
+    tokens: Tokens,
+    segments: Segments,
+    vocabulary: Vocabulary,
+    translation: Ids | None,
+    rows: int,
+    chunk: int,
+) -> Iterator[Scored]:
+    """The scored targets of segments as they are read: the longest first, like with like."""
+    device = next(model.parameters()).device
+    order = np.argsort(segments.first - segments.last, kind="stable")
+    for rank in range(0, len(order), rows):
+        group = order[rank : rank + rows]
+        first, scored, last = (column[group, None] for column in segments)
+        state = model.initial_state(len(group))
+        longest, width = int((last - first).max()), max(chunk // len(group), 1)
+        for start in range(0, longest, width):
+            places = first + np.arange(start, min(start + width, longest))
+            read = np.minimum(places, last - 1)
+            inputs, targets = tokens.ids[read], tokens.ids[read + 1]
+            if translation is not None:
+                inputs, targets = translation[inputs], translation[targets]
+            inputs, targets = inputs.astype(np.int64), targets.astype(np.int64)
+            is_scored = (places >= scored) & (places < last)
+            wanted = np.where(is_scored & (targets != vocabulary.unknown), targets, IGNORED)
+            logits, state = model(torch.from_numpy(inputs).to(device), state)
+            nats, ranks = cost(logits.flatten(0, 1), torch.from_numpy(wanted).to(device).flatten())
+            if is_scored.any():
+                here = is_scored.ravel()
+                yield Scored(places[is_scored] + 1, targets[is_scored], nats[here], ranks[here])
+            tokens.release()
+
+
 def score(
     model: CharacterModel,
     tokens: Tokens,
     segments: Segments,
     vocabulary: Vocabulary,
     *,
+    translation: Ids | None = None,
     rows: int = 64,
     chunk: int = 8192,
 ) -> Score:
-    """Score segments of a text, `rows` side by side and at most `chunk` tokens at once.
-
-    The model is put into evaluation mode and back into the one it was in.
-    """
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    nats = torch.zeros((), dtype=torch.float64, device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    characters = unknown = size = 0
-    order = np.argsort(segments.first - segments.last, kind="stable")  # the longest first: like with like
-    try:
-        for rank in range(0, len(order), rows):
-            group = order[rank : rank + rows]
-            first, scored, last = (column[group, None] for column in segments)
-            state = model.initial_state(len(group))
-            longest, width = int((last - first).max()), max(chunk // len(group), 1)
-            for start in range(0, longest, width):
-                places = first + np.arange(start, min(start + width, longest))
-                inputs = tokens.ids[np.minimum(places, last - 1)].astype(np.int64)
-                targets = tokens.ids[np.minimum(places, last - 1) + 1].astype(np.int64)
-                is_scored = (places >= scored) & (places < last)
-                is_unknown = is_scored & (targets == vocabulary.unknown)
-                targets[~is_scored | is_unknown] = IGNORED
-                known = targets[targets != IGNORED]
-                characters += known.size
-                unknown += int(is_unknown.sum())
-                size += int(vocabulary.byte_lengths[known].sum())
-                logits, state = model(torch.from_numpy(inputs).to(device), state)
-                wanted = torch.from_numpy(targets).to(device).flatten()
-                logits = logits.flatten(0, 1).float()
-                losses = F.cross_entropy(logits, wanted, ignore_index=IGNORED, reduction="none")
-                nats += losses.double().sum()
-                correct += (logits.argmax(-1) == wanted).sum()
-    finally:
-        model.train(was_training)
-    return Score(nats.item(), characters, size, int(correct.item()), unknown)
+    """The sums over what `scored` gives, which are the same in any order."""
+    pieces = scored(
+        model, tokens, segments, vocabulary, translation=translation, in_order=False, rows=rows, chunk=chunk
+    )
+    return reduce(lambda total, piece: total.plus(piece, vocabulary), pieces, Score())

@@ -1,0 +1,162 @@
+"""What goes on inside a network while it reads: the values of its units and gates, and what of the text they follow.
+
+After Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent networks", arXiv 1506.02078.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.checkpoint.format import Checkpoint
+from charrnn.errors import DataError, UsageError
+from charrnn.layout import EMBEDDING, layer_prefix
+from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.registry import core_equations
+from charrnn.text.tokens import Tokens
+from charrnn.text.vocabulary import Ids, Vocabulary
+
+__all__ = ["Found", "Property", "Traces", "find_units", "property_of", "read_inside", "trace"]
+
+Property = Literal["quotes", "brackets", "line-length"]
+Floats = NDArray[np.float32]
+
+# What a layer's values are called: those of the state, and of the cell's gates.
+Traces = dict[str, Floats]
+
+
+class Found(NamedTuple):
+    """A unit, counted from 1 as its layer is, and Pearson's correlation of its values with a property of the text."""
+
+    layer: int
+    unit: int
+    correlation: float
+
+
+def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count: int) -> tuple[list[Traces], Ids]:
+    """Every layer's values (N, H) after each of the first `count` characters, and the tokens' ids (N,) of these.
+
+    `h` is the output, which in most cells is the hidden state; `c` is tanh of an LSTM's cell state; the gates are those
+    of `equations`. Each document is read from a zero state and its start token.
+    """
+    kept, read = [], 0
+    documents = []
+    for first, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True):
+        length = min(int(end - first) - 2, count - read)
+        if length <= 0:
+            break
+        ids = tokens.ids[first : first + 1 + length]
+        documents.append(_read(checkpoint, translation[ids]))
+        kept.append(ids[1:])
+        read += length
+    layers = [
+        {name: np.concatenate([layers[index][name] for layers in documents]) for name in documents[0][index]}
+        for index in range(len(documents[0]))
+    ]
+    return layers, np.concatenate(kept)
+
+
+def _read(checkpoint: Checkpoint, ids: Ids) -> list[Traces]:
+    """The values of a document's characters; the first of its ids is the start token."""
+    config, arrays = checkpoint.config.model, checkpoint.model
+    cell = core_equations(config.cell)
+    noise = Noise(k_h=config.zoneout, k_c=config.zoneout) if config.zoneout else Noise()
+    x: Any = arrays[EMBEDDING][ids] if config.encoder == "embedding" else ids.astype(np.int64)
+    found = []
+    for index in range(config.layers or 0):
+        prefix = layer_prefix(index)
+        weights = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        projected = cell.project(x, weights)
+        size = config.hidden_size or 0
+        state: Any = cell.state(*(np.zeros((1, size), np.float32) for _ in cell.state._fields))  # type: ignore[attr-defined]
+        outputs, states = [], [state]
+        for step in projected[:, None]:
+            output, state = cell.step(np, step, state, weights, noise)
+            outputs.append(output[0])
+            states.append(state)
+        h = np.stack(outputs)
+        traces = {"h": h[1:]}
+        if "c" in state._fields:
+            traces["c"] = np.tanh(np.concatenate([each.c for each in states[2:]]))
+        if cell.gates is not None:
+            gates = cell.gates(np, projected, np.concatenate([each.h for each in states[:-1]]), weights)
+            traces |= {name: values[1:] for name, values in gates._asdict().items()}
+        found.append(traces)
+        x = x + h if config.residual and index else h
+    return found
+
+
+def property_of(wanted: Property, ids: Ids, vocabulary: Vocabulary) -> NDArray[np.float64]:
+    """What is true of the text after each character: 1 within quotes or brackets, or the place in the line, from 0.
+
+    Quotes end with their paragraph at the latest, as one that was forgotten would turn all others inside out.
+
+    Raises:
+        DataError: it is the same everywhere.
+    """
+    text = "".join(vocabulary.characters[token] for token in ids.tolist())
+    found = {"quotes": _quotes, "brackets": _brackets, "line-length": _line_places}[wanted](text)
+    if found.min() == found.max():
+        raise DataError(f"there is nothing to find: the text is {found[0]:g} everywhere by {wanted}; use another text")
+    return found
+
+
+def _quotes(text: str) -> NDArray[np.float64]:
+    inside, values = False, []
+    for k, character in enumerate(text):
+        if character == '"':
+            inside = not inside
+        elif character in "“«„":
+            inside = True
+        elif character in "”»" or text[k - 1 : k + 1] == "\n\n":
+            inside = False
+        values.append(float(inside))
+    return np.array(values)
+
+
+def _brackets(text: str) -> NDArray[np.float64]:
+    depth, values = 0, []
+    for character in text:
+        depth = max(depth + (character in "([{") - (character in ")]}"), 0)
+        values.append(float(depth > 0))
+    return np.array(values)
+
+
+def _line_places(text: str) -> NDArray[np.float64]:
+    place, values = 0, []
+    for character in text:
+        place = 0 if character == "\n" else place + 1
+        values.append(float(place))
+    return np.array(values)
+
+
+def find_units(values: list[Floats], wanted: NDArray[np.float64], count: int) -> list[Found]:
+    """The units whose values (N, H), one array a layer, correlate most with a property (N,), in either direction."""
+    found = []
+    centred = wanted - wanted.mean()
+    for layer, each in enumerate(values, 1):
+        own = each.astype(np.float64)
+        own -= own.mean(0)
+        norms = np.linalg.norm(own, axis=0) * np.linalg.norm(centred)
+        correlations = np.divide(centred @ own, norms, out=np.zeros_like(norms), where=norms > 0)
+        found += [Found(layer, unit, float(value)) for unit, value in enumerate(correlations, 1)]
+    return sorted(found, key=lambda unit: -abs(unit.correlation))[:count]
+
+
+def trace(layers: list[Traces], layer: int | None, gate: str, neuron: int | None = None) -> Floats:
+    """The values (N, H) of a layer's units, or (N,) of one; the topmost layer, where none is named.
+
+    Raises:
+        UsageError: there is no such layer, value or unit.
+    """
+    number = len(layers) if layer is None else layer
+    if not 1 <= number <= len(layers):
+        raise UsageError(f"--layer must be 1 to {len(layers)}, got {layer}")
+    traces = layers[number - 1]
+    if gate not in traces:
+        raise UsageError(f"--gate must be one of {', '.join(traces)} in this model, got {gate}")
+    if neuron is None:
+        return traces[gate]
+    if not 1 <= neuron <= traces[gate].shape[1]:
+        raise UsageError(f"--neuron must be 1 to {traces[gate].shape[1]}, got {neuron}")
+    return traces[gate][:, neuron - 1]

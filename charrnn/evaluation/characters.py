@@ -1,0 +1,94 @@
+"""What each character of a text, and each line, cost the model that read it."""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.evaluation.scoring import Scored
+from charrnn.text.tokens import Tokens
+from charrnn.text.vocabulary import Vocabulary
+
+__all__ = ["CharacterScore", "LineScore", "character_scores", "line_scores"]
+
+
+class CharacterScore(NamedTuple):
+    """A character, or the end token (None) of a document, with its nats and rank; None where it is unknown.
+
+    `offset` counts the characters of the text before it, and one for the end of each document before it; `line` the
+    lines, from 1. The newline belongs to the line that it ends, and so does the end token to the last one.
+    """
+
+    offset: int
+    line: int
+    character: str | None
+    nats: float | None
+    rank: int | None
+
+    @property
+    def bits(self) -> float | None:
+        return None if self.nats is None else self.nats / math.log(2)
+
+    @property
+    def probability(self) -> float | None:
+        return None if self.nats is None else math.exp(-self.nats)
+
+
+class LineScore(NamedTuple):
+    """A line with its newline, and the sums over its scored characters, the end token of a document among them."""
+
+    line: int
+    offset: int
+    text: str
+    characters: int
+    unknown: int
+    nats: float
+    ranks: int
+
+    @property
+    def bits(self) -> float:
+        return self.nats / math.log(2)
+
+    @property
+    def bits_per_character(self) -> float | None:
+        return self.bits / self.characters if self.characters else None
+
+    @property
+    def probability(self) -> float:
+        """Of the whole line, given what stands before it: 0 where that is smaller than a float can be."""
+        return math.exp(-self.nats)
+
+    @property
+    def mean_rank(self) -> float | None:
+        return self.ranks / self.characters if self.characters else None
+
+
+def character_scores(pieces: Iterable[Scored], tokens: Tokens, vocabulary: Vocabulary) -> Iterator[CharacterScore]:
+    """The characters of a text that was scored in order; `vocabulary` is that of the tokens."""
+    line, line_is_over = 1, False
+    for piece in pieces:
+        ids = tokens.ids[piece.places].tolist()
+        starts = np.searchsorted(tokens.offsets, piece.places, "right")  # which are no characters
+        offsets, nats, ranks = (piece.places - starts).tolist(), piece.nats.tolist(), piece.ranks.tolist()
+        for token, offset, cost, rank in zip(ids, offsets, nats, ranks, strict=True):
+            character = None if token == vocabulary.end else vocabulary.characters[token]
+            if line_is_over and character is not None:
+                line, line_is_over = line + 1, False
+            line_is_over = line_is_over or character in ("\n", None)
+            yield CharacterScore(offset, line, character, cost if rank else None, rank or None)
+
+
+def line_scores(characters: Iterable[CharacterScore]) -> Iterator[LineScore]:
+    """The lines that these characters make. In memory is the line that is being read."""
+    for line, group in groupby(characters, key=lambda each: each.line):
+        text, nats, ranks, unknown, offset, count = [], 0.0, 0, 0, None, 0
+        for each in group:
+            offset = each.offset if offset is None else offset
+            text.append(each.character or "")
+            if each.nats is None or each.rank is None:
+                unknown += 1
+            else:
+                count, nats, ranks = count + 1, nats + each.nats, ranks + each.rank
+        yield LineScore(line, offset or 0, "".join(text), count, unknown, nats, ranks)

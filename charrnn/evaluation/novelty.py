@@ -1,0 +1,82 @@
+"""How much of a text is copied: which share of its K-grams stands in the text that a model has learned."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from charrnn.checkpoint.format import Checkpoint
+from charrnn.errors import DataError
+from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.grams import Grams, count_shared
+from charrnn.text.tokens import Tokens
+from charrnn.text.training_text import training_text
+from charrnn.text.vocabulary import Vocabulary
+
+__all__ = ["SIZES", "Novelty", "Share", "novelty"]
+
+SIZES = (5, 10, 15, 20, 30, 40, 50)
+
+
+class Share(NamedTuple):
+    """Of how many K-grams of a text, those that are equal counted each, how many stand in the other."""
+
+    k: int
+    grams: int
+    copied: int
+
+    @property
+    def share(self) -> float | None:
+        """None where the text has no K-gram."""
+        return self.copied / self.grams if self.grams else None
+
+
+class Novelty(NamedTuple):
+    """What is compared with what, and the share for each of `SIZES`, which are counted while they are gone through."""
+
+    text: str
+    corpus: str
+    shares: Iterator[Share]
+    notices: tuple[str, ...]
+
+
+def novelty(
+    checkpoint: Checkpoint, sources: Sequence[str] = (), corpus: Sequence[str] = (), *, encoding: str | None = None
+) -> Novelty:
+    """Compare the text of `sources`, or the model's validation text, with that of `corpus`, or the training text.
+
+    Both are taken apart into units and documents as the training text was, labels being optional; a K-gram lies within
+    one document.
+
+    Raises:
+        DataError: the text is empty; the run's own is needed and is gone, has changed, or holds out nothing.
+        CharrnnError: as `read_corpus` does.
+    """
+    run, named = checkpoint.config, checkpoint.config.text.corpus
+    learned = training_text(run, checkpoint.vocabulary, corpus)
+    if sources:
+        named_text = replace(run.text, corpus=tuple(sources), encoding=encoding or run.text.encoding)
+        read = read_corpus(named_text, labels=checkpoint.vocabulary.labels or None)
+        tokens, vocabulary, notices = read.tokens, read.vocabulary, read.notices
+    else:
+        own = training_text(run, checkpoint.vocabulary) if corpus else learned
+        tokens, vocabulary, notices = _held_out(own), own.vocabulary, ()
+    if not tokens.targets:
+        raise DataError(f"{', '.join(sources)} has no text to compare")
+    return Novelty(
+        ", ".join(sources) or f"the validation text of {', '.join(named)}",
+        ", ".join(corpus) or f"the training text of {', '.join(named)}",
+        _shares(tokens, vocabulary, learned),
+        (*notices, *learned.notices),
+    )
+
+
+def _held_out(corpus: Corpus) -> Tokens:
+    if corpus.validation is None:
+        raise DataError("the model was trained without validation text; name the text: charrnn eval TEXT --novelty")
+    return corpus.validation
+
+
+def _shares(tokens: Tokens, vocabulary: Vocabulary, learned: Corpus) -> Iterator[Share]:
+    for k in SIZES:
+        own = Grams(tokens, vocabulary, k)
+        yield Share(k, own.count, count_shared(own, Grams(learned.tokens, learned.vocabulary, k)))
