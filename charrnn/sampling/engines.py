@@ -1,5 +1,6 @@
 """Which engine steps a model: numpy on a CPU, so that torch need not even be imported, else torch."""
 
+import os
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,13 +13,16 @@ __all__ = ["OpenedEngine", "open_engine"]
 
 # Importing torch and waking a GPU takes some seconds; numpy on a CPU does about 1e10 multiplications in each.
 _WORTH_A_GPU = 1e11
+# Parameters; with fewer, handing a step to a thread takes as long as taking it.
+_WORTH_THREADS = 1e6
 
 
 class OpenedEngine(NamedTuple):
-    """An engine, and where it computes, in words."""
+    """An engine, where it computes, in words, and how many threads may step streams in it."""
 
     engine: Engine
     device: str
+    threads: int = 1
 
 
 def open_engine(
@@ -37,7 +41,8 @@ def open_engine(
     if engine == "numpy":
         from charrnn.sampling.numpy_engine import NumpyEngine
 
-        return OpenedEngine(NumpyEngine(checkpoint.config.model, checkpoint.model), "numpy on the CPU")
+        threads = _cores() if _parameters(checkpoint) > _WORTH_THREADS else 1
+        return OpenedEngine(NumpyEngine(checkpoint.config.model, checkpoint.model), "numpy on the CPU", threads)
 
     from charrnn.model import model_from_arrays
     from charrnn.runtime import choose_device, describe_device
@@ -50,6 +55,14 @@ def open_engine(
 
 def _gpu_pays(checkpoint: Checkpoint, config: SamplingConfig) -> bool:
     """Whether there seems to be a CUDA device, by its device file, and work enough to go there."""
-    parameters = sum(array.size for array in checkpoint.model.values())
-    work = parameters * config.num_samples * (config.length or float("inf"))
+    work = _parameters(checkpoint) * config.num_samples * (config.length or float("inf"))
     return Path("/dev/nvidiactl").exists() and work > _WORTH_A_GPU
+
+
+def _parameters(checkpoint: Checkpoint) -> int:
+    return sum(array.size for array in checkpoint.model.values())
+
+
+def _cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

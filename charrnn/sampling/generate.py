@@ -1,26 +1,33 @@
 """Writing text: one token after another, each drawn from what the network expects after those before it."""
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SamplingConfig
+from charrnn.config import SamplingConfig, suggestion
 from charrnn.errors import UsageError
-from charrnn.sampling.character_sets import matches
-from charrnn.sampling.filters import draw, penalized, probabilities
-from charrnn.sampling.stopping import StopSearch
-from charrnn.text.vocabulary import Ids, Vocabulary
+from charrnn.sampling.choosing import Chooser, forbidden_ids, surprisals
+from charrnn.sampling.stream import Stream
+from charrnn.text.vocabulary import Ids, Vocabulary, as_label
 
-__all__ = ["Engine", "forbidden_ids", "generate"]
+__all__ = ["Engine", "check_label", "forbidden_ids", "generate", "start_token", "written"]
 
 
 class Engine(Protocol):
     """A model that can be stepped. State is a value, as everywhere."""
 
     def initial_state(self, batch_size: int) -> Any: ...
+
+    def join(self, states: Sequence[Any]) -> Any:
+        """One state with the streams of several; `states.take_rows` chooses among streams."""
+
+    def as_arrays(self, state: Any) -> Any:
+        """The state with arrays of numpy for its parts, the same whatever the engine."""
+
+    def from_arrays(self, state: Any) -> Any:
+        """The state of which `as_arrays` has made this one."""
 
     def step(self, ids: Ids, state: Any) -> tuple[NDArray[np.float32], Any]:
         """Logits (B, V) after token ids (B,), and the next state."""
@@ -34,62 +41,63 @@ def generate(
 ) -> Iterator[str]:
     """The characters of sample `index`, one by one, after the start token and `prime`.
 
+    The start token is that of `config.label`; without one, where there are labels, that of a label that is drawn by its
+    share of the training documents.
+
     What is drawn depends on `config.seed` (ValueError when it is absent) and `index` alone. The sample ends after
     `config.length` characters (0: never), after `config.lines` newlines, before the first of `config.stop` (texts in
     the units of the model), or, with `config.until_end`, at the end token; without, that is never drawn, nor is it
     within the first `config.min_length` characters.
 
     Raises:
-        UsageError: `config.allow` and `config.ban` have an unknown class, or leave no character to write.
+        UsageError: `config.allow` and `config.ban` have an unknown class, or leave no character to write; the model
+            does not know `config.label`.
     """
-    if config.seed is None:
-        raise ValueError("sampling needs a seed")
-    random = np.random.default_rng((config.seed, index))
-    forbidden = forbidden_ids(vocabulary, config)
-    penalizing = config.repetition_penalty != 1
-    recent = deque(prime[prime < vocabulary.start].tolist(), maxlen=config.repetition_window)
-    search = StopSearch(config.stop)
-    before = np.concatenate([[vocabulary.start], prime.astype(np.int64)])
+    stream = Stream(vocabulary, config, index)
+    stream.remember(prime)
+    before = np.concatenate([[start_token(vocabulary, config, stream)], prime.astype(np.int64)])
     logits, state = engine.read(before[None], engine.initial_state(1))
-    written = lines = 0
+    for piece in written(engine, Chooser(vocabulary, config), stream, logits, state):
+        if piece:
+            yield piece
+
+
+def written(
+    engine: Engine, chooser: Chooser, stream: Stream, logits: NDArray[np.float32], state: Any, *, measured: bool = False
+) -> Iterator[str]:
+    """A stream's text from logits (1, V) and state on: what is certain after each step, until the stream has finished.
+
+    `measured` has the stream count its nats. CheckpointError as for `generate`.
+    """
+    ids = np.empty(1, dtype=np.int64)
     while True:
-        allowed = logits[0].copy()
-        allowed[forbidden] = -np.inf
-        if written < config.min_length:
-            allowed[vocabulary.end] = -np.inf
-        if penalizing:
-            allowed = penalized(allowed, np.fromiter(set(recent), dtype=np.int64), config.repetition_penalty)
-        token = draw(probabilities(allowed, config), random.random())
-        if token == vocabulary.end:
-            break
-        character = vocabulary.characters[token]
-        released = search.feed(character)
-        if released:
-            yield released
-        if search.found:
+        (token,) = chooser.choose(logits, [stream])
+        yield stream.take(token, surprisals(logits, [token])[0] if measured else None)
+        if stream.finish:
             return
-        written += 1
-        lines += character == "\n"
-        if written == config.length or lines == config.lines:
-            break
-        if penalizing:
-            recent.append(token)
-        logits, state = engine.step(np.array([token]), state)
-    rest = search.rest()
-    if rest:
-        yield rest
+        ids[0] = token
+        logits, state = engine.step(ids, state)
 
 
-def forbidden_ids(vocabulary: Vocabulary, config: SamplingConfig) -> NDArray[np.int64]:
-    """The ids that are never drawn. UsageError as for `generate`."""
-    allowed = np.ones(vocabulary.size, dtype=bool)
-    allowed[[vocabulary.start, vocabulary.unknown]] = False
-    allowed[vocabulary.end] = bool(config.until_end)
-    characters = allowed[: vocabulary.start]  # a view
-    if config.allow is not None:
-        characters &= matches(config.allow, vocabulary, "--allow")
-    if config.ban is not None:
-        characters &= ~matches(config.ban, vocabulary, "--ban")
-    if not characters.any():
-        raise UsageError("--allow and --ban leave none of the model's characters to write; allow more, or ban fewer")
-    return np.flatnonzero(~allowed)
+def check_label(label: str | None, vocabulary: Vocabulary) -> str | None:
+    """The label in the form that the model knows it by. UsageError where it knows none of that name."""
+    if label is None:
+        return None
+    if not vocabulary.labels:
+        raise UsageError(
+            f"--label {label!r:.60}: the model has no labels; train one that has by charrnn train --labels"
+        )
+    if (found := as_label(label)) not in vocabulary.labels:
+        near = suggestion(found, list(vocabulary.labels))
+        raise UsageError(f"--label {label!r:.60}: the model knows {vocabulary.listed_labels}{near}")
+    return found
+
+
+def start_token(vocabulary: Vocabulary, config: SamplingConfig, stream: Stream) -> int:
+    """The start token of a stream's document, by a random number of its own where a label is to be drawn."""
+    if (label := check_label(config.label, vocabulary)) is not None:
+        return vocabulary.start_of(label)
+    if not vocabulary.labels:
+        return vocabulary.start
+    shares = np.cumsum(vocabulary.label_counts, dtype=np.float64)
+    return vocabulary.starts[int(np.searchsorted(shares, stream.uniform() * shares[-1], side="right"))]

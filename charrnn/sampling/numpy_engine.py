@@ -1,5 +1,6 @@
 """Steps a model on the CPU in numpy, with no torch anywhere."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.registry import core_equations
 from charrnn.sampling.numpy_layers import numpy_layer
+from charrnn.sampling.states import joined
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["NumpyEngine"]
@@ -44,24 +46,43 @@ class NumpyEngine:
         kind, shape = self._state, (batch_size, self._hidden_size)
         return tuple(kind(*(np.zeros(shape, np.float32) for _ in kind._fields)) for _ in self._layers)  # type: ignore[attr-defined]
 
+    def join(self, states: Sequence[State]) -> State:
+        """One state with the streams of several."""
+        joint: State = joined(states, np.concatenate)
+        return joint
+
+    def as_arrays(self, state: State) -> State:
+        """A state whose parts are arrays of numpy, as they are here."""
+        return state
+
+    def from_arrays(self, state: State) -> State:
+        """The state of which `as_arrays` has made this one."""
+        return state
+
     def step(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
         """Logits (B, V) after token ids (B,), and the next state."""
         with _quiet_overflow():
-            output, first = self._layers[0].step(self._table.take(ids, axis=0), state[0])
-            next_state = [first]
-            for layer, before in zip(self._layers[1:], state[1:], strict=True):
-                above, after = layer.step(layer.project(output), before)
-                output = output + above if self._residual else above
-                next_state.append(after)
+            output, state = self._outputs(ids, state)
             logits: NDArray[np.float32] = np.dot(output, self._head)
             logits += self._head_bias
-            return logits, tuple(next_state)
+            return logits, state
 
     def read(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
         """Logits (B, V) after the last of token ids (B, T), T > 0, and the state there."""
-        for column in ids.T:
-            logits, state = self.step(column, state)
-        return logits, state
+        with _quiet_overflow():
+            for column in ids.T[:-1]:
+                _, state = self._outputs(column, state)
+        return self.step(ids[:, -1], state)
+
+    def _outputs(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
+        """What the head reads, (B, H), and the next state."""
+        output, first = self._layers[0].step(self._table.take(ids, axis=0), state[0])
+        next_state = [first]
+        for layer, before in zip(self._layers[1:], state[1:], strict=True):
+            above, after = layer.step(layer.project(output), before)
+            output = output + above if self._residual else above
+            next_state.append(after)
+        return output, tuple(next_state)
 
 
 def _quiet_overflow() -> np.errstate:

@@ -1,14 +1,20 @@
 """The text that a sample goes on from, as the model's token ids."""
 
+import codecs
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Literal
 
 import numpy as np
 
 from charrnn.config import Normalization, TextConfig
 from charrnn.errors import DataError
+from charrnn.text.documents import normalized_pieces
 from charrnn.text.vocabulary import Ids, Vocabulary, normalized
 
-__all__ = ["as_model_text", "encode_prime"]
+__all__ = ["Unknown", "as_model_text", "encode_pieces", "encode_prime"]
+
+Unknown = Literal["error", "skip", "token"]
 
 _SHOWN = 10
 
@@ -26,10 +32,7 @@ def as_model_text(text: str, config: TextConfig, vocabulary: Vocabulary, name: s
         data = text.encode("utf-8", "surrogateescape")
         text = data.decode("latin-1" if vocabulary.unit == "byte" else "utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start} ({error.reason}); "
-            "only a model of bytes (--unit byte) takes any bytes"
-        ) from error
+        raise _not_utf8(name, error) from error
     except UnicodeEncodeError as error:
         raise DataError(f"character {error.start} of {name} is a lone surrogate, which is not text") from error
     return normalized(text, config.normalize, config.newlines)
@@ -39,27 +42,63 @@ def encode_prime(
     prime: str,
     config: TextConfig,
     vocabulary: Vocabulary,
-    unknown: Literal["error", "skip", "token"] = "error",
+    unknown: Unknown = "error",
+    name: str = "the prime",
 ) -> Ids:
     """Token ids (N,) of a prime, normalised as the training text was; `unknown` says what becomes of characters
     that the text did not have: an error, nothing, or the unknown token.
 
     Raises:
-        DataError: the prime has characters that the model does not know, or is no text.
+        DataError: the prime has characters that the model does not know, or is no text; says so of `name`.
     """
-    prime = as_model_text(prime, config, vocabulary, "the prime")
-    ids = vocabulary.encode(prime)
+    return _encoded(as_model_text(prime, config, vocabulary, name), vocabulary, unknown, name)
+
+
+def encode_pieces(
+    pieces: Iterable[bytes], config: TextConfig, vocabulary: Vocabulary, unknown: Unknown = "error"
+) -> Iterator[Ids]:
+    """The same ids for a prime whose bytes come in pieces, as they come, in memory for a few of them.
+
+    Raises:
+        DataError: as `encode_prime`, when it has come to the piece.
+    """
+    text = (piece.decode("latin-1") for piece in pieces) if vocabulary.unit == "byte" else _decoded(pieces)
+    first = 0
+    for part in normalized_pieces(text, config.normalize, config.newlines):
+        yield _encoded(part, vocabulary, unknown, "the prime", first)
+        first += len(part)
+
+
+def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
+    decoder, end = codecs.getincrementaldecoder("utf-8")(), 0
+    for piece, is_last in chain(((piece, False) for piece in pieces), [(b"", True)]):
+        start, end = end - len(decoder.getstate()[0]), end + len(piece)
+        try:
+            yield decoder.decode(piece, is_last)
+        except UnicodeDecodeError as error:
+            raise _not_utf8("the prime", error, start) from error
+
+
+def _not_utf8(name: str, error: UnicodeDecodeError, first: int = 0) -> DataError:
+    return DataError(
+        f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset {first + error.start} "
+        f"({error.reason}); only a model of bytes (--unit byte) takes any bytes"
+    )
+
+
+def _encoded(text: str, vocabulary: Vocabulary, unknown: Unknown, name: str, first: int = 0) -> Ids:
+    ids = vocabulary.encode(text)
     if unknown == "skip":
         ids = ids[ids != vocabulary.unknown]
     if unknown == "error" and np.any(ids == vocabulary.unknown):
-        raise DataError(_complaint(prime, ids, vocabulary))
+        raise DataError(_complaint(text, ids, vocabulary, name, first))
     return ids
 
 
-def _complaint(prime: str, ids: Ids, vocabulary: Vocabulary) -> str:
+def _complaint(prime: str, ids: Ids, vocabulary: Vocabulary, name: str, first: int) -> str:
     places: dict[str, list[int]] = {}
     for place in np.flatnonzero(ids == vocabulary.unknown).tolist():
-        places.setdefault(prime[place], []).append(place)
+        places.setdefault(prime[place], []).append(first + place)
     shown = [
         f"{ascii(character) if not character.isprintable() else repr(character)} (U+{ord(character):04X}) "
         f"at {', '.join(map(str, where[:3]))}{' …' if len(where) > 3 else ''}"
@@ -73,6 +112,6 @@ def _complaint(prime: str, ids: Ids, vocabulary: Vocabulary) -> str:
             hint = f"the model knows all of them in {form.upper()}: normalise the prime, or {hint}"
             break
     return (
-        f"the prime has {len(places)} character{'s' if len(places) > 1 else ''} that the model never saw: "
+        f"{name} has {len(places)} character{'s' if len(places) > 1 else ''} that the model never saw: "
         f"{'; '.join(shown)}{more}\n{hint}"
     )

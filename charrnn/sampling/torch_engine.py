@@ -1,11 +1,14 @@
 """Steps a model in torch, on any device."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
+from charrnn.sampling.states import joined, mapped
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["TorchEngine"]
@@ -21,6 +24,21 @@ class TorchEngine:
     def initial_state(self, batch_size: int) -> StackState:
         """The zero state of every layer."""
         return self._model.initial_state(batch_size)
+
+    def join(self, states: Sequence[StackState]) -> StackState:
+        """One state with the streams of several."""
+        joint: StackState = joined(states, torch.cat)
+        return joint
+
+    def as_arrays(self, state: StackState) -> StackState:
+        """A state whose parts are arrays of numpy, as those of a `NumpyEngine`."""
+        arrays: StackState = mapped(lambda part: part.float().cpu().numpy(), [state])
+        return arrays
+
+    def from_arrays(self, state: StackState) -> StackState:
+        """The state of which `as_arrays` has made this one."""
+        tensors: StackState = mapped(lambda part: torch.from_numpy(part).to(self._device), [state])
+        return tensors
 
     def step(self, ids: Ids, state: StackState) -> tuple[NDArray[np.float32], StackState]:
         """Logits (B, V) after token ids (B,), and the next state."""

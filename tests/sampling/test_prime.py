@@ -1,6 +1,9 @@
 """Primes: normalised as the text was, and told exactly where they are unknown."""
 
+import itertools
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +16,7 @@ from charrnn.config import ModelConfig, SamplingConfig, TextConfig
 from charrnn.errors import DataError
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
-from charrnn.sampling.prime import encode_prime
+from charrnn.sampling.prime import encode_pieces, encode_prime
 from charrnn.text.vocabulary import Vocabulary, normalized
 from tests.conftest import Command, random_checkpoint
 
@@ -167,3 +170,44 @@ def test_a_model_reads_a_prime_of_a_million_characters() -> None:
     engine = NumpyEngine(MODEL, random_checkpoint(MODEL, LETTERS).model)
     prime = encode_prime("abc e" * 200_000, TextConfig(), LETTERS)
     assert len("".join(generate(engine, LETTERS, SamplingConfig(length=5, seed=1), prime))) == 5
+
+
+@given(st.binary(max_size=40) | st.text("é한a\u0301\r\n\u1112\u1161", max_size=20).map(str.encode), st.data())
+def test_a_prime_in_pieces_is_the_prime_in_one(data: bytes, drawn: st.DataObject) -> None:
+    """Characters, their normalisation, line ends and mistakes may lie across the borders."""
+    cuts = drawn.draw(st.lists(st.integers(0, len(data)), max_size=5).map(sorted))
+    pieces = [data[start:end] for start, end in itertools.pairwise([0, *cuts, len(data)])]
+    config = drawn.draw(st.sampled_from([TextConfig(), TextConfig(normalize="nfc", newlines="lf")]))
+    unknown = drawn.draw(st.sampled_from(["skip", "token"]))
+    vocabulary = Vocabulary.of("áhé한a\n\r", "character")
+    try:
+        whole = encode_prime(data.decode("utf-8", "surrogateescape"), config, vocabulary, unknown).tolist()
+    except DataError as error:
+        with pytest.raises(DataError, match=re.escape(str(error))):
+            list(encode_pieces(pieces, config, vocabulary, unknown))
+    else:
+        assert [token for ids in encode_pieces(pieces, config, vocabulary, unknown) for token in ids] == whole
+        assert list(itertools.chain.from_iterable(encode_pieces(pieces, TextConfig(unit="byte"), BYTES))) == list(data)
+
+
+def test_an_unknown_character_is_told_by_its_place_in_the_whole() -> None:
+    with pytest.raises(DataError, match=r"'X' \(U\+0058\) at 4\n") as caught:
+        list(encode_pieces([b"ab", b"c X"], TextConfig(), LETTERS))
+    assert "leave them out" in str(caught.value)
+
+
+def test_a_long_prime_is_never_in_memory_as_a_whole() -> None:
+    taken = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield b"abc \r\n" * 10
+
+    config = TextConfig(normalize="nfc", newlines="lf")
+    for given_out, ids in enumerate(encode_pieces(pieces(), config, Vocabulary.of("abc \n", "character")), 1):
+        assert len(ids) <= 60
+        assert taken <= given_out + 2
+        if given_out == 100:
+            break

@@ -1,0 +1,116 @@
+"""The state after a prime, and the same in a file: what takes long to read need be read but once."""
+
+import hashlib
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from charrnn.checkpoint.files import write_new
+from charrnn.checkpoint.format import Arrays, Checkpoint, model_sha256
+from charrnn.checkpoint.header import HeaderError, read_array, read_entries, read_header
+from charrnn.errors import CheckpointError
+from charrnn.sampling.generate import Engine
+from charrnn.text.vocabulary import Ids
+
+__all__ = ["Primed", "load_state", "save_state"]
+
+_FORMAT, _VERSION = "charrnn-state", "1"
+_MOST_RECENT = 2**20  # tokens, more than any repetition window has
+
+
+class Primed(NamedTuple):
+    """Logits (1, V) and state after a prime that has been read, and the last of its tokens."""
+
+    logits: NDArray[np.float32]
+    state: Any
+    recent: Ids
+
+    def after(self, engine: Engine, ids: Ids) -> "Primed":
+        """The same after some more tokens (N,)."""
+        if not len(ids):
+            return self
+        logits, state = engine.read(ids[None], self.state)
+        return Primed(logits, state, np.concatenate([self.recent, ids])[-_MOST_RECENT:])
+
+
+def save_state(path: Path, primed: Primed, engine: Engine, checkpoint: Checkpoint) -> None:
+    """Write a new file, safetensors of some kilobytes, that belongs to the model of `checkpoint` alone.
+
+    Raises:
+        UsageError: there is a file of that name.
+        ResourceError: it cannot be written.
+    """
+    arrays = {**_named(engine.as_arrays(primed.state)), "logits": primed.logits}
+    arrays["recent"] = primed.recent.astype("<u4").view(np.uint8)
+    arrays = {name: np.require(array, requirements="C") for name, array in arrays.items()}
+    metadata = {"format": _FORMAT, "version": _VERSION, "model_sha256": model_sha256(checkpoint)}
+    write_new(path, [save(arrays, {**metadata, "sha256": _digest(arrays)})])
+
+
+def load_state(path: Path, engine: Engine, checkpoint: Checkpoint) -> Primed:
+    """Read such a file, from anyone, as strictly as a checkpoint.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, not one of ours, or that of another model.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CheckpointError(f"{path} is not a file")
+        with path.open("rb") as file:
+            return _read(file, os.fstat(file.fileno()).st_size, engine, checkpoint)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no state at {path}; --save-state {path} writes it") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read the state {path}: {error.strerror or error}") from error
+    except HeaderError as error:
+        raise CheckpointError(f"cannot use the state {path}: {error}") from error
+
+
+def _read(file: BufferedReader, size: int, engine: Engine, checkpoint: Checkpoint) -> Primed:
+    header = read_header(file, size)
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
+        raise HeaderError("it is no state that charrnn has saved")
+    if metadata.get("version") != _VERSION:
+        raise HeaderError(f"it has the version {metadata.get('version')!r:.40}; this charrnn reads {_VERSION}")
+    if metadata.get("model_sha256") != model_sha256(checkpoint):
+        raise HeaderError("it was saved with another model; name that by --model, or save a state of this one")
+    empty = engine.as_arrays(engine.initial_state(1))
+    shapes = {name: ("F32", array.shape) for name, array in _named(empty).items()}
+    shapes["logits"] = ("F32", (1, checkpoint.vocabulary.size))
+    entries = read_entries(header, file.tell(), size)
+    recent = entries.get("recent")
+    found = {name: (entry.dtype, entry.shape) for name, entry in entries.items() if name != "recent"}
+    if found != shapes or recent is None or recent.dtype != "U8" or len(recent.shape) != 1 or recent.shape[0] % 4:
+        raise HeaderError("its arrays are not those of a state of the model")
+    arrays = {name: read_array(file, entry) for name, entry in entries.items()}
+    tokens = arrays.pop("recent").view("<u4")
+    if _digest(arrays | {"recent": tokens.view(np.uint8)}) != metadata.get("sha256"):
+        raise HeaderError("it is damaged: the sha256 does not match")
+    if not all(np.isfinite(array).all() for array in arrays.values()) or tokens.max() >= checkpoint.vocabulary.size:
+        raise HeaderError("it has numbers that no state has")
+    layers = [
+        type(layer)(*(arrays[f"layers.{index}.{part}"] for part in layer._fields)) for index, layer in enumerate(empty)
+    ]
+    return Primed(arrays["logits"], engine.from_arrays(tuple(layers)), tokens.astype(np.int64))
+
+
+def _named(state: Any) -> Arrays:
+    return {
+        f"layers.{index}.{part}": array
+        for index, layer in enumerate(state)
+        for part, array in zip(layer._fields, layer, strict=True)
+    }
+
+
+def _digest(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name}\0".encode() + arrays[name].tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,94 @@
+"""One sample on its way: its random numbers, what it has written, and what ends it."""
+
+from collections import deque
+from collections.abc import Iterator
+from copy import copy
+from typing import Any, Literal
+
+import numpy as np
+
+from charrnn.config import SamplingConfig
+from charrnn.sampling.stopping import StopSearch
+from charrnn.text.vocabulary import Ids, Vocabulary
+
+__all__ = ["Finish", "Stream"]
+
+# The end token, a stop text, so many characters, so many lines.
+Finish = Literal["end", "stop", "length", "lines"]
+_CHANGING = ("finish", "written", "nats", "recent", "_lines", "_costs", "_search")
+
+
+class Stream:
+    """Sample `index`: what is drawn for it depends on `config.seed` (ValueError when absent) and `index` alone.
+
+    `finish` says what has ended it, `written` how many characters it has, those included that a stop text may yet take
+    back, `recent` the last tokens of prime and text, and `nats` what the characters cost that were given out.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, config: SamplingConfig, index: int) -> None:
+        if config.seed is None:
+            raise ValueError("sampling needs a seed")
+        self.index = index
+        self._random = np.random.default_rng((config.seed, index))
+        self._uniforms: Iterator[float] = iter(())
+        self._characters, self._end, self._special = vocabulary.characters, vocabulary.end, vocabulary.start
+        self._length, self._most_lines = config.length, config.lines
+        self._search = StopSearch(config.stop) if config.stop else None
+        self.recent: deque[int] = deque(maxlen=config.repetition_window)
+        self._costs: deque[float] = deque()
+        self.finish: Finish | None = None
+        self.written = self._lines = 0
+        self.nats = 0.0
+
+    def uniform(self) -> float:
+        """The next of its random numbers, uniform in [0, 1)."""
+        for number in self._uniforms:
+            return number
+        self._uniforms = iter(
+            self._random.random(64).tolist()
+        )  # the same as so many single ones, at a tenth of a price
+        return next(self._uniforms)
+
+    def remember(self, prime: Ids) -> None:
+        """Take the characters of a prime for recent ones."""
+        window = prime[-(self.recent.maxlen or 0) :]
+        self.recent.extend(window[window < self._special].tolist())
+
+    def take(self, token: int, nats: float | None = None) -> str:
+        """Add a token that may cost some nats; the text that is certain now, if any. The last one sets `finish`."""
+        if token == self._end:
+            self.finish = "end"
+            return self._given(self._search.rest() if self._search else "", nats)
+        piece = character = self._characters[token]
+        if nats is not None:
+            self._costs.append(nats)
+        self.written += 1
+        if self._search:
+            piece = self._search.feed(character)
+            if self._search.found:
+                self.finish = "stop"
+                return self._given(piece, nats)
+        if character == "\n":
+            self._lines += 1
+        if self.written == self._length:
+            self.finish = "length"
+        elif self._lines == self._most_lines:
+            self.finish = "lines"
+        if self.finish and self._search:
+            piece += self._search.rest()
+        self.recent.append(token)
+        return self._given(piece, nats)
+
+    def mark(self) -> dict[str, Any]:
+        """All that `take` has changed so far, to `go_back` to as often as wanted. Random numbers never come twice."""
+        return {name: copy(vars(self)[name]) for name in _CHANGING}
+
+    def go_back(self, mark: dict[str, Any]) -> None:
+        """Be as when the mark was made."""
+        vars(self).update({name: copy(value) for name, value in mark.items()})
+
+    def _given(self, piece: str, nats: float | None) -> str:
+        if nats is not None:
+            for _ in piece:
+                self.nats += self._costs.popleft()
+        return piece
