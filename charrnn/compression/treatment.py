@@ -1,0 +1,59 @@
+"""From a file's bytes to the text that a model reads and, what a model never needs, all the way back."""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from charrnn.config import Newlines, Normalization, TextConfig
+from charrnn.text.documents import normalized_pieces
+
+__all__ = ["Treatment", "treatments"]
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to a text before it is coded, and what to its text afterwards.
+
+    Bytes that cannot be decoded become surrogates (PEP 383), so that none is lost.
+    """
+
+    encoding: str
+    form: Normalization | None = None
+    newlines: Newlines = "keep"
+    restored_form: Normalization | None = None
+    restored_newline: str = "\n"
+
+    def text(self, chunks: Iterable[bytes]) -> Iterator[str]:
+        """The text to code, in pieces."""
+        decoder = codecs.getincrementaldecoder(self.encoding)("surrogateescape")
+        pieces = (decoder.decode(chunk, final) for chunk, final in _with_end(chunks))
+        return normalized_pieces(pieces, self.form, self.newlines)
+
+    def data(self, text: Iterable[str]) -> Iterator[bytes]:
+        """The bytes of a text that was coded. UnicodeError where it has characters that no file can have."""
+        encoder = codecs.getincrementalencoder(self.encoding)("surrogateescape")
+        for piece in normalized_pieces(text, self.restored_form):
+            yield encoder.encode(piece.replace("\n", self.restored_newline))
+        yield encoder.encode("", final=True)
+
+
+def _with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    for chunk in chunks:
+        yield chunk, False
+    yield b"", True
+
+
+def treatments(config: TextConfig) -> list[Treatment]:
+    """What can be done to a text for a model: what was done to the text that it learned, undone in each way that
+    there is; and at last nothing, from which any bytes come back."""
+    if config.unit == "byte":
+        return [Treatment("latin-1")]
+    newlines: Newlines = "lf" if config.documents == "line" else config.newlines
+    restored_newlines = ["\n", "\r\n"] if newlines == "lf" else ["\n"]
+    forms: list[Normalization | None] = [None, "nfc", "nfd"] if config.normalize else [None]
+    own = [
+        Treatment(config.encoding, config.normalize, newlines, form, newline)
+        for newline in restored_newlines
+        for form in forms
+    ]
+    return [*own, Treatment("utf-8")]
