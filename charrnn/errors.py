@@ -51,3 +51,15 @@ class ResourceError(CharrnnError):
     """No room on the disk, no memory, or an output that cannot be written."""
 
     exit_code = 7
+
+
+class PeerGoneError(ResourceError):
+    """Another process has ended, of several that train together."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory is what lacked, as Python and numpy, torch on a GPU, and torch on a CPU say it."""
+    names = {kind.__name__ for kind in type(error).__mro__}  # torch, which may not be loaded, has one of its own
+    said = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED")
+    is_said = isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or is_said

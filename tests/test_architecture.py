@@ -19,9 +19,10 @@ FLOORS = [
     ["encoders"],
     ["model"],
     ["checkpoint"],
+    ["ranks"],
     ["runtime"],
     ["sampling", "evaluation"],
-    ["training"],
+    ["training", "compression"],
     ["cli"],
 ]
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,6 +1,10 @@
 """The README keeps its word: its tables are those of the code, and its Python runs."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +37,28 @@ def test_the_python_example_runs_as_it_stands(
     (folder / "corpora").symlink_to(ROOT / "corpora")
     exec(compile(example, "README.md", "exec"), {})
     assert capsys.readouterr().out.endswith("hello pytorch. how long can a rnn cell remember? show me your limit!")
+
+
+PIPELINES = re.findall("^    (.*)$", README.partition("## Pipelines")[2].partition("For commands")[0], re.MULTILINE)
+
+
+def test_there_are_six_pipelines() -> None:
+    assert len(PIPELINES) == 6
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="a shell with pipefail and <( )")
+@pytest.mark.parametrize("line", PIPELINES)
+def test_a_pipeline_runs_as_it_stands(folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    (folder / "corpora").symlink_to(ROOT / "corpora")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "charrnn").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m charrnn "$@"\n')
+    (folder / "bin" / "charrnn").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, b"")
+    made = [path for path in folder.iterdir() if path.is_file()]
+    assert all(path.stat().st_size for path in made)
+    assert made or done.stdout or "cmp" in line
 
 
 def test_every_module_has_its_place_on_the_map() -> None:

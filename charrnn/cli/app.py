@@ -1,5 +1,6 @@
 """The command line: what every command shares. Commands import what they use in their bodies, so that this is quick."""
 
+import errno
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -7,15 +8,29 @@ from typing import Annotated, NoReturn
 import typer
 
 import charrnn
-from charrnn.cli import compare, evaluate, sample, train
-from charrnn.cli.terminal import note, output_error
-from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError
+from charrnn.cli import (
+    compare,
+    completion,
+    compress,
+    decompress,
+    evaluate,
+    fill,
+    inspect,
+    memory,
+    next_character,
+    sample,
+    train,
+)
+from charrnn.cli.terminal import TextWriter, note, output_error
+from charrnn.cli.together import leave
+from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError, is_out_of_memory
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="charrnn",
     no_args_is_help=True,
+    add_completion=False,  # there is a command for it, whose scripts start no process
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -26,7 +41,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"charrnn {charrnn.__version__}\n")
+        writer = TextWriter("utf-8")
+        writer.write(f"charrnn {charrnn.__version__}\n")
+        writer.close()
         raise typer.Exit
 
 
@@ -52,7 +69,14 @@ def _options(
 app.command("train")(train.command)
 app.command("sample")(sample.command)
 app.command("eval")(evaluate.command)
+app.command("next")(next_character.command)
+app.command("fill")(fill.command)
 app.command("compare")(compare.command)
+app.command("memory")(memory.command)
+app.command("inspect")(inspect.command)
+app.command("compress")(compress.command)
+app.command("decompress")(decompress.command)
+app.command("completion")(completion.command)
 
 
 def main() -> NoReturn:
@@ -61,7 +85,7 @@ def main() -> NoReturn:
     arguments = _with_explicit_resume(sys.argv[1:])
     debug = "--debug" in arguments[:1] or os.environ.get("CHARRNN_DEBUG", "0") not in ("", "0")
     try:
-        code = app(arguments, standalone_mode=False) or 0
+        code = _run(arguments)
         _flush()
     except ReaderGoneError as gone:
         # Python would flush what is left at exit, and complain that nobody reads it.
@@ -73,7 +97,21 @@ def main() -> NoReturn:
         if debug:
             raise
         code = _explain(error)
-    sys.exit(code)
+    leave(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """The command's exit code. What Typer writes itself, such as help, may have nowhere to go, like all else."""
+    try:
+        return app(arguments, standalone_mode=False) or 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        raise output_error(error) from error
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise ReaderGoneError from end
+        raise
 
 
 def _occupy_closed_streams() -> None:
@@ -113,23 +151,13 @@ def _explain(error: Exception) -> int:
         if message:
             note(f"{message}\ntry: {context.command_path if context else 'charrnn'} --help")
         return int(getattr(error, "exit_code", 2))
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         said = str(error).partition("\n")[0]
-        note(
-            f"out of memory{f': {said}' if said else ''}\n"
-            "in a training, lower --batch-size first, then --sequence-length, then --hidden-size"
-        )
+        advice = "in a training, lower --batch-size first, then --sequence-length, then --hidden-size"
+        note("\n".join([f"out of memory{f': {said}' if said else ''}", *getattr(error, "__notes__", [advice])]))
         return ResourceError.exit_code
     note(
         f"this is a bug in charrnn: {type(error).__name__}: {error}\n"
         "run it again with CHARRNN_DEBUG=1 for the traceback, and please report it"
     )
     return CharrnnError.exit_code
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory is what lacked, as Python and numpy, torch on a GPU, and torch on a CPU say it."""
-    names = {kind.__name__ for kind in type(error).__mro__}  # torch, which may not be loaded, has one of its own
-    said = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED")
-    is_said = isinstance(error, RuntimeError) and any(words in str(error) for words in said)
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or is_said

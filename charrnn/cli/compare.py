@@ -44,6 +44,7 @@ def command(
     zoneout: options.Zoneout = ModelConfig.zoneout,
     residual: options.Residual = ModelConfig.residual,
     documents: options.Documents = TextConfig.documents,
+    labels: options.Labels = TextConfig.labels,
     unit: options.Unit = TextConfig.unit,
     encoding: options.Encoding = TextConfig.encoding,
     normalize: options.Normalize = TextConfig.normalize,

@@ -30,6 +30,7 @@ __all__ = [
 Show = Callable[[Event], None]
 
 _PLAIN_SECONDS = 10.0  # between lines of a training that is not watched on a terminal
+_PACE_KNOWN_AFTER = 2  # reports; the first has in it what is done once only
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -60,8 +61,13 @@ class _PlainDisplay:
 
     def __init__(self) -> None:
         self._told = 0.0
+        self._reports = 0
 
     def show(self, event: Event) -> None:
+        if isinstance(event, Reported):
+            self._reports += 1
+            if self._reports == _PACE_KNOWN_AFTER and event.step < event.total_steps:
+                note(_expected(event))
         match event:
             case Notice():
                 note(event.text)
@@ -252,9 +258,18 @@ def clock(seconds: float) -> str:
 
 def _began(event: Began) -> str:
     held_out = f"{event.validation_characters:,} held out" if event.validation_characters else "none held out"
+    place = f" from step {event.step:,} on" if event.step else ""
     return (
-        f"{event.run}: {event.model}: {event.parameters:,} parameters, vocabulary {event.vocabulary_size:,}, "
+        f"{event.run}{place}: {event.model}: {event.parameters:,} parameters, vocabulary {event.vocabulary_size:,}, "
         f"{event.training_characters:,} characters to learn, {held_out}; on {event.device}"
+    )
+
+
+def _expected(report: Reported) -> str:
+    epochs = report.epoch * report.total_steps / report.step
+    return (
+        f"about {clock(report.seconds_left)} to go at {report.characters_per_second:,.0f} characters/s: "
+        f"{report.total_steps:,} steps, {epochs:.1f} epochs in all"
     )
 
 

@@ -46,6 +46,15 @@ Documents = Annotated[
     config.Documents,
     _option("--documents", help="One running text, or many documents: lines, blocks, files.", panel=_TEXT),
 ]
+Labels = Annotated[
+    bool | None,
+    _option(
+        "--labels/--no-labels",
+        help="Each document has one: LABEL, a tab, its text; or its folder's name.",
+        panel=_TEXT,
+        show_default=False,
+    ),
+]
 Validation = Annotated[
     float, _option("--validation", help="Share of the text that is held out; 0 turns it off.", panel=_TEXT)
 ]
@@ -82,6 +91,10 @@ Patience = Annotated[
 
 BatchSize = Annotated[int | None, _option("--batch-size", help="Streams, or documents, a step.", panel=_TRAINING)]
 SequenceLength = Annotated[int | None, _option("--sequence-length", help="Characters of each a step.", panel=_TRAINING)]
+FromModel = Annotated[
+    str | None,
+    _option("--from", help="Train this model further: a checkpoint file or a run's folder.", panel=_TRAINING),
+]
 LearningRate = Annotated[float | None, _option("--learning-rate", help="At its peak; by cell.", panel=_TRAINING)]
 WeightDecay = Annotated[float, _option("--weight-decay", help="AdamW's, on matrices.", panel=_TRAINING)]
 WarmupSteps = Annotated[int, _option("--warmup-steps", help="Until the peak, a tenth at most.", panel=_TRAINING)]
@@ -97,6 +110,7 @@ Precision = Annotated[
     config.Precision, _option("--precision", help="Of products; auto is bf16 where that is faster.", panel=_TRAINING)
 ]
 Threads = Annotated[int | None, _option("--threads", help="Of the CPU that compute; else one a core.", panel=_TRAINING)]
+Nproc = Annotated[int, _option("--nproc", help="Processes that train together, each on its GPU.", panel=_TRAINING)]
 Model = Annotated[
     str | None,
     _option(
@@ -116,11 +130,12 @@ Resume = Annotated[
     str | None,
     _option(
         "--resume",
-        help="Go on with the newest run, or with the run or checkpoint at a PATH.",
-        metavar="[PATH]",
+        help="Go on with the newest run, or the run or checkpoint at PATH; auto: with --name, which it may begin.",
+        metavar="[PATH|auto]",
         show_default=False,
     ),
 ]
+DryRun = Annotated[bool, _option("--dry-run", help="Say what would be done and how long it would take, and stop.")]
 AcceptNewCorpus = Annotated[
     bool, _option("--accept-new-corpus", help="Resume though the text has changed since the run began.")
 ]
@@ -129,6 +144,16 @@ Quiet = Annotated[bool, _option("--quiet", "-q", help="Only errors on stderr.")]
 Prime = Annotated[str | None, _option("--prime", "-p", help="Text to go on from.", show_default=False)]
 PrimeFile = Annotated[
     str | None, _option("--prime-file", help="The same from a file, or - for standard input.", show_default=False)
+]
+PrimeLines = Annotated[
+    str | None,
+    _option("--prime-lines", help="Go on from each line of a file, or - for standard input.", show_default=False),
+]
+SaveState = Annotated[
+    str | None, _option("--save-state", help="Keep the state after the prime in a new FILE.", metavar="FILE")
+]
+LoadState = Annotated[
+    str | None, _option("--load-state", help="Begin where such a FILE ends, then the prime.", metavar="FILE")
 ]
 Unknown = Annotated[
     Literal["error", "skip", "token"],
@@ -158,6 +183,15 @@ Stop = Annotated[
     list[str] | None, _option("--stop", help="End before this text; can be given several times.", show_default=False)
 ]
 Lines = Annotated[int | None, _option("--lines", help="End after so many lines.", show_default=False)]
+SampleBeam = Annotated[
+    int | None, _option("--beam", help="The most likely text, of N kept side by side.", show_default=False)
+]
+Novel = Annotated[
+    int | None, _option("--novel", help="Never K characters in a row as in the training text.", show_default=False)
+]
+Label = Annotated[
+    str | None, _option("--label", help="In the manner of this one; else drawn by its share.", show_default=False)
+]
 Null = Annotated[bool, _option("--null", "-0", help="End each sample with NUL, not with a newline.")]
 Raw = Annotated[
     bool | None,
@@ -188,7 +222,46 @@ Protocol = Annotated[
     _option("--protocol", help="The state carried through each document, or windows from a zero state."),
 ]
 Window = Annotated[int, _option("--window", help="Targets in a window.")]
-Json = Annotated[bool, _option("--json", help="One JSON object on stdout.")]
+PerLine = Annotated[bool, _option("--per-line", help="What each line costs; with --json, JSON lines.")]
+PerCharacter = Annotated[bool, _option("--per-character", help="What each character costs, in the same way.")]
+Classify = Annotated[bool, _option("--classify", help="The likeliest label of each document, or line.")]
+Novelty = Annotated[bool, _option("--novelty", help="Which share of it stands in the training text, word for word.")]
+CopiedCorpus = Annotated[
+    list[str] | None,
+    _option("--corpus", help="The text not to be copied, if not the one trained on; repeatable.", show_default=False),
+]
+Heat = Annotated[bool, _option("--heat", help="The text, shaded by how surprising each character is.")]
+Html = Annotated[
+    str | None,
+    _option("--html", help="The same as a page of HTML, in a new FILE or - for standard output.", metavar="FILE"),
+]
+Json = Annotated[bool, _option("--json", help="One JSON object on stdout, or lines of them.")]
+Dynamic = Annotated[
+    bool, _option("--dynamic", help="Score also with weights that go on learning from the text as it is read.")
+]
+DynamicRate = Annotated[float | None, _option("--dynamic-rate", help="How fast they learn.", show_default=False)]
+DynamicDecay = Annotated[
+    float | None,
+    _option("--dynamic-decay", help="How fast they go back to what was trained.", show_default=False),
+]
+
+Models = Annotated[
+    list[str] | None, _option("--model", help="As for eval; can be given several times.", show_default=False)
+]
+Targets = Annotated[int, _option("--targets", help="Characters that are predicted, spread over the text.")]
+Plot = Annotated[
+    str | None,
+    _option("--plot", help="Also a picture in a new FILE, .png or .svg (pip install 'charrnn[plot]').", metavar="FILE"),
+]
+Neuron = Annotated[int | None, _option("--neuron", help="The unit whose values are shown, from 1.", show_default=False)]
+Layer = Annotated[int | None, _option("--layer", help="Its layer, from 1; else the topmost.", show_default=False)]
+Gate = Annotated[str, _option("--gate", help="Hidden state h; of an lstm c, i, f, g, o; of a gru r, z, n.")]
+Find = Annotated[
+    Literal["quotes", "brackets", "line-length"] | None,
+    _option("--find", help="The units that follow this property of the text most.", show_default=False),
+]
+Embedding = Annotated[bool, _option("--embedding", help="The learned alphabet, which needs no text.")]
+Characters = Annotated[int, _option("--characters", help="How many of the text are read.")]
 
 Cells = Annotated[str, _option("--cells", help="Cores to compare, with commas between.", panel=_MODEL)]
 HiddenSizes = Annotated[
@@ -202,4 +275,17 @@ TrialTime = Annotated[
     str | None, _option("--trial-time", help="Of each trial; 0 is no search; else a sixth of --time.", panel=_BUDGET)
 ]
 TrialSteps = Annotated[int | None, _option("--trial-steps", help="The same in steps, of --steps.", panel=_BUDGET)]
+Top = Annotated[int, _option("--top", help="How many, the likeliest first.")]
+GappedText = Annotated[str, typer.Argument(help="The text, with _ for each missing character.", show_default=False)]
+Blank = Annotated[str, _option("--blank", help="What stands for a missing character.")]
+MostMissing = Annotated[
+    int | None, _option("--most", help="1 to N characters are missing, not one for each _.", show_default=False)
+]
+FillBeam = Annotated[int, _option("--beam", help="Fillings kept side by side at each length.")]
+JsonRows = Annotated[bool, _option("--json", help="JSON lines on stdout.")]
 JsonLines = Annotated[bool, _option("--json", help="One JSON object a cell on stdout, as soon as it is known.")]
+
+File = Annotated[str, typer.Argument(help="The file, or - for standard input.", show_default=False)]
+Output = Annotated[
+    str | None, _option("--output", "-o", help="The new file's name, or - for standard output.", show_default=False)
+]

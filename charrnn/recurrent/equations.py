@@ -57,6 +57,23 @@ class HiddenAndCell(NamedTuple):
     c: Array
 
 
+class LSTMGates(NamedTuple):
+    """Input, forget and output gate of an LSTM, and its candidate g, before dropout; each (B, H)."""
+
+    i: Array
+    f: Array
+    g: Array
+    o: Array
+
+
+class GRUGates(NamedTuple):
+    """Reset and update gate of a GRU, and its candidate n, before dropout; each (B, H)."""
+
+    r: Array
+    z: Array
+    n: Array
+
+
 class Noise(NamedTuple):
     """What regularisation does to the steps; None for what is not there, as everywhere in evaluation but for `k`.
 
@@ -87,7 +104,8 @@ class Cell(NamedTuple):
     output and next state.
 
     `shapes(D, H)` are those of the weights by name, for readers of checkpoints that have no torch; `reads` names those
-    that have a column for each input.
+    that have a column for each input. `gates(xp, projected, h_{t-1}, weights)` are what a step computes on its way, for
+    those who look inside.
     """
 
     state: type
@@ -95,6 +113,7 @@ class Cell(NamedTuple):
     step: Callable[[Any, Array, Any, Weights, Noise], tuple[Array, Any]]
     shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
     reads: tuple[str, ...] = (W,)
+    gates: Callable[[Any, Array, Array, Weights], LSTMGates | GRUGates] | None = None
 
 
 def input_product(x: Array, W: Array) -> Array:
@@ -148,11 +167,16 @@ def _lstm_step(
     c_t     = f ⊙ c_{t-1} + i ⊙ d ⊙ g
     h_t     = o ⊙ tanh(c_t)                    Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000.
     """
-    i, f, g, o = _split(projected + state.h @ weights[U].T + weights[b_U], 4)
-    c = sigmoid(xp, f) * state.c + sigmoid(xp, i) * dropped(noise.d, xp.tanh(g))
-    h = sigmoid(xp, o) * xp.tanh(c)
+    i, f, g, o = _lstm_gates(xp, projected, state.h, weights)
+    c = f * state.c + i * dropped(noise.d, g)
+    h = o * xp.tanh(c)
     c, h = kept(noise.k_c, state.c, c), kept(noise.k_h, state.h, h)
     return h, HiddenAndCell(h, c)
+
+
+def _lstm_gates(xp: Any, projected: Array, h: Array, weights: Weights) -> LSTMGates:
+    i, f, g, o = _split(projected + h @ weights[U].T + weights[b_U], 4)
+    return LSTMGates(sigmoid(xp, i), sigmoid(xp, f), xp.tanh(g), sigmoid(xp, o))
 
 
 def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
@@ -160,12 +184,17 @@ def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise:
     n    = d ⊙ tanh(W_n x_t + b_Wn + r ⊙ (U_n h_{t-1} + b_Un))
     h_t  = (1 - z) ⊙ n + z ⊙ h_{t-1}           Cho et al. 2014, arXiv 1406.1078; r after the product, as in cuDNN.
     """
-    W_r, W_z, W_n = _split(projected, 3)
-    U_r, U_z, U_n = _split(state.h @ weights[U].T + weights[b_U], 3)
-    r, z = sigmoid(xp, W_r + U_r), sigmoid(xp, W_z + U_z)
-    n = dropped(noise.d, xp.tanh(W_n + r * U_n))
+    _, z, n = _gru_gates(xp, projected, state.h, weights)
+    n = dropped(noise.d, n)
     h = kept(noise.k_h, state.h, n + z * (state.h - n))
     return h, Hidden(h)
+
+
+def _gru_gates(xp: Any, projected: Array, h: Array, weights: Weights) -> GRUGates:
+    W_r, W_z, W_n = _split(projected, 3)
+    U_r, U_z, U_n = _split(h @ weights[U].T + weights[b_U], 3)
+    r, z = sigmoid(xp, W_r + U_r), sigmoid(xp, W_z + U_z)
+    return GRUGates(r, z, xp.tanh(W_n + r * U_n))
 
 
 def _normalised(a: Array) -> Array:
@@ -278,8 +307,8 @@ def _mogrifier_shapes(D: int, H: int) -> dict[str, tuple[int, ...]]:
 
 rnn = Cell(Hidden, _affine, _rnn_step, _stacked(1))
 rnn_relu = Cell(Hidden, _affine, _rnn_relu_step, _stacked(1))
-lstm = Cell(HiddenAndCell, _affine, _lstm_step, _stacked(4))
-gru = Cell(Hidden, _affine, _gru_step, _stacked(3))
+lstm = Cell(HiddenAndCell, _affine, _lstm_step, _stacked(4), gates=_lstm_gates)
+gru = Cell(Hidden, _affine, _gru_step, _stacked(3), gates=_gru_gates)
 ln_rnn = Cell(
     Hidden,
     _ln_rnn_project,

@@ -8,6 +8,7 @@ import math
 import time
 
 from charrnn.config import TrainingConfig
+from charrnn.ranks import Ranks
 from charrnn.training.schedule import Plan, total_at
 
 __all__ = ["Pace"]
@@ -92,6 +93,11 @@ class Pace:
         if self.validate_every is None:
             self.validate_every = self._validation_interval(step)
         return seconds
+
+    def follow(self, ranks: Ranks) -> None:
+        """Take over what the clock of rank 0 has led to."""
+        plan, self.report_every, self.validate_every = ranks.told((self.plan, self.report_every, self.validate_every))
+        self.plan = tuple((step, total) for step, total in plan)
 
     def interrupted(self) -> None:
         """Note that what passed since the last lap went into a validation, a sample and a checkpoint."""

@@ -11,13 +11,16 @@ from torch import Tensor
 
 from charrnn.checkpoint.format import Arrays, Checkpoint, from_file
 from charrnn.checkpoint.store import Resumable
-from charrnn.config import Record, RunConfig
-from charrnn.errors import CheckpointError, DataError
+from charrnn.config import Record, RunConfig, flag
+from charrnn.errors import CheckpointError, DataError, UsageError
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
 from charrnn.training.setup import Setup, prepare
 
 __all__ = ["capture", "newest_that_passes", "prepare_again", "restore"]
+
+_BUDGETS = ("time", "epochs", "steps")  # which replace each other; patience is a budget, too, but goes with any
+_SHAPE = ("batch_size", "sequence_length")
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW remembers of a parameter
 
@@ -35,31 +38,77 @@ def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str
     raise CheckpointError("\n".join([f"{resumable.run.path} has no checkpoint to go on from", *passed_over[:2]]))
 
 
-def prepare_again(path: Path, checkpoint: Checkpoint, budget: Mapping[str, Any], accept_new_corpus: bool) -> Setup:
-    """What the training of the checkpoint at `path` goes on with, under its recorded budget or a new one.
+def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], accept_new_corpus: bool) -> Setup:
+    """What the training of the checkpoint at `path` goes on with.
+
+    Args:
+        given: settings that were asked for: a budget, which replaces the recorded one, and others, which must be as
+            recorded.
 
     Raises:
+        UsageError: what was given is not as recorded.
         DataError: the corpus is no longer the one that the run was trained on, or one that it cannot go on with.
         CheckpointError: the checkpoint has no training, or another vocabulary than its text.
     """
+    recorded = checkpoint.config
     if not checkpoint.training:
         raise CheckpointError(f"{path} has only what a sampler needs; there is no training to go on with")
-    config = checkpoint.config
-    if budget:
-        config = config.override({"time": None, "epochs": None, "steps": None} | dict(budget))
-    plan = config.record.plan
-    setup = prepare(replace(config, record=Record()))
-    if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
-        _check_new_corpus(setup, checkpoint, accept_new_corpus)
+    _check_settings(path.parent, given, recorded)
+    changes = {name: value for name, value in given.items() if name in ("corpus", "patience", *_SHAPE)}
+    if budget := {name: value for name, value in given.items() if name in _BUDGETS}:
+        changes |= dict.fromkeys(_BUDGETS) | budget
+    # The model that the run came from is not read again, only what it knew.
+    blank = replace(recorded.override(changes | {"from_model": None}), record=Record())
+    setup = prepare(blank, known=checkpoint.vocabulary if recorded.training.from_model else None)
+    if setup.config.record.corpus_sha256 != recorded.record.corpus_sha256:
+        _check_new_corpus(path.parent, setup, checkpoint, accept_new_corpus)
+    if _shape(setup.config) != _shape(recorded):
+        raise _differing(path.parent, {name: given[name] for name in _SHAPE if name in given}, recorded)
     if setup.vocabulary != checkpoint.vocabulary:
         raise CheckpointError(f"cannot go on from {path}: its vocabulary is not that of its text")
-    return replace(setup, config=replace(setup.config, record=replace(setup.config.record, plan=plan)))
+    record = replace(recorded.record, corpus_sha256=setup.config.record.corpus_sha256)
+    config = setup.config.override({"from_model": recorded.training.from_model})
+    return replace(setup, config=replace(config, record=record))
 
 
-def _check_new_corpus(setup: Setup, checkpoint: Checkpoint, accepted: bool) -> None:
-    """Raise DataError unless a run can, and may, go on with the text that it finds changed."""
+def _check_settings(run: Path, given: Mapping[str, Any], recorded: RunConfig) -> None:
+    """Raise UsageError where settings were asked for that the run has not, as far as that can be told without its text.
+
+    A text and a shape are judged when the text has been read, which a shape may be too large for.
+    """
+    judged_elsewhere = ("corpus", "patience", *_BUDGETS, *_SHAPE)
+    own = _flat(recorded)
+    as_recorded: dict[str, tuple[Any, ...]] = {name: (value, "auto") for name, value in own.items()}
+    if began := recorded.training.from_model:  # recorded as the checkpoint that was found in a folder
+        as_recorded["from_model"] = (began, str(Path(began).parent))
+    differing = {
+        name: value for name, value in given.items() if name not in judged_elsewhere and value not in as_recorded[name]
+    }
+    if differing:
+        raise _differing(run, differing, recorded)
+
+
+def _flat(config: RunConfig) -> dict[str, Any]:
+    return {name: value for section in vars(config).values() for name, value in vars(section).items()}
+
+
+def _differing(run: Path, given: Mapping[str, Any], recorded: RunConfig) -> UsageError:
+    own = _flat(recorded)
+    listed = ", ".join(f"{flag(name)} {own[name]}, not {value}" for name, value in list(given.items())[:3])
+    return UsageError(
+        f"the run {run} has {listed}\nleave that out to go on with it, or begin another run under another --name"
+    )
+
+
+def _check_new_corpus(run: Path, setup: Setup, checkpoint: Checkpoint, accepted: bool) -> None:
+    """Raise DataError unless a run can, and may, go on with the text that it finds changed; UsageError for another."""
     new, old = setup.config, checkpoint.config
     name = ", ".join(new.text.corpus)
+    if not accepted and new.text.corpus != old.text.corpus:
+        raise UsageError(
+            f"the run {run} has learned {', '.join(old.text.corpus)}, not {name}\n"
+            "name that text, begin another run under another --name, or go on with this text by --accept-new-corpus"
+        )
     if not accepted:
         raise DataError(
             f"the text {name} has changed since the run began: its sha256 was {old.record.corpus_sha256}, "
@@ -74,7 +123,7 @@ def _check_new_corpus(setup: Setup, checkpoint: Checkpoint, accepted: bool) -> N
 
 
 def _shape(config: RunConfig) -> tuple[int | None, ...]:
-    return config.training.batch_size, config.training.sequence_length
+    return tuple(getattr(config.training, name) for name in _SHAPE)
 
 
 def capture(model: CharacterModel, optimizer: torch.optim.Optimizer, state: StackState) -> Arrays:

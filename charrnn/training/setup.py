@@ -1,24 +1,28 @@
 """From a configuration to everything that a training reads: corpus, split, vocabulary, token ids, chosen sizes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import torch
 
+from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import RunConfig
 from charrnn.errors import UsageError
+from charrnn.ranks import own_ranks
 from charrnn.runtime import choose_device
 from charrnn.text.batches import Batches, Episodes, Tapes
 from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import preset
+from charrnn.training.finetune import take_over
 
 __all__ = ["Setup", "prepare"]
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A configuration with nothing left open, and what it refers to."""
+    """A configuration with nothing left open, and what it refers to; `start` is the model that is trained further."""
 
     config: RunConfig
     vocabulary: Vocabulary
@@ -26,6 +30,7 @@ class Setup:
     validation: Tokens | None
     device: torch.device
     notices: tuple[str, ...]
+    start: Checkpoint | None = None
 
     def batches(self) -> Batches:
         """The training text by steps."""
@@ -37,17 +42,31 @@ class Setup:
         return Episodes(self.training, training.batch_size, training.sequence_length, training.seed)
 
 
-def prepare(config: RunConfig) -> Setup:
+def prepare(config: RunConfig, given: Collection[str] = (), known: Vocabulary | None = None) -> Setup:
     """Read the corpus and choose what `config` leaves open.
 
     A recorded plan is kept only while the corpus is the one it was recorded with.
 
+    Args:
+        given: settings that were asked for, even where that is their default; a model to train further must have them.
+        known: the vocabulary of a run that goes on.
+
     Raises:
-        DataError, UsageError, ResourceError: as `read_corpus` and `choose_device` do.
+        CharrnnError: as `read_corpus`, `choose_device` and `take_over` do.
     """
     device = choose_device(config.training.device)
-    corpus = read_corpus(config.text, config.training.seed)
-    notices = list(corpus.notices)
+    ranks = own_ranks().count
+    if ranks > 1 and "-" in config.text.corpus:
+        raise UsageError(f"standard input cannot be read by {ranks} processes; save the text in a file and name that")
+    notices: list[str] = []
+    start = None
+    if config.training.from_model is not None:
+        config, start, notices = take_over(config, given)
+        known = start.vocabulary
+    corpus = read_corpus(config.text, config.training.seed, known=known)
+    notices += corpus.notices
+    if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
+        notices.append(f"{new:,} characters are new to the model")
     record = replace(config.record, corpus_sha256=corpus.sha256)
     if config.record.plan and config.record.corpus_sha256 != corpus.sha256:
         notices.append("the text is not the one of the recorded run: this is a new run with the same settings")
@@ -56,4 +75,7 @@ def prepare(config: RunConfig) -> Setup:
     if config.training.patience and corpus.validation is None:
         raise UsageError("--patience needs validation text, and there is none")
     config, chosen = preset.choose(config, corpus.tokens, device.type)
-    return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, (*notices, *chosen))
+    rows = config.training.batch_size
+    if rows is not None and rows < ranks:
+        raise UsageError(f"a batch of {rows} cannot be divided among {ranks} processes; train with {rows} at most")
+    return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, (*notices, *chosen), start)

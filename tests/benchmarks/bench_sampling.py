@@ -4,7 +4,7 @@
 
 start    whole processes: --help, and 500 characters of a 2x128 LSTM beside a plain PyTorch script of the same size
 stream   one stream, characters a second, beside nn.LSTM and nn.GRU called for each character
-streams  64 streams in one product, beside one
+streams  64 and 8 samples side by side, beside one
 memory   peak memory of a million characters and of ten thousand
 
 Whatever is compared runs in turn; medians, and the median of the ratios. All parts, if none is named.
@@ -28,7 +28,10 @@ import numpy as np
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.config import ModelConfig, RunConfig, SamplingConfig
 from charrnn.layout import EMBEDDING, model_shapes
-from charrnn.sampling.generate import generate
+from charrnn.sampling.beginnings import after_prime
+from charrnn.sampling.engines import open_engine
+from charrnn.sampling.generate import Engine, generate
+from charrnn.sampling.lanes import write_samples
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.text.vocabulary import Vocabulary
 
@@ -174,16 +177,42 @@ def big_read_bandwidth() -> float:
 
 
 def streams(rounds: int) -> None:
-    for hidden_size in (128, 512):
-        checkpoint = random_checkpoint("lstm", 2, hidden_size)
-        engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
-        count = 25_600 // hidden_size
-        seconds = in_turn(rounds, {"one": steps_of(engine, 1, 8 * count), "many": steps_of(engine, 64, count)})
-        one, many = (statistics.median(seconds[name]) for name in ("one", "many"))
-        print(
-            f"  lstm 2x{hidden_size}: one stream {8 * count / one:,.0f} characters/s, "
-            f"64 streams {64 * count / many:,.0f}, {8 * ratio(seconds['one'], seconds['many']):.1f} times as many"
-        )
+    """The whole of what `charrnn sample` does: draws, stops and texts, too."""
+    peak = product_speed()
+    print(f"  products of 64 rows give {peak / 1e9:.0f} GFLOPS to one core")
+    for cell in ("lstm", "gru"):
+        for hidden_size in (128, 512):
+            checkpoint = random_checkpoint(cell, 2, hidden_size)
+            engine, _, threads = open_engine(checkpoint, SamplingConfig(), "numpy", "cpu")
+            length = 25_600 // hidden_size
+            contestants = {
+                "one": samples_by(engine, 1, 8 * length, threads),
+                "few": samples_by(engine, 8, length, threads),
+                "many": samples_by(engine, 64, length, threads),
+            }
+            seconds = in_turn(rounds, contestants)
+            one = statistics.median(seconds["one"]) / (8 * length)
+            few = statistics.median(seconds["few"]) / (8 * length)
+            many = statistics.median(seconds["many"]) / (64 * length)
+            rate = 2 * sum(array.size for name, array in checkpoint.model.items() if name != EMBEDDING) / many
+            print(
+                f"  {cell} 2x{hidden_size}: one stream {1 / one:,.0f} characters/s, 8 {1 / few:,.0f}, "
+                f"64 {1 / many:,.0f} in {threads} thread(s): {8 * ratio(seconds['one'], seconds['many']):.1f} times as "
+                f"many, {rate / peak:.0%} of a core's products"
+            )
+
+
+def samples_by(engine: Engine, count: int, length: int, threads: int) -> Callable[[], object]:
+    config = SamplingConfig(length=length, temperature=0.8, until_end=False, seed=1)
+    begin = after_prime(engine, VOCABULARY, config, VOCABULARY.encode(""), None)
+    return lambda: list(write_samples(engine, VOCABULARY, config, begin, count, threads=threads))
+
+
+def product_speed() -> float:
+    """Multiplications and additions a second, of 64 rows with a matrix of a layer of 512 units."""
+    rows, matrix = np.ones((64, 512), np.float32), np.ones((512, 2048), np.float32)
+    seconds = in_turn(9, {"product": lambda: np.dot(rows, matrix)})["product"]
+    return 2 * rows.shape[0] * matrix.size / min(seconds)
 
 
 def memory(_: int) -> None:

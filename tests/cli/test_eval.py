@@ -19,6 +19,7 @@ KEYS = [
     "bits_per_byte",
     "perplexity",
     "accuracy",
+    "nats",
     "characters",
     "unknown",
     "protocol",

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from charrnn.cli import compare, evaluate, options, sample, train
+from charrnn.cli import compare, evaluate, next_character, options, sample, train
 from charrnn.config import RunConfig, SamplingConfig
 
 
@@ -27,7 +27,9 @@ def test_every_option_has_a_variable_named_after_it() -> None:
     assert len(variables) > 40
 
 
-@pytest.mark.parametrize("command", [train.command, sample.command, evaluate.command, compare.command])
+@pytest.mark.parametrize(
+    "command", [train.command, sample.command, evaluate.command, next_character.command, compare.command]
+)
 def test_no_two_options_of_a_command_share_a_variable(command: object) -> None:
     annotations = inspect.get_annotations(command)  # type: ignore[arg-type]
     shared = [info.envvar for annotation in annotations.values() for info in get_args(annotation)[1:] if info.envvar]
@@ -36,7 +38,7 @@ def test_no_two_options_of_a_command_share_a_variable(command: object) -> None:
 
 def test_every_field_of_a_run_can_be_set_and_has_its_default() -> None:
     parameters = inspect.signature(train.command).parameters
-    recorded_only = {"corpus_sha256", "plan"}
+    recorded_only = {"corpus_sha256", "from_sha256", "plan"}
     for section in fields(RunConfig):
         default = getattr(RunConfig(), section.name)
         for field in fields(default):

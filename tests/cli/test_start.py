@@ -27,6 +27,7 @@ LIGHT = (
         (["train", "--help"], 0),
         (["sample", "-h"], 0),
         (["eval", "--help"], 0),
+        (["completion", "bash"], 0),
         ([], 2),
         (["trian"], 2),
         (["train", "--cel", "gru"], 2),
@@ -37,6 +38,10 @@ LIGHT = (
         (["sample", "-n", "many"], 2),
         (["sample", "--prime", "a", "--prime-file", "b"], 2),
         (["eval", "--window", "0"], 2),
+        (["decompress", "a.txt"], 2),
+        (["eval", "--heat", "--json"], 2),
+        (["next", "--help"], 0),
+        (["next", "--top", "0"], 2),
     ],
 )
 def test_help_and_usage_errors_import_nothing_heavy(folder: Path, arguments: list[str], code: int) -> None:

@@ -1,0 +1,125 @@
+"""The processes that train one model together, and what they do together: the only home of torch.distributed."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, distributed
+
+from charrnn.errors import PeerGoneError, ResourceError
+
+__all__ = ["Ranks", "joined", "own_ranks"]
+
+# A process that is killed closes its connections, which the others notice at once. This is for a machine that falls
+# silent, and longer than rank 0 may take to read a text or to validate while the others wait.
+_SILENCE = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes that train one model together: this one is `rank` of `count`, each with its part of every batch.
+
+    What they do together, all of them must call in the same order. Alone, rank 0 of 1 has nothing to wait for.
+
+    Raises:
+        PeerGoneError: another of them has ended.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    def part(self, rows: int) -> slice:
+        """Which of so many rows are this rank's: as many as any other's, or one more or less."""
+        return slice(self.rank * rows // self.count, (self.rank + 1) * rows // self.count)
+
+    def seed(self, seed: int, step: int) -> None:
+        """Give ranks but the first random numbers of their own, a function of the step, so that none need be saved."""
+        if self.rank:
+            torch.manual_seed(int(numpy.random.SeedSequence((seed, self.rank, step)).generate_state(1)[0]))
+
+    def add(self, tensors: Sequence[Tensor]) -> None:
+        """Put the sum over all ranks in the place of each tensor."""
+        if self.count == 1:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        with _together():
+            distributed.all_reduce(flat)
+        for tensor, total in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(total.view_as(tensor))
+
+    def gather(self, own: Tensor, rows: int) -> Tensor:
+        """All `rows` of something (rows, ...) of which each rank has its part, and more where that part is empty."""
+        if self.count == 1:
+            return own
+        everything, part = own.new_zeros(rows, *own.shape[1:]), self.part(rows)
+        everything[part] = own[: part.stop - part.start]
+        self.add([everything])
+        return everything
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """Of each flag whether it is true on any rank."""
+        if self.count == 1:
+            return flags
+        votes = torch.tensor(flags, dtype=torch.int32)
+        with _together():
+            distributed.all_reduce(votes)
+        return tuple(votes.bool().tolist())
+
+    def told(self, value: Any) -> Any:
+        """The value that rank 0 calls this with, as JSON has it (tuples are lists)."""
+        if self.count == 1:
+            return value
+        written = torch.tensor(list(json.dumps(value).encode()), dtype=torch.uint8)
+        size = torch.tensor(len(written))
+        with _together():
+            distributed.broadcast(size, 0)
+            written = written if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
+            distributed.broadcast(written, 0)
+        return json.loads(bytes(written.tolist()))
+
+
+def own_ranks() -> Ranks:
+    """The ranks of which this process has joined the others, or itself alone."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return Ranks()
+    return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+@contextmanager
+def joined(rank: int, count: int, meeting: str | None) -> Iterator[None]:
+    """Be rank `rank` of `count` processes, after meeting the others; with a `count` of 1 there is nobody to meet.
+
+    `meeting` is a file to meet by, where all run on this machine; else they meet as torchrun tells the environment.
+
+    Raises:
+        ResourceError: they did not meet.
+    """
+    if count == 1:
+        yield
+        return
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        where = f"file://{meeting}" if meeting else "env://"
+        distributed.init_process_group(backend, where, timeout=_SILENCE, rank=rank, world_size=count)
+    except (RuntimeError, ValueError) as error:
+        raise ResourceError(f"the {count} processes of this training did not meet: {error}") from error
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise PeerGoneError(
+            "another process of this training has ended, so that it cannot go on\n"
+            "what was last saved is good: charrnn train --resume goes on from there, with as many processes as you like"
+        ) from error

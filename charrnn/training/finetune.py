@@ -1,0 +1,92 @@
+"""Training a model further on a new text: what is the model's, and how it grows with the vocabulary.
+
+The network is the model's, but for what keeps it from learning by heart; known characters keep their weights, new ones
+get rows of their own; optimiser, carried state and schedule begin anew. The peak of the learning rate is half that of a
+new model: little is lost by it, and less of the old text forgotten. Single trials with the demo model (GRU 2×192,
+usual rate 0.006), best validation loss on the new text, then the loss on the old one (1.26 before), nats per character:
+
+                                                0.006         0.003         0.0015        0.0006  from random weights
+    tiny Shakespeare, 100 KB, 200 steps         1.468  1.72   1.509  1.62   1.570         1.700   1.654
+    tiny Shakespeare, 15 KB, 100 steps          1.865  1.78   1.849  1.64   1.871  1.54   1.983   2.078
+    60 KB of corpora/korean.txt, 150 steps      3.740         3.795         3.953         4.161   4.183
+"""
+
+from collections.abc import Collection
+from dataclasses import fields, replace
+
+import numpy as np
+import torch
+
+from charrnn.checkpoint.format import Checkpoint, model_sha256
+from charrnn.checkpoint.store import load_model
+from charrnn.config import ModelConfig, RunConfig, flag
+from charrnn.errors import CheckpointError, UsageError
+from charrnn.layout import model_shapes
+from charrnn.model import CharacterModel, model_arrays
+from charrnn.recurrent.registry import CORES
+from charrnn.text.vocabulary import Vocabulary
+
+__all__ = ["begin_from", "take_over"]
+
+_LEARNING_RATE_SHARE = 0.5
+
+_REGULARISATION = ("dropout", "input_dropout", "recurrent_dropout", "zoneout")  # may differ from the model's
+
+
+def take_over(config: RunConfig, given: Collection[str]) -> tuple[RunConfig, Checkpoint, list[str]]:
+    """`config` with the network of the model that it names, and with that model's digest on record; notices.
+
+    Args:
+        given: settings that were asked for, even where that is their default; what is not asked for is the model's.
+
+    Raises:
+        UsageError: another network, unit or normalisation was asked for than the model has.
+        CheckpointError: there is no such model, or it is not the one of the recorded run.
+    """
+    found, start = load_model(config.training.from_model)
+    own, text = start.config, config.text
+    chosen = {}
+    for field in fields(ModelConfig):
+        asked, there = getattr(config.model, field.name), getattr(own.model, field.name)
+        is_asked = field.name in given or asked != field.default
+        if is_asked and asked != there and field.name not in _REGULARISATION:
+            raise _other(found.path, flag(field.name), asked, there)
+        chosen[field.name] = asked if is_asked else there
+    if text.unit != start.vocabulary.unit:
+        raise UsageError(f"{found.path} reads {start.vocabulary.unit}s; train it further with --unit {own.text.unit}")
+    if text.normalize is None:
+        text = replace(text, normalize=own.text.normalize)
+    elif text.normalize != own.text.normalize:
+        raise _other(found.path, "--normalize", text.normalize, own.text.normalize or "none")
+
+    digest = model_sha256(start)
+    if config.record.from_sha256 not in (None, digest):
+        raise CheckpointError(
+            f"{found.path} is not the model from which the recorded run began: its sha256 is {digest}, "
+            f"was {config.record.from_sha256}\n"
+            f"put that model back, or begin a new run with --from {found.path}"
+        )
+    training = replace(config.training, from_model=str(found.path))
+    notices = [f"training {found.path} further, {own.model.cell} {own.model.layers}×{own.model.hidden_size}"]
+    if training.learning_rate is None:
+        training = replace(training, learning_rate=CORES[own.model.cell].learning_rate * _LEARNING_RATE_SHARE)
+        notices[0] += f", at a learning rate of {training.learning_rate:g}"
+    config = RunConfig(text, ModelConfig(**chosen), training, replace(config.record, from_sha256=digest))
+    return config, start, notices
+
+
+def _other(path: object, option: str, asked: object, there: object) -> UsageError:
+    return UsageError(f"{path} has {option} {there}, not {asked}; --from keeps the model as it is: leave {option} out")
+
+
+def begin_from(start: Checkpoint, model: CharacterModel, vocabulary: Vocabulary) -> None:
+    """Give a model of a larger vocabulary the weights of `start`; what belongs to new characters stays as it is."""
+    old, new = (model_shapes(start.config.model, size) for size in (start.vocabulary.size, vocabulary.size))
+    ids = start.vocabulary.translation(vocabulary).astype(np.int64)
+    weights = model_arrays(model)
+    for name, array in start.model.items():
+        # Wherever a side is as long as the vocabulary it is one: only those differ between the two shapes.
+        sides = [ids if a != b else np.arange(a) for a, b in zip(old[name], new[name], strict=True)]
+        weights[name] = weights[name].copy()
+        weights[name][np.ix_(*sides)] = array
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})

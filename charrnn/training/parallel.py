@@ -1,0 +1,88 @@
+"""One training by several processes: what rank 0 tells the others, and how batches and states are divided.
+
+Every rank counts out the whole batch and reads its rows of it. Losses are summed, not averaged, over its targets and
+divided by the number of all, so that sums over ranks are what one process would have.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from charrnn.checkpoint.format import Checkpoint, from_file
+from charrnn.checkpoint.store import Run
+from charrnn.config import RunConfig
+from charrnn.errors import DataError
+from charrnn.ranks import Ranks, own_ranks
+from charrnn.recurrent.stack import StackState
+from charrnn.text.batches import IGNORED, Batch
+from charrnn.training.resume import prepare_again
+from charrnn.training.setup import Setup, prepare
+
+__all__ = ["FollowedRun", "announce", "each", "follow_announced", "own_batch", "own_state", "whole_state"]
+
+
+class FollowedRun(Run):
+    """A run as ranks but the first have it, who leave all writing to that."""
+
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def write_divergence(self, record: Mapping[str, Any]) -> Path:  # noqa: ARG002
+        """Nothing, either; where rank 0 writes it."""
+        return self.path / "diverged.json"
+
+
+def announce(setup: Setup, run: Run, resumed: Path | None = None) -> None:
+    """Tell the other ranks, as rank 0, what is trained in which run, and from which checkpoint it goes on."""
+    own_ranks().told([setup.config.to_mapping(), str(run.path.absolute()), resumed and str(resumed.absolute())])
+
+
+def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
+    """Wait for what rank 0 announces, and prepare the same.
+
+    Raises:
+        CharrnnError: this rank cannot read what rank 0 has read.
+    """
+    tables, run, resumed = own_ranks().told(None)
+    config = RunConfig.from_mapping(tables, "rank 0")
+    if resumed is None:
+        setup, checkpoint = prepare(config), None
+    else:
+        path = Path(resumed)
+        checkpoint = from_file(path, training=True)
+        setup = prepare_again(path, checkpoint, {"corpus": config.text.corpus}, accept_new_corpus=True)
+    if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
+        raise DataError("the text has changed while it was read; start again")
+    return replace(setup, config=config), FollowedRun(Path(run)), checkpoint
+
+
+def own_batch(batch: Batch, ranks: Ranks) -> Batch:
+    """A rank's rows of a batch. Where there are fewer rows than ranks it may be one that has nothing to predict."""
+    own = ranks.part(len(batch.inputs))
+    if own.start < own.stop:
+        return Batch(batch.inputs[own], batch.targets[own], batch.state, batch.offsets[own])
+    return Batch(batch.inputs[:1], np.full_like(batch.targets[:1], IGNORED), batch.state, batch.offsets[:1])
+
+
+def each(function: Callable[[Tensor], Tensor], state: StackState) -> StackState:
+    """A state whose parts are what a function makes of them."""
+    return tuple(type(layer)(*map(function, layer)) for layer in state)
+
+
+def own_state(state: StackState, ranks: Ranks) -> StackState:
+    """A rank's rows of the state of all, as in `own_batch`."""
+
+    def rows(part: Tensor) -> Tensor:
+        own = ranks.part(len(part))
+        return part[own] if own.start < own.stop else part[:1]
+
+    return each(rows, state)
+
+
+def whole_state(state: StackState, rows: int, ranks: Ranks) -> StackState:
+    """The state of all `rows` of a batch, of which every rank has its own."""
+    return each(lambda part: ranks.gather(part, rows), state)
