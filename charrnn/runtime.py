@@ -1,5 +1,6 @@
 """The machine: which device computes, and what there is on it."""
 
+import os
 import platform
 
 import numpy
@@ -8,6 +9,7 @@ import torch
 import charrnn
 from charrnn.config import Device, Precision
 from charrnn.errors import UsageError
+from charrnn.ranks import own_ranks
 
 __all__ = ["choose_device", "compute_with", "describe_device", "multiplies_bf16", "versions"]
 
@@ -16,15 +18,25 @@ def choose_device(name: Device) -> torch.device:
     """The device of that name; `auto` is CUDA where there is one, else the CPU (MPS only when asked for).
 
     Raises:
-        UsageError: the device asked for is not there.
+        UsageError: the device asked for is not there, or there are fewer than processes that train together.
     """
+    ranks = own_ranks()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available[name]:
         there = " or ".join(device for device, is_there in available.items() if is_there)
         raise UsageError(f"--device {name} is not available on this machine; use --device {there} or auto")
-    return torch.device(name)
+    if ranks.count == 1 or name == "cpu":
+        return torch.device(name)
+    if name == "mps":
+        raise UsageError(f"--device mps is for one process, not {ranks.count}; leave --nproc out or use --device cpu")
+    index, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if index >= gpus:
+        raise UsageError(
+            f"each process needs a GPU of its own, and there are {gpus}; start so many, or use --device cpu"
+        )
+    return torch.device("cuda", index)
 
 
 def multiplies_bf16(device: str) -> bool:
@@ -37,25 +49,35 @@ def multiplies_bf16(device: str) -> bool:
 
 def compute_with(device: torch.device, precision: Precision, threads: int | None) -> None:
     """Set what torch has one switch of for the whole process: its threads, and how exact a GPU's fp32 products are."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if own_ranks().count > 1 else 1
     if threads is not None:
         torch.set_num_threads(threads)
+    elif here > 1:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(max(cores // here, 1))  # for torchrun has set one a process
     if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
 
 
 def describe_device(device: torch.device) -> str:
-    """The device in words."""
+    """The device in words, and how many of the kind train together."""
+    words = device.type
     if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
+        words = f"cuda ({torch.cuda.get_device_name(device)})"
+    elif device.type == "cpu":
+        words = f"cpu ({torch.get_num_threads()} threads)"
+    return words if (ranks := own_ranks().count) == 1 else f"{ranks} × {words}"
 
 
 def versions() -> dict[str, str]:
     """What a bit-exact repeat depends on besides the configuration."""
-    return {
+    found = {
         "charrnn": charrnn.__version__,
         "numpy": numpy.__version__,
         "python": platform.python_version(),
         "threads": str(torch.get_num_threads()),
         "torch": torch.__version__,
     }
+    return found if (ranks := own_ranks().count) == 1 else found | {"processes": str(ranks)}

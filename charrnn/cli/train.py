@@ -97,7 +97,7 @@ def command(
             raise UsageError("--accept-new-corpus is for a --resume whose text has changed; a new run takes any text")
         if resume and not name:
             raise UsageError("--resume auto goes on with a run or begins it; say which one by --name")
-        settings, given = _configuration(context, config)
+        settings, given = _configuration(context, config, is_told=place.meeting is not None)  # by who started this
     if dry_run:
         describe(settings, given.keys(), as_json=as_json, quiet=quiet)
         return
@@ -162,7 +162,7 @@ def _given(context: typer.Context, *sources: str) -> dict[str, Any]:
     return values
 
 
-def _configuration(context: typer.Context, path: str | None) -> tuple[RunConfig, dict[str, Any]]:
+def _configuration(context: typer.Context, path: str | None, *, is_told: bool) -> tuple[RunConfig, dict[str, Any]]:
     """Flags over environment over the configuration file over the defaults; and those settings that were given."""
     recorded = _read(path) if path is not None else RunConfig()
     given = _given(context, "COMMANDLINE", "ENVIRONMENT")
@@ -171,7 +171,7 @@ def _configuration(context: typer.Context, path: str | None) -> tuple[RunConfig,
         given = dict.fromkeys(_BUDGETS) | given  # a budget replaces the recorded one, whatever its kind
     config = recorded.override(given)
     if config != recorded and recorded.record.plan:
-        note(f"some settings differ from {path}: this is a new run, not a repeat of the recorded one")
+        note(f"some settings differ from {path}: this is a new run, not a repeat of the recorded one", quiet=is_told)
         config = replace(config, record=Record())
     if "-" in config.text.corpus and sys.stdin is not None and sys.stdin.isatty():
         note("reading the text from this terminal; end it with Ctrl-D")

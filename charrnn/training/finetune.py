@@ -2,8 +2,8 @@
 
 The network is the model's, but for what keeps it from learning by heart; known characters keep their weights, new ones
 get rows of their own; optimiser, carried state and schedule begin anew. The peak of the learning rate is half that of a
-new model: little is lost by it, and less of the old text forgotten. Single trials with the demo model (GRU 2×192,
-usual rate 0.006), best validation loss on the new text, then the loss on the old one (1.26 before), nats per character:
+new model: little is lost by it, and less of the old text forgotten. Single trials with the demo model (GRU 2×192, 0.006
+when it was new); best validation loss on the new text, then the loss on the old one (1.26 before), nats per character:
 
                                                 0.006         0.003         0.0015        0.0006  from random weights
     tiny Shakespeare, 100 KB, 200 steps         1.468  1.72   1.509  1.62   1.570         1.700   1.654

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,23 +14,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
-from charrnn.checkpoint.store import Resumable, Run
+from charrnn.checkpoint.store import Resumable, Run, find_named
 from charrnn.config import RunConfig
 from charrnn.errors import CheckpointError
 from charrnn.evaluation.scoring import overlapping, score
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
 from charrnn.model import CharacterModel, model_arrays, parameter_count
+from charrnn.ranks import Ranks, own_ranks
 from charrnn.recurrent.stack import StackState
 from charrnn.runtime import compute_with, describe_device, versions
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.training.divergence import MOST_SKIPPED_IN_A_ROW, Watch, begin_anew_where_not_finite
 from charrnn.training.excerpt import excerpt
+from charrnn.training.finetune import begin_from
 from charrnn.training.pace import Pace
+from charrnn.training.parallel import announce, each, follow_announced, own_batch, own_state, whole_state
 from charrnn.training.resume import capture, newest_that_passes, prepare_again, restore
 from charrnn.training.schedule import extended, learning_rate, step_limit
 from charrnn.training.setup import Setup, prepare
 
-__all__ = ["default_name", "resume", "train", "train_prepared"]
+__all__ = ["default_name", "follow", "resume", "train", "train_or_resume", "train_prepared"]
 
 Stop = Callable[[], bool]
 
@@ -39,8 +42,10 @@ Stop = Callable[[], bool]
 _WINDOW, _CONTEXT = 2048, 256
 
 
-def train(config: RunConfig, name: str | None = None, stop: Stop = lambda: False) -> Iterator[Event]:
-    """Train a new model as `config` says, in a new run folder.
+def train(
+    config: RunConfig, name: str | None = None, stop: Stop = lambda: False, *, given: Collection[str] = ()
+) -> Iterator[Event]:
+    """Train a new model as `config` says, in a new run folder; `given` are the settings that were asked for.
 
     `stop` is asked after every step; once it says so, the training saves and ends. With a recorded plan in `config`
     and an unchanged corpus the run is repeated: on a CPU with equal versions and threads, to the same weights.
@@ -48,9 +53,9 @@ def train(config: RunConfig, name: str | None = None, stop: Stop = lambda: False
     Raises:
         CharrnnError: of the kind and with the message that fits.
     """
-    setup = prepare(config)
+    setup = prepare(config, given)
     yield from map(Notice, setup.notices)
-    yield from train_prepared(setup, Run.create(name or default_name(config)), stop)
+    yield from train_prepared(setup, Run.create(name or default_name(setup.config)), stop)
 
 
 def train_prepared(setup: Setup, run: Run, stop: Stop = lambda: False) -> Iterator[Event]:
@@ -60,18 +65,43 @@ def train_prepared(setup: Setup, run: Run, stop: Stop = lambda: False) -> Iterat
         CharrnnError: as `train` does.
     """
     with run.locked():
+        announce(setup, run)
         run.write_config(setup.config.to_toml())
+        run.truncate_metrics(0)  # of a run that ended before it had saved anything
         yield from _loop(setup, run, None, stop)
 
 
-def resume(
-    resumable: Resumable, budget: Mapping[str, Any], stop: Stop = lambda: False, *, accept_new_corpus: bool = False
+def train_or_resume(
+    config: RunConfig,
+    name: str,
+    given: Mapping[str, Any],
+    stop: Stop = lambda: False,
+    *,
+    accept_new_corpus: bool = False,
 ) -> Iterator[Event]:
-    """Go on with a run to its recorded budget, or to a new one (`time`, `epochs`, `steps`).
+    """Go on with the run of that name, or begin it where there is none yet: the same call again, until it is done.
+
+    Raises:
+        UsageError: the run has other settings than were asked for, `given`.
+        CharrnnError: as `train` and `resume` do.
+    """
+    if resumable := find_named(name):
+        yield from resume(resumable, given, stop, accept_new_corpus=accept_new_corpus)
+        return
+    setup = prepare(config, given)
+    yield from map(Notice, setup.notices)
+    yield from train_prepared(setup, Run.claim(name), stop)
+
+
+def resume(
+    resumable: Resumable, given: Mapping[str, Any], stop: Stop = lambda: False, *, accept_new_corpus: bool = False
+) -> Iterator[Event]:
+    """Go on with a run to its recorded budget, or to a `given` one (`time`, `epochs`, `steps`, `patience`).
 
     With `accept_new_corpus` it may go on with a changed text of the same characters, at the same step.
 
     Raises:
+        UsageError: other settings are given that are not those of the run.
         DataError: the corpus is no longer the one that the run was trained on.
         CharrnnError: of the kind and with the message that fits.
     """
@@ -79,22 +109,36 @@ def resume(
     with run.locked():
         path, checkpoint, passed_over = newest_that_passes(resumable)
         yield from map(Notice, passed_over)
-        setup = prepare_again(path, checkpoint, budget, accept_new_corpus)
+        setup = prepare_again(path, checkpoint, given, accept_new_corpus)
         yield from map(Notice, setup.notices)
+        announce(setup, run, path)
         run.truncate_metrics(checkpoint.counters.step)
         yield from _loop(setup, run, checkpoint, stop)
 
 
+def follow(stop: Stop = lambda: False) -> Iterator[Event]:
+    """Take part in the training that rank 0 begins or goes on with, as another rank; rank 0 reports and writes.
+
+    Raises:
+        CharrnnError: as `train` does, or since another rank has ended.
+    """
+    setup, run, checkpoint = follow_announced()
+    yield from _loop(setup, run, checkpoint, stop)
+
+
 def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Iterator[Event]:
     config, training, device = setup.config, setup.config.training, setup.device
+    ranks = own_ranks()
     compute_with(device, training.precision, training.threads)
     torch.manual_seed(training.seed)
     model = CharacterModel(config.model, setup.vocabulary.size, setup.vocabulary.unknown).to(device)
     optimizer = _optimizer(model, training.weight_decay)
     state, counters = model.initial_state(1), Counters()
+    if setup.start:
+        begin_from(setup.start, model, setup.vocabulary)
     if resumed:
         model.load_state_dict({name: torch.from_numpy(array) for name, array in resumed.model.items()})
-        state, counters = restore(resumed.training, model, optimizer), resumed.counters
+        state, counters = own_state(restore(resumed.training, model, optimizer), ranks), resumed.counters
     batches = setup.batches()
     pace = _pace(setup, batches.steps_per_epoch, resumed)
     watch = Watch(run, counters, batches.steps_per_epoch)
@@ -106,23 +150,31 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
     if step >= pace.total(step):
         finished = "budget"
         yield Notice(f"the run is already at step {step:,} of {step:,}; a larger budget makes it go on")
+    elif training.patience and counters.stale >= training.patience:
+        finished = "patience"
+        yield Notice(f"the run ended at step {step:,} by --patience {training.patience}; a larger one makes it go on")
     model.train()
     while not finished:
         rate = learning_rate(step, pace.total(step), training)
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = batches.batch(step)
+        own, scored = own_batch(batch, ranks), int(np.count_nonzero(batch.targets != IGNORED))
         inputs, targets = (
-            torch.from_numpy(batch.inputs).to(device),
-            torch.from_numpy(batch.targets).to(device),
+            torch.from_numpy(own.inputs).to(device),
+            torch.from_numpy(own.targets).to(device),
         )
+        ranks.seed(training.seed, step)
         with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
-            logits, state = model(inputs, _enter(batch, state, model))
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+            logits, state = model(inputs, _enter(batch, state, model, ranks))
+            nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+            loss = nats / scored  # which add up over ranks to the mean over the whole batch
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss.detach()
+        ranks.add([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
-        step, state = step + 1, _each(Tensor.detach, state)
+        step, state = step + 1, each(Tensor.detach, state)
         # Reading these costs nothing on a CPU, and on a GPU a wait at every step: the price of never taking a bad one.
         if skipped := watch.judge(step, loss.item(), norm.item(), rate, batch):
             state = begin_anew_where_not_finite(state)
@@ -136,14 +188,16 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
                 raise watch.diverged(why, _settled(config, pace))
         else:
             optimizer.step()
-            scored, gradient_norm = int(np.count_nonzero(batch.targets != IGNORED)), norm.item()
+            gradient_norm = norm.item()
             loss_sum += loss.item() * scored
             characters += scored
 
-        stopped, validation_is_due = stop(), pace.validation_is_due(step)
-        if stopped or validation_is_due or step >= pace.total(step) or pace.report_is_due(step):
+        stopped, report_is_due = ranks.any(stop(), pace.report_is_due(step))
+        validation_is_due = pace.validation_is_due(step)
+        if stopped or validation_is_due or step >= pace.total(step) or report_is_due:
             read = characters - reported_characters
             lap_seconds = pace.lap(step)
+            pace.follow(ranks)
             if read:  # else every step since the last report was skipped
                 report = Reported(
                     step=step,
@@ -159,10 +213,14 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
                 reported_characters, loss_sum = characters, 0.0
                 run.append_metrics(_metrics(report, "training"))
                 yield report
-            finished = "stopped" if stopped else "budget" if step >= pace.total(step) else None
+            finished = "budget" if step >= pace.total(step) else "stopped" if stopped else None
 
         if finished or validation_is_due:
-            arrays = capture(model, optimizer, state)
+            state_of_all = whole_state(state, len(batch.inputs), ranks)
+            if ranks.rank:
+                finished = ranks.told(None)  # as soon as rank 0 has validated and saved
+                continue
+            arrays = capture(model, optimizer, state_of_all)
             to_save = {**model_arrays(model), **arrays}
             if bad := [name for name, array in to_save.items() if not np.isfinite(array).all()]:
                 why = f"the loss was {loss.item():g}, but {bad[0]} is no longer finite"
@@ -175,7 +233,7 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
                 skipped=watch.skipped,
                 skipped_in_a_row=watch.skipped_in_a_row,
             )
-            if validation_is_due or not stopped:
+            if validation_is_due or finished == "budget":
                 if setup.validation:
                     validation = overlapping(setup.validation, _WINDOW, _CONTEXT)
                     result = score(model, setup.validation, validation, setup.vocabulary)
@@ -201,6 +259,7 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
             is_best = counters.loss is not None and counters.best_step == step
             yield Saved(step, run.save(to_bytes(checkpoint), step, best=is_best))
             pace.interrupted()
+            ranks.told(finished)
     losses = counters.loss, counters.best_loss, counters.best_step
     yield Finished(finished, run.path, step, pace.seconds, *losses, counters.skipped)
 
@@ -247,16 +306,13 @@ def _settled(config: RunConfig, pace: Pace) -> RunConfig:
     return replace(config, training=settled, record=replace(config.record, plan=pace.plan))
 
 
-def _each(function: Callable[[Tensor], Tensor], state: StackState) -> StackState:
-    return tuple(type(layer)(*map(function, layer)) for layer in state)
-
-
-def _enter(batch: Batch, state: StackState, model: CharacterModel) -> StackState:
-    """The state from which a batch is read, given that after the batch before it."""
+def _enter(batch: Batch, state: StackState, model: CharacterModel, ranks: Ranks) -> StackState:
+    """The state from which a rank reads its rows of a batch, given that after those of the batch before it."""
     if batch.state == "zero":
-        return model.initial_state(len(batch.inputs))
+        return own_state(model.initial_state(len(batch.inputs)), ranks)
     if batch.state == "shift":
-        return _each(lambda part: torch.cat([torch.zeros_like(part[:1]), part[:-1]]), state)
+        whole = whole_state(state, len(batch.inputs), ranks)
+        return own_state(each(lambda part: torch.cat([torch.zeros_like(part[:1]), part[:-1]]), whole), ranks)
     return state
 
 
