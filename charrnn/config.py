@@ -219,7 +219,8 @@ class TrainingConfig:
 class Record:
     """What a run found out on its way, kept so that repeating or resuming it is exact.
 
-    `plan` holds `(step, total steps)` pairs: from that step on, the run was planned to have that many steps.
+    `from_sha256` is the digest of the model that `from_model` names. `plan` holds `(step, total steps)` pairs: from
+    that step on, the run was planned to have that many steps.
     """
 
     corpus_sha256: str | None = None

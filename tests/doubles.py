@@ -13,7 +13,7 @@ from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 
-__all__ = ["labelled_unigram", "learned", "unigram"]
+__all__ = ["labelled_unigram", "learned", "quote_detector", "unigram"]
 
 
 def unigram(probabilities: Mapping[str | None, float], text: TextConfig | None = None, cell: str = "gru") -> Checkpoint:

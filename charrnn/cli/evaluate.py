@@ -98,8 +98,8 @@ def _check_dynamic(dynamic: bool, rate: float | None, decay: float | None, asked
     if dynamic and (asked or protocol != "carried"):
         other = asked[0] if asked else f"--protocol {protocol}"
         raise UsageError(f"--dynamic has figures of its own for all of a text; it cannot go with {other}")
-    check_range("dynamic-rate", rate or 0.0, least=0, most=1)
-    check_range("dynamic-decay", decay or 0.0, least=0, most=1)
+    check_range("dynamic-rate", rate, least=0, most=1)
+    check_range("dynamic-decay", decay, least=0, most=1)
 
 
 def _write_score(

@@ -245,8 +245,8 @@ DynamicDecay = Annotated[
     _option("--dynamic-decay", help="How fast they go back to what was trained.", show_default=False),
 ]
 
-Models = Annotated[
-    list[str] | None, _option("--model", help="As for eval; can be given several times.", show_default=False)
+Models = Annotated[  # whose variable has one path, which may have spaces in it: the command reads it
+    list[str] | None, typer.Option("--model", help="As for eval; can be given several times.", show_default=False)
 ]
 Targets = Annotated[int, _option("--targets", help="Characters that are predicted, spread over the text.")]
 Plot = Annotated[
@@ -255,7 +255,10 @@ Plot = Annotated[
 ]
 Neuron = Annotated[int | None, _option("--neuron", help="The unit whose values are shown, from 1.", show_default=False)]
 Layer = Annotated[int | None, _option("--layer", help="Its layer, from 1; else the topmost.", show_default=False)]
-Gate = Annotated[str, _option("--gate", help="Hidden state h; of an lstm c, i, f, g, o; of a gru r, z, n.")]
+Gate = Annotated[
+    str | None,
+    _option("--gate", help="h, the default; of an lstm c, i, f, g, o, too; of a gru r, z, n.", show_default=False),
+]
 Find = Annotated[
     Literal["quotes", "brackets", "line-length"] | None,
     _option("--find", help="The units that follow this property of the text most.", show_default=False),

@@ -31,16 +31,20 @@ def check_plot(path: str | None) -> None:
 def write_curves(
     path: str, labels: Sequence[str], panels: Mapping[str, Mapping[str, Sequence[float]]], logarithmic: Sequence[str]
 ) -> None:
-    """Panels of curves side by side, each with its title; those named have a logarithmic axis of values."""
+    """Panels of curves side by side, each with its title; those named have a logarithmic axis of values.
+
+    The points of a curve stand at the first of the labels.
+    """
     figure = _figure(6 * len(panels), 4.5)
     for index, (title, curves) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(1, len(panels), index)
         for name, values in curves.items():
             axes.plot(range(len(values)), values, marker="o", label=name)
-        axes.set_xticks(range(len(labels)), labels)
+        shown = labels[: max(map(len, curves.values()))]
+        axes.set_xticks(range(len(shown)), shown)
         axes.set_title(title)
-        if title in logarithmic:
-            axes.set_yscale("log")
+        if title in logarithmic and any(value > 0 for values in curves.values() for value in values):
+            axes.set_yscale("log", nonpositive="mask")
         axes.legend()
     _write(figure, path)
 

@@ -3,13 +3,14 @@
 After Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent networks", arXiv 1506.02078.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.errors import DataError, UsageError
+from charrnn.errors import CheckpointError, DataError, UsageError
 from charrnn.layout import EMBEDDING, layer_prefix
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.registry import core_equations
@@ -26,18 +27,22 @@ Traces = dict[str, Floats]
 
 
 class Found(NamedTuple):
-    """A unit, counted from 1 as its layer is, and Pearson's correlation of its values with a property of the text."""
+    """A unit and its layer, from 1, and Pearson's correlation of one of its values with a property of the text."""
 
     layer: int
     unit: int
+    gate: str
     correlation: float
 
 
-def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count: int) -> tuple[list[Traces], Ids]:
-    """Every layer's values (N, H) after each of the first `count` characters, and the tokens' ids (N,) of these.
+def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count: int) -> tuple[list[Traces], list[Ids]]:
+    """Every layer's values (N, H) after each of the first `count` characters, and the tokens' ids of these by document.
 
     `h` is the output, which in most cells is the hidden state; `c` is tanh of an LSTM's cell state; the gates are those
     of `equations`. Each document is read from a zero state and its start token.
+
+    Raises:
+        CheckpointError: a value is no finite number, as huge weights can make it.
     """
     kept, read = [], 0
     documents = []
@@ -46,14 +51,17 @@ def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count:
         if length <= 0:
             break
         ids = tokens.ids[first : first + 1 + length]
-        documents.append(_read(checkpoint, translation[ids]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            documents.append(_read(checkpoint, translation[ids]))
         kept.append(ids[1:])
         read += length
     layers = [
         {name: np.concatenate([layers[index][name] for layers in documents]) for name in documents[0][index]}
         for index in range(len(documents[0]))
     ]
-    return layers, np.concatenate(kept)
+    if not all(np.isfinite(values).all() for traces in layers for values in traces.values()):
+        raise CheckpointError("the model's weights are so large that its values overflow; use another model")
+    return layers, kept
 
 
 def _read(checkpoint: Checkpoint, ids: Ids) -> list[Traces]:
@@ -86,35 +94,35 @@ def _read(checkpoint: Checkpoint, ids: Ids) -> list[Traces]:
     return found
 
 
-def property_of(wanted: Property, ids: Ids, vocabulary: Vocabulary) -> NDArray[np.float64]:
-    """What is true of the text after each character: 1 within quotes or brackets, or the place in the line, from 0.
+def property_of(wanted: Property, documents: list[Ids], vocabulary: Vocabulary) -> NDArray[np.float64]:
+    """What is true of documents after each character: 1 within quotes or brackets, or the place in the line, from 0.
 
     Quotes end with their paragraph at the latest, as one that was forgotten would turn all others inside out.
 
     Raises:
         DataError: it is the same everywhere.
     """
-    text = "".join(vocabulary.characters[token] for token in ids.tolist())
-    found = {"quotes": _quotes, "brackets": _brackets, "line-length": _line_places}[wanted](text)
+    measure = {"quotes": _quotes, "brackets": _brackets, "line-length": _line_places}[wanted]
+    found = np.concatenate([measure([vocabulary.characters[token] for token in ids.tolist()]) for ids in documents])
     if found.min() == found.max():
         raise DataError(f"there is nothing to find: the text is {found[0]:g} everywhere by {wanted}; use another text")
     return found
 
 
-def _quotes(text: str) -> NDArray[np.float64]:
+def _quotes(text: list[str]) -> NDArray[np.float64]:
     inside, values = False, []
     for k, character in enumerate(text):
         if character == '"':
             inside = not inside
         elif character in "“«„":
             inside = True
-        elif character in "”»" or text[k - 1 : k + 1] == "\n\n":
+        elif character in "”»" or text[k - 1 : k + 1] == ["\n", "\n"]:
             inside = False
         values.append(float(inside))
     return np.array(values)
 
 
-def _brackets(text: str) -> NDArray[np.float64]:
+def _brackets(text: list[str]) -> NDArray[np.float64]:
     depth, values = 0, []
     for character in text:
         depth = max(depth + (character in "([{") - (character in ")]}"), 0)
@@ -122,7 +130,7 @@ def _brackets(text: str) -> NDArray[np.float64]:
     return np.array(values)
 
 
-def _line_places(text: str) -> NDArray[np.float64]:
+def _line_places(text: list[str]) -> NDArray[np.float64]:
     place, values = 0, []
     for character in text:
         place = 0 if character == "\n" else place + 1
@@ -130,16 +138,17 @@ def _line_places(text: str) -> NDArray[np.float64]:
     return np.array(values)
 
 
-def find_units(values: list[Floats], wanted: NDArray[np.float64], count: int) -> list[Found]:
-    """The units whose values (N, H), one array a layer, correlate most with a property (N,), in either direction."""
+def find_units(layers: Mapping[int, Traces], wanted: NDArray[np.float64], count: int) -> list[Found]:
+    """The units of which a value correlates most with a property (N,), in either direction."""
     found = []
     centred = wanted - wanted.mean()
-    for layer, each in enumerate(values, 1):
-        own = each.astype(np.float64)
-        own -= own.mean(0)
-        norms = np.linalg.norm(own, axis=0) * np.linalg.norm(centred)
-        correlations = np.divide(centred @ own, norms, out=np.zeros_like(norms), where=norms > 0)
-        found += [Found(layer, unit, float(value)) for unit, value in enumerate(correlations, 1)]
+    for layer, traces in layers.items():
+        for gate, values in traces.items():
+            own = values.astype(np.float64)
+            own -= own.mean(0)
+            norms = np.linalg.norm(own, axis=0) * np.linalg.norm(centred)
+            correlations = np.divide(centred @ own, norms, out=np.zeros_like(norms), where=norms > 0)
+            found += [Found(layer, unit, gate, float(value)) for unit, value in enumerate(correlations, 1)]
     return sorted(found, key=lambda unit: -abs(unit.correlation))[:count]
 
 

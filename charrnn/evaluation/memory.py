@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from charrnn.errors import DataError
+from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored
 from charrnn.model import CharacterModel
@@ -45,6 +45,7 @@ def memory(reading: Reading, targets: int = 300) -> Memory:
 
     Raises:
         DataError: no document has two characters, or the model knows none of the targets.
+        CheckpointError: a cost is no finite number, as huge weights can make it.
     """
     model, tokens, vocabulary = reading.model, reading.tokens, reading.model_vocabulary
     translation = reading.vocabulary.translation(vocabulary)
@@ -68,6 +69,8 @@ def memory(reading: Reading, targets: int = 300) -> Memory:
         for place, first in zip(some, firsts, strict=True)
     ]
     gradients = np.concatenate([gradient_norms(model, ids, contexts) for ids in _batches(windows)]).mean(0)
+    if not np.isfinite([*bits, whole.nats, *gradients]).all():
+        raise CheckpointError("the model's weights are so large that its costs overflow; use another model")
     return Memory(contexts, tuple(bits), whole.bits_per_character, tuple(gradients.tolist()), whole.characters)
 
 
@@ -119,7 +122,7 @@ def gradient_norms(model: CharacterModel, ids: Tensor, distances: tuple[int, ...
     if edges[0]:
         with torch.no_grad():
             _, state = model(inputs[:, : edges[0]], state)
-    states = []
+    states: list[list[Tensor]] = []
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # whose backward pass is for training only
         for start, end in pairwise([*edges, T]):
             if not states:

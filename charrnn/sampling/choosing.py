@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from charrnn.config import SamplingConfig
 from charrnn.errors import UsageError
 from charrnn.sampling.character_sets import matches
-from charrnn.sampling.filters import penalized, probabilities
+from charrnn.sampling.filters import draw, penalized, probabilities
 from charrnn.sampling.stream import Stream
 from charrnn.text.vocabulary import Vocabulary
 
@@ -41,8 +41,7 @@ class Chooser:
 
     def __init__(self, vocabulary: Vocabulary, config: SamplingConfig) -> None:
         self._config, self._end = config, vocabulary.end
-        self._mask = np.zeros(vocabulary.size)
-        self._mask[forbidden_ids(vocabulary, config)] = -np.inf
+        self._forbidden = forbidden_ids(vocabulary, config)
         self._row = np.empty(vocabulary.size)  # float64, used again for every draw of a single stream
         filters = (config.top_k, config.top_p, config.typical, config.min_p)
         self._is_plain = config.temperature >= _PLAIN and all(value is None for value in filters)
@@ -75,8 +74,8 @@ class Chooser:
     def allowed(self, logits: NDArray[np.float32], streams: Sequence[Stream]) -> NDArray[np.float64]:
         """Logits (B, V) as they are before temperature and filters: penalised, and -inf for what may not come next."""
         config = self._config
-        with np.errstate(invalid="ignore"):
-            allowed = np.where(self._mask == 0, logits, self._mask)
+        allowed: NDArray[np.float64] = logits.astype(np.float64)
+        allowed[:, self._forbidden] = -np.inf
         if config.min_length:
             allowed[[stream.written < config.min_length for stream in streams], self._end] = -np.inf
         if config.repetition_penalty != 1:
@@ -93,14 +92,13 @@ class Chooser:
             shares = np.exp(allowed, out=allowed)
         else:
             shares = probabilities(allowed, self._config)
-        cumulative = np.add.accumulate(shares, axis=-1, out=shares)
-        tokens: NDArray[np.int64] = (cumulative <= (uniforms * cumulative[:, -1])[:, None]).sum(axis=-1)
-        return tokens
+        return draw(shares, uniforms)
 
     def _draw_one(self, logits: NDArray[np.float32], uniform: float) -> int:
         """The same for a single row, with nothing but numpy's own calls on one buffer."""
         row = self._row
-        np.add(logits[0], self._mask, out=row)
+        row[:] = logits[0]
+        row[self._forbidden] = -np.inf
         best = row.max()
         if not -np.inf < best < np.inf:
             return int(self._draw(self.allowed(logits, ()), np.array([uniform]))[0])
@@ -112,9 +110,10 @@ class Chooser:
 
 
 def surprisals(logits: NDArray[np.float32], tokens: Sequence[int]) -> list[float]:
-    """-ln p of a token in each row of logits (B, V), by the softmax of the row as it is."""
+    """-ln p of a token in each row of logits (B, V), by the softmax of the row as it is; NaN where logits overflow."""
     rows: NDArray[Any] = logits.astype(np.float64)
-    rows -= rows.max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        rows -= rows.max(axis=-1, keepdims=True)
     chosen = rows[np.arange(len(tokens)), list(tokens)]
     found: list[float] = (np.log(np.exp(rows).sum(axis=-1)) - chosen).tolist()
     return found

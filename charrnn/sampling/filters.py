@@ -104,7 +104,8 @@ def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
     return softmax(np.where(is_best, 0.0, logits))
 
 
-def draw(distribution: Logits, uniform: float) -> int:
-    """The token (V,) at which the cumulative distribution passes a number uniform in [0, 1)."""
-    cumulative = np.cumsum(distribution)
-    return int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
+def draw(shares: Logits, uniform: float | NDArray[np.float64]) -> NDArray[np.int64]:
+    """The tokens (...) at which the running sums of shares (..., V) pass a part of their total, uniform in [0, 1)."""
+    cumulative = np.cumsum(shares, axis=-1)
+    tokens: NDArray[np.int64] = (cumulative <= (uniform * cumulative[..., -1])[..., None]).sum(axis=-1)
+    return tokens

@@ -40,7 +40,7 @@ class Primed(NamedTuple):
 
 
 def save_state(path: Path, primed: Primed, engine: Engine, checkpoint: Checkpoint) -> None:
-    """Write a new file, safetensors of some kilobytes, that belongs to the model of `checkpoint` alone.
+    """Write a new file, safetensors, that belongs to the model of `checkpoint` alone; at most 4 MB besides the state.
 
     Raises:
         UsageError: there is a file of that name.

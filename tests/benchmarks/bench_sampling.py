@@ -85,7 +85,9 @@ def start(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
 
         def process(*command: str | Path) -> Callable[[], object]:
-            return lambda: subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
+            return lambda: subprocess.run(
+                command, cwd=folder, env=ENVIRONMENT, check=True, stdin=subprocess.DEVNULL, capture_output=True
+            )
 
         Path(folder, "model.safetensors").write_bytes(to_bytes(random_checkpoint("lstm", 2, 128)))
         process(sys.executable, PLAIN, "train", ROOT / "corpora" / "tales.txt", "plain.pt", "1")()
@@ -228,7 +230,7 @@ def memory(_: int) -> None:
 def peak_memory(model: Path, count: int) -> int:
     """The largest resident size of a process that samples, in bytes."""
     command = [*CHARRNN, "sample", "--model", str(model), "--no-until-end", "--seed", "1", "-n", str(count), "-q"]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{command} failed")

@@ -42,6 +42,11 @@ LIGHT = (
         (["eval", "--heat", "--json"], 2),
         (["next", "--help"], 0),
         (["next", "--top", "0"], 2),
+        (["memory", "--help"], 0),
+        (["memory", "--targets", "0"], 2),
+        (["inspect", "--help"], 0),
+        (["inspect"], 2),
+        (["eval", "--dynamic", "--heat"], 2),
     ],
 )
 def test_help_and_usage_errors_import_nothing_heavy(folder: Path, arguments: list[str], code: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import ModelConfig, RunConfig, TextConfig
-from charrnn.errors import DataError, UsageError
+from charrnn.errors import CheckpointError, DataError, UsageError
 from charrnn.evaluation.activations import Found, find_units, property_of, read_inside, trace
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.model import model_from_arrays
@@ -33,7 +33,7 @@ def test_the_values_are_those_of_the_model(folder: Path, cell: str, encoder: str
     (folder / "t.txt").write_text(TEXT)
     tokens = open_reading(checkpoint, ("t.txt",), device="cpu").tokens
     layers, read = read_inside(checkpoint, tokens, np.arange(vocabulary.size), 1000)
-    assert vocabulary.decode(read) == TEXT
+    assert [vocabulary.decode(ids) for ids in read] == [TEXT]
     model = model_from_arrays(config, vocabulary, checkpoint.model)
     with torch.no_grad():
         x = model.encoder(torch.from_numpy(ids)[None])
@@ -70,7 +70,7 @@ def test_documents_begin_anew_and_reading_ends_where_it_is_to(folder: Path) -> N
     (folder / "t.txt").write_text("abc\nab\nabcabc\n")
     tokens = open_reading(lines, ("t.txt",), device="cpu").tokens
     (layer,), ids = read_inside(lines, tokens, np.arange(vocabulary.size), 8)
-    assert vocabulary.decode(ids) == "abcababc"
+    assert [vocabulary.decode(each) for each in ids] == ["abc", "ab", "abc"]
     assert np.array_equal(layer["h"][:2], layer["h"][3:5])
     assert np.array_equal(layer["h"][:3], layer["h"][5:])
 
@@ -84,7 +84,7 @@ def test_the_unit_that_is_1_within_quotes_is_found(folder: Path) -> None:
     wanted = property_of("quotes", ids, reading.vocabulary)
     assert wanted.tolist() == [0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0]
     assert trace(layers, 1, "h", 3).tolist() == (2 * wanted - 1).tolist()
-    assert find_units([trace(layers, None, "h")], wanted, 2)[0] == Found(1, 3, pytest.approx(1))
+    assert find_units({1: layers[0]}, wanted, 2)[0] == Found(1, 3, "h", pytest.approx(1))
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,31 @@ def test_the_unit_that_is_1_within_quotes_is_found(folder: Path) -> None:
 )
 def test_properties(wanted: str, text: str, expected: list[int]) -> None:
     vocabulary = Vocabulary.of(text, "character")
-    assert property_of(wanted, vocabulary.encode(text), vocabulary).tolist() == expected  # type: ignore[arg-type]
+    assert property_of(wanted, [vocabulary.encode(text)], vocabulary).tolist() == expected  # type: ignore[arg-type]
+
+
+def test_properties_begin_anew_with_each_document() -> None:
+    vocabulary = Vocabulary.of('a"(', "character")
+    documents = [vocabulary.encode(text) for text in ('a"(', 'a"')]
+    assert property_of("quotes", documents, vocabulary).tolist() == [0, 1, 1, 0, 1]
+    assert property_of("brackets", documents, vocabulary).tolist() == [0, 0, 1, 0, 0]
+    assert property_of("line-length", documents, vocabulary).tolist() == [1, 2, 3, 1, 2]
+
+
+def test_values_that_overflow_are_told(folder: Path) -> None:
+    (folder / "t.txt").write_text("ab" * 20)
+    config = ModelConfig("rnn-relu", 1, 4, "one-hot", None, 0.0)
+    checkpoint = random_checkpoint(config, Vocabulary.of("ab", "character"))
+    checkpoint.model["stack.layers.0.fused.weight_hh_l0"][:] = 1e30
+    tokens = open_reading(checkpoint, ("t.txt",), device="cpu").tokens
+    with pytest.raises(CheckpointError, match="overflow"):
+        read_inside(checkpoint, tokens, np.arange(5), 100)
 
 
 def test_a_text_without_the_property_is_refused() -> None:
     vocabulary = Vocabulary.of("abc", "character")
     with pytest.raises(DataError, match="0 everywhere by brackets"):
-        property_of("brackets", vocabulary.encode("abc"), vocabulary)
+        property_of("brackets", [vocabulary.encode("abc")], vocabulary)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -114,10 +132,11 @@ def test_correlations_are_pearsons(seed: int) -> None:
     layers = [random.normal(size=(20, 3)).astype(np.float32) for _ in range(2)]
     layers[1][:, 2] = 0.5  # which has none
     wanted = random.normal(size=20)
-    found = find_units(layers, wanted, 6)
+    found = find_units({1: {"h": layers[0]}, 2: {"c": layers[1]}}, wanted, 6)
     strengths = [abs(unit.correlation) for unit in found]
     assert strengths == sorted(strengths, reverse=True)
     for unit in found:
+        assert unit.gate == {1: "h", 2: "c"}[unit.layer]
         values = layers[unit.layer - 1][:, unit.unit - 1]
         expected = 0.0 if (unit.layer, unit.unit) == (2, 3) else np.corrcoef(values, wanted)[0, 1]
         assert unit.correlation == pytest.approx(expected, abs=1e-6)

@@ -30,23 +30,22 @@ def test_neighbours_and_kinds_are_those_of_the_vectors() -> None:
         "b": (0, 1),
         "c": (0.1, 5),
         "A": (-1, 0),
-        "B": (0, 4),
-        "1": (0, 0),
+        "B": (-0.2, 4),
+        "1": (1, -1),
         "2": (-1, -1),
     }
     found = learned_alphabet(embedded(vectors))
     index = found.characters.index
     assert found.neighbours(index("a"), 2) == [
         ("e", pytest.approx(3 / np.hypot(3, 0.1))),
-        ("c", pytest.approx(0.02, abs=1e-3)),
+        ("1", pytest.approx(0.5**0.5)),
     ]
-    assert found.neighbours(index("b"), 1) == [("B", pytest.approx(1))]
-    assert found.similarities[index("1")] == pytest.approx(np.zeros(8))
+    assert found.neighbours(index("b"), 1) == [("c", pytest.approx(5 / np.hypot(5, 0.1)))]
     assert kinds(found) == [
         Kind("digits", 2, 0, 1 / 7),
         Kind("capitals", 2, 0, 1 / 7),
         Kind("vowels", 2, 1, 1 / 7),
-        Kind("consonants", 2, 0.5, 1 / 7),
+        Kind("consonants", 2, 1, 1 / 7),
     ]
 
 
@@ -76,6 +75,11 @@ def test_a_one_hot_model_has_its_input_weights_columns(cell: str) -> None:
     W = min((checkpoint.model[name] for name in names), key=lambda array: -len(array))
     W[:, 1] = 3 * W[:, 0]
     assert learned_alphabet(checkpoint).neighbours(0, 1) == [("b", pytest.approx(1))]
+
+
+def test_a_vector_of_zeros_is_like_nothing() -> None:
+    found = learned_alphabet(embedded({"a": (1, 2), "b": (2, 1), "c": (0, 0)}))
+    assert found.similarities[2].tolist() == [0, 0, 0]
 
 
 def test_two_characters_are_no_alphabet() -> None:

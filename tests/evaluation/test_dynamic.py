@@ -66,6 +66,13 @@ def test_the_weights_are_restored_bit_for_bit(folder: Path) -> None:
     assert all(parameter.grad is None for parameter in own.model.parameters())
 
 
+def test_whoever_reads_keeps_their_own_modes(folder: Path) -> None:
+    with torch.no_grad():
+        for _ in dynamic_scored(reading(folder, TEXT), rate=1e-2):
+            assert not torch.is_grad_enabled()
+            assert torch.backends.cudnn.enabled
+
+
 def test_a_text_that_repeats_itself_is_learned(folder: Path) -> None:
     own = reading(folder, TEXT * 4)
     assert dynamic_score(own, rate=1e-2).nats < 0.85 * own.score().nats

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import ModelConfig, RunConfig, TextConfig
-from charrnn.errors import DataError
+from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation.evaluate import Reading, open_reading
 from charrnn.evaluation.memory import LONGEST, gradient_norms, memory, target_places
 from charrnn.model import CharacterModel, model_from_arrays
@@ -130,6 +130,11 @@ def test_documents_are_remembered_each_by_itself(folder: Path) -> None:
 def test_a_text_that_the_model_does_not_know_is_refused(folder: Path) -> None:
     with pytest.raises(DataError, match="no target that the model knows"):
         memory(last_characters(folder, "xyz" * 20, 0.0), targets=1)
+
+
+def test_costs_that_overflow_are_told(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match="overflow"):
+        memory(last_characters(folder, "a" * 40, 1e30))
 
 
 def test_unknown_targets_count_for_nothing(folder: Path) -> None:

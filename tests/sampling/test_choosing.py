@@ -61,6 +61,13 @@ def test_what_is_forbidden_is_not_drawn(row: list[float], forbidden: set[int]) -
 
 
 @pytest.mark.parametrize("count", [1, 3])
+def test_infinite_logits_are_drawn_and_what_is_forbidden_is_not(count: int) -> None:
+    logits = np.zeros((count, VOCABULARY.size), np.float32)
+    logits[:, [2, VOCABULARY.start, VOCABULARY.unknown, VOCABULARY.end]] = np.inf
+    assert Chooser(VOCABULARY, settings()).choose(logits, streams(settings(), count)) == [2] * count
+
+
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("config", [settings(), settings(top_k=2), settings(temperature=0)], ids=["plain", "k", "0"])
 def test_a_model_that_expects_nothing_is_refused(count: int, config: SamplingConfig) -> None:
     for value in (np.nan, -np.inf):
@@ -79,3 +86,4 @@ def test_a_stream_takes_its_numbers_in_the_order_of_its_seed() -> None:
 def test_surprisals_are_logarithms_of_the_softmax() -> None:
     logits = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], np.float32)) + np.float32([[3], [-4]])
     np.testing.assert_allclose(surprisals(logits, [1, 2]), [-math.log(0.25), -math.log(0.8)], rtol=1e-6)
+    assert math.isnan(surprisals(np.array([[np.inf, 0]], np.float32), [0])[0])

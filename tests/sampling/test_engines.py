@@ -15,6 +15,7 @@ from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.equations import Array, Noise
 from charrnn.recurrent.registry import CORES, core_equations
+from charrnn.sampling import engines as engines_module
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
@@ -141,6 +142,14 @@ def test_numpy_is_for_a_cpu_and_torch_for_the_rest() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match=r"--device cuda is not available .* --device cpu"):
             open_engine(checkpoint, config, "auto", "cuda")
+
+
+def test_a_large_model_is_stepped_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = random_checkpoint(ModelConfig("gru", 1, 6, "embedding", 5, 0.0), VOCABULARY)
+    monkeypatch.setattr(engines_module, "_cores", lambda: 7)
+    assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == 1
+    monkeypatch.setattr(engines_module, "_WORTH_THREADS", sum(array.size for array in checkpoint.model.values()) - 1)
+    assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == 7
 
 
 def test_sampling_on_a_cpu_imports_no_torch(folder: Path) -> None:

@@ -17,7 +17,7 @@ def peak_memory(length: int) -> int:
     """The largest resident size, in bytes, of a process that writes so many characters."""
     program = [sys.executable, "-m", "charrnn", "sample", "--model", "model.safetensors", "--seed", "1", "-q"]
     with Path("text").open("wb") as text:
-        process = subprocess.Popen([*program, "--no-until-end", "-n", str(length)], stdout=text)
+        process = subprocess.Popen([*program, "--no-until-end", "-n", str(length), "-p", ""], stdout=text)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
