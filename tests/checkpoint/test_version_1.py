@@ -41,7 +41,7 @@ def test_what_it_says_of_itself_is_read() -> None:
             seed=5,
             device="cpu",
         ),
-        record=Record("0" * 64, ((0, 20),)),
+        record=Record(corpus_sha256="0" * 64, plan=((0, 20),)),
     )
     assert found.vocabulary == Vocabulary("ahé", "character")
     assert found.counters == Counters(12, 240, 3.5, 1.5, 1.25, 8, 1)
