@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("sabotage", BREAKS)
 def test_a_broken_promise_turns_a_test_red(sabotage: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "tests.sabotage", "-q", "-x", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.sabotage", "-q", "-x", "-n0", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, BREAKS[sabotage].tests],
         cwd=Path(__file__).parents[1],

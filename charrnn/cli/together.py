@@ -1,6 +1,7 @@
 """Several processes that train together: `--nproc` starts them, as torchrun does, and looks after them."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -118,19 +119,19 @@ def _start_one(rank: int, count: int, meeting: str) -> "subprocess.Popen[bytes]"
 
 
 def _wait(processes: "list[subprocess.Popen[bytes]]") -> tuple[int, int] | None:
-    """Wait until all have ended, or have to be killed; the rank and exit code of the first that failed."""
-    failed, since, is_asked = None, 0.0, False
+    """Wait until all have ended, or have to be killed; the rank and exit code of one that failed by itself."""
+    failed, since, is_asked = None, math.inf, False
     while any(process.poll() is None for process in processes):
-        if failed is None and (failed := _failed(processes)):
-            since = time.monotonic()
-        waited = time.monotonic() - since if failed else 0.0
+        if not is_asked and (failed := _failed(processes)):
+            since = min(since, time.monotonic())
+        waited = time.monotonic() - since
         if waited > _PATIENCE and not is_asked:
             is_asked = True
             _send(processes, signal.SIGTERM)
         if waited > _PATIENCE + _MERCY:
             break
         time.sleep(0.05)
-    return failed or _failed(processes)
+    return failed if is_asked else _failed(processes)
 
 
 def _failed(processes: "list[subprocess.Popen[bytes]]") -> tuple[int, int] | None:
