@@ -25,7 +25,7 @@ from charrnn.events import Skipped
 from charrnn.recurrent.stack import StackState
 from charrnn.sampling import prime
 from charrnn.text import corpus
-from charrnn.training import divergence, loop, resume
+from charrnn.training import divergence, learner, loop, resume
 from charrnn.training.divergence import Watch
 
 
@@ -135,11 +135,12 @@ def _carried_state_dropped() -> None:
 
 def _divergence_learned_from() -> None:
     vars(divergence)["math"] = SimpleNamespace(**{**vars(math), "isfinite": lambda _: True})
+    vars(learner)["_is_bad"] = lambda _: torch.tensor(0.0)
 
 
 def _skips_that_touch_the_moments() -> None:
     optimizers: list[torch.optim.Optimizer] = []
-    make, judge = loop._optimizer, Watch.judge
+    make, judge = learner._optimizer, Watch.judge
 
     def remembered(*arguments: Any) -> torch.optim.Optimizer:
         optimizers.append(make(*arguments))
@@ -151,7 +152,7 @@ def _skips_that_touch_the_moments() -> None:
                 moments["exp_avg"] *= 0.9
         return skipped
 
-    vars(loop)["_optimizer"] = remembered
+    vars(learner)["_optimizer"] = remembered
     Watch.judge = decaying  # type: ignore[method-assign]
 
 
@@ -165,7 +166,7 @@ def _skips_that_are_forgotten() -> None:
 
 
 def _spoiled_state_carried_on() -> None:
-    vars(loop)["begin_anew_where_not_finite"] = lambda state: state
+    vars(learner)["begin_anew_where_not_finite"] = lambda state: state
 
 
 def _bad_bytes_replaced() -> None:

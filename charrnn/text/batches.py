@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.text.tokens import Tokens
+from charrnn.text.vocabulary import Ids
 
 __all__ = ["IGNORED", "Batch", "Batches", "Episodes", "Tapes", "fit_shape"]
 
@@ -20,16 +21,34 @@ _PLACES_KEPT = 512
 
 
 class Batch(NamedTuple):
-    """Token ids to read, those to predict, both (B, T), and the state to read them from.
+    """Rows of T tokens to read, each from its place in the text, and the state to read them from.
 
-    `state` is "carry" (that after the previous step), "zero", or "shift": row k goes on where row k - 1 ended, and
-    row 0 begins anew. `offsets` (B,) say where in the tokens each row begins.
+    Row k begins at token `offsets[k]` and has `counts[k]` targets, at most T; the rest of it is padding. `state` is
+    "carry" (that after the previous step), "zero", or "shift": row k goes on where row k - 1 ended, and row 0 begins
+    anew. The token ids are looked up here, or in a copy of the text that is nearer to where they are needed.
     """
 
-    inputs: NDArray[np.int64]
-    targets: NDArray[np.int64]
+    ids: Ids
+    offsets: NDArray[np.int64]  # (B,)
+    counts: NDArray[np.int64]  # (B,)
+    length: int  # T
     state: Literal["carry", "zero", "shift"]
-    offsets: NDArray[np.int64]
+
+    @property
+    def inputs(self) -> NDArray[np.int64]:
+        """Token ids to read, (B, T)."""
+        return self.ids[self._places()].astype(np.int64)
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """Token ids to predict, (B, T), those of padding ignored."""
+        targets = self.ids[self._places() + 1].astype(np.int64)
+        targets[np.arange(self.length) >= self.counts[:, None]] = IGNORED
+        return targets
+
+    def _places(self) -> NDArray[np.int64]:
+        """Where each input stands in the text; padding reads the last of its row again."""
+        return self.offsets[:, None] + np.minimum(np.arange(self.length), np.maximum(self.counts[:, None] - 1, 0))
 
 
 class Batches(Protocol):
@@ -63,7 +82,7 @@ class Tapes:
         self.sequence_length = sequence_length
         self._tokens = tokens
         self._length = -(-tokens.targets // batch_size)
-        self._starts = np.arange(batch_size)[:, None] * self._length
+        self._starts = np.arange(batch_size) * self._length
 
     @property
     def steps_per_epoch(self) -> int:
@@ -73,15 +92,12 @@ class Tapes:
         _release(self._tokens, step, len(self._starts))
         epoch, place = divmod(step, self.steps_per_epoch)
         first = place * self.sequence_length
-        places = self._starts + np.arange(first, min(first + self.sequence_length, self._length))
-        ids = self._tokens.ids
-        beyond = places >= len(ids) - 1  # the last tape may be some targets short
-        offsets = places[:, 0].copy()
-        places[beyond] = 0
-        inputs, targets = ids[places].astype(np.int64), ids[places + 1].astype(np.int64)
-        targets[beyond] = IGNORED
+        length = min(self.sequence_length, self._length - first)
+        last = len(self._tokens.ids) - 2
+        offsets = np.minimum(self._starts + first, last)
+        counts = np.clip(last + 1 - (self._starts + first), 0, length)  # the last tape may be some targets short
         state: Literal["carry", "zero", "shift"] = "carry" if place else "shift" if epoch else "zero"
-        return Batch(inputs, targets, state, offsets)
+        return Batch(self._tokens.ids, offsets, counts, length, state)
 
 
 class Episodes:
@@ -121,14 +137,13 @@ class Episodes:
         first = int(batches[index]) * self._batch_size
         chunk = place - int(last_steps[index] - self._chunks[batches[index]])
         rows = documents[first : first + self._batch_size]
-        ids, starts, ends = self._tokens.ids, self._tokens.offsets[rows, None], self._tokens.offsets[rows + 1, None]
-        lengths = ends - starts - 1
-        longest = int(lengths.max())
-        columns = np.arange(chunk * self.sequence_length, min((chunk + 1) * self.sequence_length, longest))
-        places = np.minimum(starts + columns, ends - 2)
-        inputs, targets = ids[places].astype(np.int64), ids[places + 1].astype(np.int64)
-        targets[columns >= lengths] = IGNORED
-        return Batch(inputs, targets, "carry" if chunk else "zero", places[:, 0])
+        starts = self._tokens.offsets[rows].astype(np.int64)
+        lengths = self._tokens.offsets[rows + 1] - starts - 1
+        read = chunk * self.sequence_length
+        length = min(self.sequence_length, int(lengths.max()) - read)
+        counts = np.clip(lengths - read, 0, length)
+        offsets = starts + np.minimum(read, lengths - 1)
+        return Batch(self._tokens.ids, offsets, counts, length, "carry" if chunk else "zero")
 
 
 def _release(tokens: Tokens, step: int, rows: int) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,37 +13,79 @@ from charrnn.checkpoint.store import Run
 from charrnn.config import RunConfig
 from charrnn.errors import DivergedError, ResourceError
 from charrnn.events import Skipped
-from charrnn.recurrent.stack import StackState
 from charrnn.runtime import versions
 from charrnn.text.batches import Batch
 
-__all__ = ["MOST_SKIPPED_IN_A_ROW", "Watch", "begin_anew_where_not_finite"]
+__all__ = ["MOST_SKIPPED_IN_A_ROW", "Watch"]
 
 # An odd batch spoils one step, or two when its state is carried on. As a skipped step changes no weight, five batches
 # in a row that all fail fail for the weights, and so will those that follow.
 MOST_SKIPPED_IN_A_ROW = 5
 
 _REMEMBERED = 100  # steps
+_UNREAD = 16  # steps, at most, that a GPU may be ahead
 
 
 class Watch:
     """Looks after the numbers of a training's steps.
 
+    They are read where they were computed when they are asked for. That costs nothing on a CPU; on a GPU it is a wait
+    for all that was begun, so that there a few steps are read at once.
+
     Args:
         run: where to leave `diverged.json`.
-        counters: how many steps had been skipped when the training was interrupted, if it was.
+        counters: what had been read and skipped when the training was interrupted, if it was.
         steps_per_epoch: for saying where in the text a step was.
     """
 
     def __init__(self, run: Run, counters: Counters, steps_per_epoch: int) -> None:
+        self.characters = counters.characters  # of steps that were taken
         self.skipped, self.skipped_in_a_row = counters.skipped, counters.skipped_in_a_row
+        self.gradient_norm = 0.0  # of the last step that was taken
         self._run = run
         self._steps_per_epoch = steps_per_epoch
+        self._unread: list[tuple[int, float, Batch, Tensor]] = []
+        self._lap_characters, self._lap_loss = 0, 0.0
         self._offsets: list[int] = []
         self._last_steps: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
+    def add(self, step: int, learning_rate: float, batch: Batch, numbers: Tensor) -> None:
+        """Note that a step was done whose loss and gradient norm are `numbers`, (2,), on whichever device."""
+        self._unread.append((step, learning_rate, batch, numbers))
+
+    def is_due(self, device: str) -> bool:
+        """Whether to read the numbers without having to."""
+        return len(self._unread) >= (1 if device == "cpu" else _UNREAD)
+
+    def read(self) -> Iterator[Skipped]:
+        """Read the numbers of the steps that were done, and count those that were taken; what to tell of the others."""
+        if not self._unread:
+            return
+        read = torch.stack([numbers for *_, numbers in self._unread]).tolist()
+        for (step, learning_rate, batch, _), (loss, norm) in zip(self._unread, read, strict=True):
+            if skipped := self.judge(step, loss, norm, learning_rate, batch):
+                yield skipped
+            else:
+                targets = int(batch.counts.sum())
+                self.characters += targets
+                self._lap_characters += targets
+                self._lap_loss += loss * targets
+                self.gradient_norm = norm
+        self._unread.clear()
+
+    def lap(self) -> tuple[int, float]:
+        """How many characters were read since the last lap, and their mean loss; of steps that were taken."""
+        characters, loss = self._lap_characters, self._lap_loss
+        self._lap_characters, self._lap_loss = 0, 0.0
+        return characters, loss / max(characters, 1)
+
+    @property
+    def last_loss(self) -> float:
+        """The loss of the last step that was read."""
+        return float(self._last_steps[-1]["loss"])
+
     def judge(self, step: int, loss: float, gradient_norm: float, learning_rate: float, batch: Batch) -> Skipped | None:
-        """Note the numbers of a step before it is taken; what to tell when it must not be."""
+        """Note the numbers of a step; what to tell when they kept it from being taken."""
         self._offsets = batch.offsets.tolist()
         noted = {"step": step, "loss": loss, "gradient_norm": gradient_norm, "learning_rate": learning_rate}
         self._last_steps.append(noted)
@@ -85,17 +128,3 @@ class Watch:
             f"train again with a lower --learning-rate (it was {training.learning_rate:g}), "
             f"then with a lower --gradient-clip (it was {training.gradient_clip:g})"
         )
-
-
-def begin_anew_where_not_finite(state: StackState) -> StackState:
-    """The state with every row zero, in all layers, that is not finite in one.
-
-    Rows are read apart from each other, so that of a sound one is still what its text has led to; and half a row would
-    be a state that no text leads to.
-    """
-    sound = torch.stack([part.isfinite().all(1) for layer in state for part in layer]).all(0)[:, None]  # (B, 1)
-
-    def mended(part: Tensor) -> Tensor:
-        return torch.where(sound, part, torch.zeros_like(part))
-
-    return tuple(type(layer)(*map(mended, layer)) for layer in state)

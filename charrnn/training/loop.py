@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run, find_named
@@ -20,15 +18,14 @@ from charrnn.errors import CheckpointError
 from charrnn.evaluation.scoring import overlapping, score
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
 from charrnn.model import CharacterModel, model_arrays, parameter_count
-from charrnn.ranks import Ranks, own_ranks
-from charrnn.recurrent.stack import StackState
+from charrnn.ranks import own_ranks
 from charrnn.runtime import compute_with, describe_device, versions
-from charrnn.text.batches import IGNORED, Batch
-from charrnn.training.divergence import MOST_SKIPPED_IN_A_ROW, Watch, begin_anew_where_not_finite
+from charrnn.training.divergence import MOST_SKIPPED_IN_A_ROW, Watch
 from charrnn.training.excerpt import excerpt
 from charrnn.training.finetune import begin_from
+from charrnn.training.learner import Learner
 from charrnn.training.pace import Pace
-from charrnn.training.parallel import announce, each, follow_announced, own_batch, own_state, whole_state
+from charrnn.training.parallel import announce, follow_announced, own_state
 from charrnn.training.resume import capture, newest_that_passes, prepare_again, restore
 from charrnn.training.schedule import extended, learning_rate, step_limit
 from charrnn.training.setup import Setup, prepare
@@ -132,20 +129,20 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
     compute_with(device, training.precision, training.threads)
     torch.manual_seed(training.seed)
     model = CharacterModel(config.model, setup.vocabulary.size, setup.vocabulary.unknown).to(device)
-    optimizer = _optimizer(model, training.weight_decay)
-    state, counters = model.initial_state(1), Counters()
+    counters = Counters()
+    learner = Learner(model, training, setup.training.ids, ranks)
     if setup.start:
         begin_from(setup.start, model, setup.vocabulary)
     if resumed:
         model.load_state_dict({name: torch.from_numpy(array) for name, array in resumed.model.items()})
-        state, counters = own_state(restore(resumed.training, model, optimizer), ranks), resumed.counters
+        learner.state = own_state(restore(resumed.training, model, learner.optimizer), ranks)
+        counters = resumed.counters
     batches = setup.batches()
     pace = _pace(setup, batches.steps_per_epoch, resumed)
     watch = Watch(run, counters, batches.steps_per_epoch)
     yield _began(setup, run, model, counters.step)
 
-    step, characters = counters.step, counters.characters
-    reported_characters, loss_sum, gradient_norm = characters, 0.0, 0.0  # of steps that were taken
+    step = counters.step
     finished: Literal["budget", "patience", "stopped"] | None = None
     if step >= pace.total(step):
         finished = "budget"
@@ -155,80 +152,58 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
         yield Notice(f"the run ended at step {step:,} by --patience {training.patience}; a larger one makes it go on")
     model.train()
     while not finished:
-        rate = learning_rate(step, pace.total(step), training)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        batch = batches.batch(step)
-        own, scored = own_batch(batch, ranks), int(np.count_nonzero(batch.targets != IGNORED))
-        inputs, targets = (
-            torch.from_numpy(own.inputs).to(device),
-            torch.from_numpy(own.targets).to(device),
-        )
-        ranks.seed(training.seed, step)
-        with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
-            logits, state = model(inputs, _enter(batch, state, model, ranks))
-            nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
-            loss = nats / scored  # which add up over ranks to the mean over the whole batch
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        loss = loss.detach()
-        ranks.add([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
-        step, state = step + 1, each(Tensor.detach, state)
-        # Reading these costs nothing on a CPU, and on a GPU a wait at every step: the price of never taking a bad one.
-        if skipped := watch.judge(step, loss.item(), norm.item(), rate, batch):
-            state = begin_anew_where_not_finite(state)
-            run.append_metrics(_metrics(skipped, "skipped"))
-            yield skipped
-            if skipped.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
-                why = (
-                    f"{skipped.skipped_in_a_row} steps in a row had a loss or a gradient that was not finite, "
-                    f"the last a loss of {skipped.loss:g} and a gradient norm of {skipped.gradient_norm:g}"
-                )
-                raise watch.diverged(why, _settled(config, pace))
-        else:
-            optimizer.step()
-            gradient_norm = norm.item()
-            loss_sum += loss.item() * scored
-            characters += scored
-
+        batch, rate = batches.batch(step), learning_rate(step, pace.total(step), training)
+        numbers = learner.learn(batch, step, rate)
+        step += 1
+        watch.add(step, rate, batch, numbers)
         stopped, report_is_due = ranks.any(stop(), pace.report_is_due(step))
         validation_is_due = pace.validation_is_due(step)
-        if stopped or validation_is_due or step >= pace.total(step) or report_is_due:
-            read = characters - reported_characters
+        interrupted = stopped or validation_is_due or step >= pace.total(step) or report_is_due
+        if interrupted or watch.is_due(device.type):
+            for skipped in watch.read():
+                run.append_metrics(_metrics(skipped, "skipped"))
+                yield skipped
+                if skipped.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+                    why = (
+                        f"{skipped.skipped_in_a_row} steps in a row had a loss or a gradient that was not finite, "
+                        f"the last a loss of {skipped.loss:g} and a gradient norm of {skipped.gradient_norm:g}"
+                    )
+                    raise watch.diverged(why, _settled(config, pace))
+
+        if interrupted:
             lap_seconds = pace.lap(step)
             pace.follow(ranks)
+            read, loss = watch.lap()
             if read:  # else every step since the last report was skipped
                 report = Reported(
                     step=step,
                     total_steps=pace.total(step),
                     epoch=step / batches.steps_per_epoch,
-                    loss=loss_sum / read,
-                    gradient_norm=gradient_norm,
+                    loss=loss,
+                    gradient_norm=watch.gradient_norm,
                     learning_rate=rate,
                     characters_per_second=read / lap_seconds,
                     seconds=pace.seconds,
                     seconds_left=pace.seconds_left(step),
                 )
-                reported_characters, loss_sum = characters, 0.0
                 run.append_metrics(_metrics(report, "training"))
                 yield report
             finished = "budget" if step >= pace.total(step) else "stopped" if stopped else None
 
         if finished or validation_is_due:
-            state_of_all = whole_state(state, len(batch.inputs), ranks)
+            state_of_all = learner.state_of_all(batch)
             if ranks.rank:
                 finished = ranks.told(None)  # as soon as rank 0 has validated and saved
                 continue
-            arrays = capture(model, optimizer, state_of_all)
+            arrays = capture(model, learner.optimizer, state_of_all)
             to_save = {**model_arrays(model), **arrays}
             if bad := [name for name, array in to_save.items() if not np.isfinite(array).all()]:
-                why = f"the loss was {loss.item():g}, but {bad[0]} is no longer finite"
+                why = f"the loss was {watch.last_loss:g}, but {bad[0]} is no longer finite"
                 raise watch.diverged(why, _settled(config, pace))
             counters = replace(
                 counters,
                 step=step,
-                characters=characters,
+                characters=watch.characters,
                 loss=None,
                 skipped=watch.skipped,
                 skipped_in_a_row=watch.skipped_in_a_row,
@@ -264,18 +239,6 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
     yield Finished(finished, run.path, step, pace.seconds, *losses, counters.skipped)
 
 
-def _optimizer(model: CharacterModel, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only, embeddings aside, with a memory of squares short enough for varied text."""
-    decayed = [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith("encoder.")]
-    others = [p for name, p in model.named_parameters() if p.ndim == 1 or name.startswith("encoder.")]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
-    for p in model.parameters():  # as it would do at its first step; a run may be saved before that is taken
-        moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
-        optimizer.state[p] = {"step": torch.zeros((), device=p.device), **moments}
-    return optimizer
-
-
 def _pace(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Pace:
     training, plan = setup.config.training, setup.config.record.plan
     limit = step_limit(training, steps_per_epoch)
@@ -304,16 +267,6 @@ def _settled(config: RunConfig, pace: Pace) -> RunConfig:
     """The configuration with the plan so far and the intervals that were chosen: it repeats the run up to here."""
     settled = replace(config.training, report_every=pace.report_every, validate_every=pace.validate_every)
     return replace(config, training=settled, record=replace(config.record, plan=pace.plan))
-
-
-def _enter(batch: Batch, state: StackState, model: CharacterModel, ranks: Ranks) -> StackState:
-    """The state from which a rank reads its rows of a batch, given that after those of the batch before it."""
-    if batch.state == "zero":
-        return own_state(model.initial_state(len(batch.inputs)), ranks)
-    if batch.state == "shift":
-        whole = whole_state(state, len(batch.inputs), ranks)
-        return own_state(each(lambda part: torch.cat([torch.zeros_like(part[:1]), part[:-1]]), whole), ranks)
-    return state
 
 
 def _judged(counters: Counters, loss: float) -> Counters:

@@ -18,7 +18,7 @@ from charrnn.config import RunConfig
 from charrnn.errors import DataError
 from charrnn.ranks import Ranks, own_ranks
 from charrnn.recurrent.stack import StackState
-from charrnn.text.batches import IGNORED, Batch
+from charrnn.text.batches import Batch
 from charrnn.training.resume import prepare_again
 from charrnn.training.setup import Setup, prepare
 
@@ -62,10 +62,10 @@ def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
 
 def own_batch(batch: Batch, ranks: Ranks) -> Batch:
     """A rank's rows of a batch. Where there are fewer rows than ranks it may be one that has nothing to predict."""
-    own = ranks.part(len(batch.inputs))
+    own = ranks.part(len(batch.offsets))
     if own.start < own.stop:
-        return Batch(batch.inputs[own], batch.targets[own], batch.state, batch.offsets[own])
-    return Batch(batch.inputs[:1], np.full_like(batch.targets[:1], IGNORED), batch.state, batch.offsets[:1])
+        return batch._replace(offsets=batch.offsets[own], counts=batch.counts[own])
+    return batch._replace(offsets=batch.offsets[:1], counts=np.zeros_like(batch.counts[:1]))
 
 
 def each(function: Callable[[Tensor], Tensor], state: StackState) -> StackState:

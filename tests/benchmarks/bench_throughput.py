@@ -46,7 +46,8 @@ def main() -> None:
         for cell in arguments.cells:
             values = {"cell": cell, "layers": 2, "hidden_size": arguments.hidden_size, "dropout": 0.0}
             values |= {"corpus": (str(text),), "validation": 0.0, "precision": arguments.precision}
-            config = RunConfig().override(values | {"steps": arguments.steps, "report_every": arguments.steps // 2})
+            intervals = {"report_every": arguments.steps // 2, "validate_every": arguments.steps}
+            config = RunConfig().override(values | {"steps": arguments.steps} | intervals)
             setup = prepare(config)
             runs = {
                 "loop": lambda config=config: loop(config),

@@ -37,8 +37,8 @@ DOCUMENTS: dict[str, object] = {"documents": "line", "batch_size": 13}
 _PROGRAM = """
 import os, sys
 not_finite, last, number, *sys.argv[1:] = sys.argv[1:]
-import charrnn.training.loop as loop
-real, calls = loop.F.cross_entropy, 0
+import charrnn.training.learner as learner
+real, calls = learner.F.cross_entropy, 0
 
 def cross_entropy(*arguments, **options):
     global calls
@@ -47,7 +47,7 @@ def cross_entropy(*arguments, **options):
         os.kill(os.getpid(), int(number))
     return real(*arguments, **options) * (float("nan") if calls == int(not_finite) else 1)
 
-loop.F.cross_entropy = cross_entropy
+learner.F.cross_entropy = cross_entropy
 from charrnn.cli.app import main
 main()
 """
@@ -127,15 +127,15 @@ shapes = st.tuples(st.integers(1, 9), st.integers(1, 6), st.integers(1, 12))
 @given(shapes)
 def test_every_row_of_a_batch_is_read_by_one_rank(shape: tuple[int, int, int]) -> None:
     rows, columns, count = shape
-    inputs = np.arange(rows * columns).reshape(rows, columns)
-    batch = Batch(inputs, inputs + 1, "carry", inputs[:, 0])
-    state = (Numbers(torch.from_numpy(inputs)),)
+    ids = np.arange(rows * columns + 1)
+    batch = Batch(ids, ids[:-1:columns], np.full(rows, columns), columns, "carry")
+    state = (Numbers(torch.from_numpy(batch.offsets)),)
     parts = [own_batch(batch, Ranks(rank, count)) for rank in range(count)]
     scored = [part.targets[(part.targets != IGNORED).all(1)] for part in parts]
     assert np.concatenate(scored).tolist() == batch.targets.tolist()
     assert max(map(len, scored)) - min(map(len, scored)) <= 1
     for rank, part in enumerate(parts):
-        assert own_state(state, Ranks(rank, count))[0][0].tolist() == part.inputs.tolist()  # the state of the same rows
+        assert own_state(state, Ranks(rank, count))[0][0].tolist() == part.offsets.tolist()  # the state of the same rows
 
 
 @pytest.mark.slow

@@ -1,0 +1,132 @@
+"""One step of learning: forward, backward, clipping, and an update that is not made with numbers that are not finite.
+
+Nothing here waits for the device. What a step came to stays there until the loop reads it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from charrnn.config import TrainingConfig
+from charrnn.model import CharacterModel
+from charrnn.ranks import Ranks
+from charrnn.recurrent.stack import StackState
+from charrnn.text.batches import IGNORED, Batch
+from charrnn.text.vocabulary import Ids
+from charrnn.training.parallel import each, own_batch, own_state, whole_state
+
+__all__ = ["Learner", "begin_anew_where_not_finite", "looked_up", "reader"]
+
+_ROOM = 0.25  # the share of a GPU's free memory that a text may take
+
+
+class Learner:
+    """A network in training, its optimiser, and the state that it carries from batch to batch.
+
+    Args:
+        model: on the device where it learns.
+        config: how; with nothing left open.
+        ids: the text that its batches are of.
+    """
+
+    def __init__(self, model: CharacterModel, config: TrainingConfig, ids: Ids, ranks: Ranks) -> None:
+        self.optimizer = _optimizer(model, config.weight_decay)
+        self.state = model.initial_state(1)
+        self._model, self._config, self._ranks = model, config, ranks
+        self._device = next(model.parameters()).device
+        self._read = reader(ids, self._device)
+
+    def learn(self, batch: Batch, step: int, rate: float) -> Tensor:
+        """Take a step, counted from 0, with a learning rate; its loss and its gradient's norm before clipping, (2,).
+
+        When one of these is not finite, weights, moments and their count of steps stay as they are.
+        """
+        config, model = self._config, self._model
+        inputs, targets = self._read(own_batch(batch, self._ranks))
+        self._ranks.seed(config.seed, step)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            logits, state = model(inputs, self._enter(batch))
+            nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+            loss = nats / int(batch.counts.sum())  # which add up over ranks to the mean over the whole batch
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss.detach()
+        self._ranks.add([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+        numbers = torch.stack([loss, norm])
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.found_inf = _is_bad(numbers)  # type: ignore[attr-defined]  # as a GradScaler tells it to skip
+        self.optimizer.step()
+        self.state = begin_anew_where_not_finite(each(Tensor.detach, state))
+        return numbers
+
+    def state_of_all(self, batch: Batch) -> StackState:
+        """The state after a batch, of all ranks' rows."""
+        return whole_state(self.state, len(batch.offsets), self._ranks)
+
+    def _enter(self, batch: Batch) -> StackState:
+        """The state from which this rank reads its rows of a batch, given that after those of the batch before it."""
+        if batch.state == "zero":
+            return own_state(self._model.initial_state(len(batch.offsets)), self._ranks)
+        if batch.state == "shift":
+            whole = self.state_of_all(batch)
+            return own_state(each(lambda part: torch.cat([torch.zeros_like(part[:1]), part[:-1]]), whole), self._ranks)
+        return self.state
+
+
+def _optimizer(model: CharacterModel, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW that decays matrices only, embeddings aside, with a memory of squares short enough for varied text."""
+    decayed = [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith("encoder.")]
+    others = [p for name, p in model.named_parameters() if p.ndim == 1 or name.startswith("encoder.")]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
+    for p in model.parameters():  # as it would do at its first step; a run may be saved before that is taken
+        moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+        optimizer.state[p] = {"step": torch.zeros((), device=p.device), **moments}
+    return optimizer
+
+
+def begin_anew_where_not_finite(state: StackState) -> StackState:
+    """The state with every row zero, in all layers, that is not finite in one.
+
+    Rows are read apart from each other, so that of a sound one is still what its text has led to; and half a row would
+    be a state that no text leads to.
+    """
+    sound = torch.stack([part.isfinite().all(1) for layer in state for part in layer]).all(0)[:, None]  # (B, 1)
+    return each(lambda part: torch.where(sound, part, torch.zeros_like(part)), state)
+
+
+def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Tensor]]:
+    """What makes of a batch its inputs and targets, (B, T) each, on a device.
+
+    A GPU that has room for it gets the whole text, once, and batches are looked up there.
+    """
+    if device.type == "cuda":
+        wide = ids if ids.dtype == np.uint8 else ids.astype(np.int32)  # torch indexes no other unsigned integers
+        if wide.nbytes <= _ROOM * torch.cuda.mem_get_info(device)[0]:
+            return partial(looked_up, torch.from_numpy(np.array(wide)).to(device))
+    return lambda batch: (_sent(batch.inputs, device), _sent(batch.targets, device))
+
+
+def looked_up(ids: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of a batch, (B, T) each, by a copy of its text (N,) on the device where they are needed."""
+    offsets, counts = (_sent(numbers, ids.device)[:, None] for numbers in (batch.offsets, batch.counts))
+    columns = torch.arange(batch.length, device=ids.device)
+    places = offsets + torch.minimum(columns, (counts - 1).clamp(min=0))
+    return ids[places].long(), torch.where(columns < counts, ids[places + 1].long(), IGNORED)
+
+
+def _sent(array: NDArray[np.int64], device: torch.device) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def _is_bad(numbers: Tensor) -> Tensor:
+    """1 if one of the numbers is not finite, else 0."""
+    return 1.0 - numbers.isfinite().all().float()
