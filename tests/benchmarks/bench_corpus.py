@@ -12,13 +12,13 @@ import json
 import os
 import platform
 import random
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from peak_memory import run_measured
+
 CHILD = """
-import json, re, resource, sys, time
+import json, sys, time
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig
 from charrnn.training.loop import train
 from charrnn.training.setup import prepare
@@ -34,12 +34,7 @@ characters = setup.training.targets
 del setup
 for event in train(config):
     pass
-try:
-    with open("/proc/self/status") as status:
-        most = 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", status.read())[1])
-except FileNotFoundError:  # macOS, which has bytes there
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"seconds": seconds, "bytes": most, "characters": characters}))
+print(json.dumps({"seconds": seconds, "characters": characters}))
 """
 
 WORDS = {
@@ -60,10 +55,8 @@ def write_text(path: Path, words: list[str], size: int) -> None:
 
 def measured(path: Path, validation: float) -> dict[str, float]:
     environment = os.environ | {"CHARRNN_CACHE": "cache", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", CHILD, str(path), str(validation)]
-    done = subprocess.run(command, cwd=path.parent, env=environment, check=True, capture_output=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    done, peak = run_measured(CHILD, str(path), str(validation), cwd=path.parent, env=environment, capture_output=True)
+    return {**json.loads(done.stdout), "bytes": peak}
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy; threads that wait for each other cost more than help
 
 import numpy as np
+from peak_memory import COMMAND, run_measured
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.config import ModelConfig, RunConfig, SamplingConfig
@@ -229,12 +230,8 @@ def memory(_: int) -> None:
 
 def peak_memory(model: Path, count: int) -> int:
     """The largest resident size of a process that samples, in bytes."""
-    command = [*CHARRNN, "sample", "--model", str(model), "--no-until-end", "--seed", "1", "-n", str(count), "-q"]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command} failed")
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    sample = ("sample", "--model", str(model), "--no-until-end", "--seed", "1", "-n", str(count), "-q")
+    return run_measured(COMMAND, *sample, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)[1]
 
 
 if __name__ == "__main__":

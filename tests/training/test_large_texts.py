@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.peak_memory import run_measured
 from tests.cli.processes import TINY, command_at, shell_code
 from tests.conftest import Command
 
@@ -17,10 +18,9 @@ MEGABYTE = 10**6
 LARGE = 17 * MEGABYTE  # more than is encoded in memory
 LINE = "the cat sat on the mat, 한국어 문장 {:08d}\n"
 
-# A few steps of training; the most memory that it had at any time, in bytes. (What `getrusage` tells of a child may
-# be its parent's.)
+# A few steps of training.
 MEASURED = """
-import re, resource, sys
+import sys
 from charrnn.config import RunConfig, TextConfig, TrainingConfig, ModelConfig
 from charrnn.training.loop import train
 settings = dict(arg.split("=") for arg in sys.argv[2:])
@@ -31,11 +31,6 @@ config = RunConfig(
 )
 for event in train(config):
     pass
-try:
-    with open("/proc/self/status") as status:
-        print(1024 * int(re.search(r"VmHWM:\\s*(\\d+)", status.read())[1]))
-except FileNotFoundError:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
@@ -49,9 +44,8 @@ def write_text(path: Path, size: int) -> Path:
 
 
 def peak(path: Path, *settings: str) -> int:
-    command = [sys.executable, "-c", MEASURED, str(path), *settings]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=200)
-    return int(done.stdout)
+    """The most memory that the training takes, in bytes."""
+    return run_measured(MEASURED, str(path), *settings, capture_output=True, timeout=200)[1]
 
 
 @pytest.fixture

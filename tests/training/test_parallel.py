@@ -135,7 +135,9 @@ def test_every_row_of_a_batch_is_read_by_one_rank(shape: tuple[int, int, int]) -
     assert np.concatenate(scored).tolist() == batch.targets.tolist()
     assert max(map(len, scored)) - min(map(len, scored)) <= 1
     for rank, part in enumerate(parts):
-        assert own_state(state, Ranks(rank, count))[0][0].tolist() == part.offsets.tolist()  # the state of the same rows
+        assert (
+            own_state(state, Ranks(rank, count))[0][0].tolist() == part.offsets.tolist()
+        )  # the state of the same rows
 
 
 @pytest.mark.slow
