@@ -39,6 +39,7 @@ Documents = Literal["none", "line", "blank", "file"]
 Encoder = Literal["embedding", "one-hot"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+OptimizerName = Literal["auto", "adamw", "muon"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -186,6 +187,7 @@ class TrainingConfig:
     patience: int | None = None
     batch_size: int | None = None
     sequence_length: int | None = None
+    optimizer: OptimizerName = "auto"
     learning_rate: float | None = None
     weight_decay: float = 0.2
     warmup_steps: int = 100

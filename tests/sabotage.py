@@ -27,6 +27,7 @@ from charrnn.sampling import prime
 from charrnn.text import corpus
 from charrnn.training import divergence, learner, loop, resume
 from charrnn.training.divergence import Watch
+from charrnn.training.optimizer import Optimizer
 
 
 class Break(NamedTuple):
@@ -139,20 +140,20 @@ def _divergence_learned_from() -> None:
 
 
 def _skips_that_touch_the_moments() -> None:
-    optimizers: list[torch.optim.Optimizer] = []
-    make, judge = learner._optimizer, Watch.judge
+    optimizers: list[Optimizer] = []
+    judge = Watch.judge
 
-    def remembered(*arguments: Any) -> torch.optim.Optimizer:
-        optimizers.append(make(*arguments))
+    def remembered(*arguments: Any) -> Optimizer:
+        optimizers.append(Optimizer(*arguments))
         return optimizers[-1]
 
     def decaying(self: Watch, *numbers: Any) -> Skipped | None:
         if skipped := judge(self, *numbers):
-            for moments in optimizers[-1].state.values():
+            for moments in optimizers[-1].moments.values():
                 moments["exp_avg"] *= 0.9
         return skipped
 
-    vars(learner)["_optimizer"] = remembered
+    vars(learner)["Optimizer"] = remembered
     Watch.judge = decaying  # type: ignore[method-assign]
 
 

@@ -95,8 +95,12 @@ FromModel = Annotated[
     str | None,
     _option("--from", help="Train this model further: a checkpoint file or a run's folder.", panel=_TRAINING),
 ]
+Optimizer = Annotated[
+    config.OptimizerName,
+    _option("--optimizer", help="muon is for recurrent matrices, beside adamw; auto by cell.", panel=_TRAINING),
+]
 LearningRate = Annotated[float | None, _option("--learning-rate", help="At its peak; by cell.", panel=_TRAINING)]
-WeightDecay = Annotated[float, _option("--weight-decay", help="AdamW's, on matrices.", panel=_TRAINING)]
+WeightDecay = Annotated[float, _option("--weight-decay", help="On matrices, embeddings aside.", panel=_TRAINING)]
 WarmupSteps = Annotated[int, _option("--warmup-steps", help="Until the peak, a tenth at most.", panel=_TRAINING)]
 GradientClip = Annotated[float, _option("--gradient-clip", help="Largest gradient norm.", panel=_TRAINING)]
 ValidateEvery = Annotated[

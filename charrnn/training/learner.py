@@ -18,6 +18,7 @@ from charrnn.ranks import Ranks
 from charrnn.recurrent.stack import StackState
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.text.vocabulary import Ids
+from charrnn.training.optimizer import Optimizer
 from charrnn.training.parallel import each, own_batch, own_state, whole_state
 
 __all__ = ["Learner", "begin_anew_where_not_finite", "looked_up", "reader"]
@@ -35,7 +36,7 @@ class Learner:
     """
 
     def __init__(self, model: CharacterModel, config: TrainingConfig, ids: Ids, ranks: Ranks) -> None:
-        self.optimizer = _optimizer(model, config.weight_decay)
+        self.optimizer = Optimizer(model, config)
         self.state = model.initial_state(1)
         self._model, self._config, self._ranks = model, config, ranks
         self._device = next(model.parameters()).device
@@ -59,10 +60,7 @@ class Learner:
         self._ranks.add([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
         numbers = torch.stack([loss, norm])
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.found_inf = _is_bad(numbers)  # type: ignore[attr-defined]  # as a GradScaler tells it to skip
-        self.optimizer.step()
+        self.optimizer.step(rate, _is_bad(numbers))
         self.state = begin_anew_where_not_finite(each(Tensor.detach, state))
         return numbers
 
@@ -78,18 +76,6 @@ class Learner:
             whole = self.state_of_all(batch)
             return own_state(each(lambda part: torch.cat([torch.zeros_like(part[:1]), part[:-1]]), whole), self._ranks)
         return self.state
-
-
-def _optimizer(model: CharacterModel, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only, embeddings aside, with a memory of squares short enough for varied text."""
-    decayed = [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith("encoder.")]
-    others = [p for name, p in model.named_parameters() if p.ndim == 1 or name.startswith("encoder.")]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
-    for p in model.parameters():  # as it would do at its first step; a run may be saved before that is taken
-        moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
-        optimizer.state[p] = {"step": torch.zeros((), device=p.device), **moments}
-    return optimizer
 
 
 def begin_anew_where_not_finite(state: StackState) -> StackState:

@@ -195,7 +195,7 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
             if ranks.rank:
                 finished = ranks.told(None)  # as soon as rank 0 has validated and saved
                 continue
-            arrays = capture(model, learner.optimizer, state_of_all)
+            arrays = capture(learner.optimizer, state_of_all)
             to_save = {**model_arrays(model), **arrays}
             if bad := [name for name, array in to_save.items() if not np.isfinite(array).all()]:
                 why = f"the loss was {watch.last_loss:g}, but {bad[0]} is no longer finite"

@@ -15,14 +15,13 @@ from charrnn.config import Record, RunConfig, flag
 from charrnn.errors import CheckpointError, DataError, UsageError
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
+from charrnn.training.optimizer import Optimizer
 from charrnn.training.setup import Setup, prepare
 
 __all__ = ["capture", "newest_that_passes", "prepare_again", "restore"]
 
 _BUDGETS = ("time", "epochs", "steps")  # which replace each other; patience is a budget, too, but goes with any
 _SHAPE = ("batch_size", "sequence_length")
-
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW remembers of a parameter
 
 
 def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str]]:
@@ -55,6 +54,8 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
         raise CheckpointError(f"{path} has only what a sampler needs; there is no training to go on with")
     _check_settings(path.parent, given, recorded)
     changes = {name: value for name, value in given.items() if name in ("corpus", "patience", *_SHAPE)}
+    if recorded.training.optimizer == "auto":  # by a version that had one only
+        changes["optimizer"] = "adamw"
     if budget := {name: value for name, value in given.items() if name in _BUDGETS}:
         changes |= dict.fromkeys(_BUDGETS) | budget
     # The model that the run came from is not read again, only what it knew.
@@ -126,13 +127,13 @@ def _shape(config: RunConfig) -> tuple[int | None, ...]:
     return tuple(getattr(config.training, name) for name in _SHAPE)
 
 
-def capture(model: CharacterModel, optimizer: torch.optim.Optimizer, state: StackState) -> Arrays:
+def capture(optimizer: Optimizer, state: StackState) -> Arrays:
     """Optimiser, random state and carried hidden state as arrays `optimizer.*`, `rng.*` and `state.*`."""
     tensors: dict[str, Tensor] = {"rng.cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state[parameter].items():
+    for name, moments in optimizer.moments.items():
+        for key, value in moments.items():
             tensors[f"optimizer.{name}.{key}"] = value
     for index, layer in enumerate(state):
         for key, value in layer._asdict().items():
@@ -140,14 +141,14 @@ def capture(model: CharacterModel, optimizer: torch.optim.Optimizer, state: Stac
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
 
 
-def restore(arrays: Arrays, model: CharacterModel, optimizer: torch.optim.Optimizer) -> StackState:
+def restore(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> StackState:
     """Put captured optimiser and random state back, for a model that has its parameters; the carried hidden state.
 
     Raises:
         CheckpointError: an array is missing, or does not belong to the model; nothing is changed then.
     """
     device = next(model.parameters()).device
-    _check(arrays, model)
+    _check(arrays, model, optimizer)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     try:
         torch.set_rng_state(tensors["rng.cpu"])
@@ -155,19 +156,21 @@ def restore(arrays: Arrays, model: CharacterModel, optimizer: torch.optim.Optimi
             torch.cuda.set_rng_state(tensors["rng.cuda"])
     except RuntimeError as error:
         raise CheckpointError(f"the checkpoint's random state cannot be used: {error}") from error
-    for name, parameter in model.named_parameters():
-        optimizer.state[parameter] = {key: tensors[f"optimizer.{name}.{key}"].to(device) for key in _MOMENTS}
+    remembered = optimizer.moments
+    for name, moments in remembered.items():
+        remembered[name] = {key: tensors[f"optimizer.{name}.{key}"].to(device) for key in moments}
+    optimizer.remember(remembered)
     return tuple(
         type(layer)(*(tensors[f"state.{index}.{key}"].to(device) for key in layer._fields))
         for index, layer in enumerate(model.initial_state(1))
     )
 
 
-def _check(arrays: Arrays, model: CharacterModel) -> None:
+def _check(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> None:
     """Raise CheckpointError unless the arrays are those that `capture` makes of a training of the model."""
     wanted: dict[str, tuple[int, ...]] = {"rng.cpu": tuple(torch.get_rng_state().shape)}
-    for name, parameter in model.named_parameters():
-        wanted |= {f"optimizer.{name}.{key}": () if key == "step" else tuple(parameter.shape) for key in _MOMENTS}
+    for name, moments in optimizer.moments.items():
+        wanted |= {f"optimizer.{name}.{key}": tuple(value.shape) for key, value in moments.items()}
     for index, layer in enumerate(model.initial_state(1)):
         streams = arrays.get("state.0." + layer._fields[0], np.empty(0)).shape[:1]  # as many in every layer
         wanted |= {f"state.{index}.{key}": (*streams, value.shape[1]) for key, value in layer._asdict().items()}

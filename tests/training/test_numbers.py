@@ -133,13 +133,14 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("documents", ["none", "line"])
+@pytest.mark.parametrize(("documents", "optimizer"), [("none", "adamw"), ("line", "adamw"), ("none", "muon")])
 @pytest.mark.parametrize(("place", "number", "step"), PLACES)
 def test_a_step_that_is_not_finite_is_skipped_whole(
-    small_text: Path, spoiled: Spoiled, place: str, number: float, step: int, documents: str
+    small_text: Path, spoiled: Spoiled, place: str, number: float, step: int, documents: str, optimizer: str
 ) -> None:
     spoiled.place, spoiled.number, spoiled.steps = place, number, {step}
-    config = tiny_run(small_text, documents=documents, batch_size=4, steps=7, validate_every=1, report_every=1)
+    shape = {"documents": documents, "batch_size": 4, "optimizer": optimizer}
+    config = tiny_run(small_text, **shape, steps=7, validate_every=1, report_every=1)
     saved: dict[int, tuple[str, str, float]] = {}
     events = []
     for event in loop.train(config):
@@ -148,6 +149,7 @@ def test_a_step_that_is_not_finite_is_skipped_whole(
             checkpoint = from_file(event.path, training=True)  # which reads finite numbers only
             moments = {name: array for name, array in checkpoint.training.items() if name.startswith("optimizer.")}
             taken = float(moments["optimizer.head.bias.step"])
+            assert ("optimizer.stack.layers.0.fused.weight_hh_l0.momentum" in moments) == (optimizer == "muon")
             assert checkpoint.counters.skipped == (event.step >= step)
             assert checkpoint.counters.skipped_in_a_row == (event.step == step)
             saved[event.step] = digest(checkpoint.model), digest(moments), taken

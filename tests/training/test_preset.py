@@ -27,7 +27,8 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
     config, notices = choose(RunConfig(), running(length), device)
     assert None not in (config.model.layers, config.model.hidden_size, config.model.embedding_size)
     assert None not in (config.model.dropout, config.training.batch_size, config.training.sequence_length)
-    assert config.training.learning_rate == CORES["gru"].learning_rate
+    by_muon = config.training.optimizer == "muon"
+    assert config.training.learning_rate == (0.012 if by_muon else CORES["gru"].learning_rate)
     assert config.training.time == 180
     assert (config.training.epochs is None) == (length < 2_000)
     assert (config.training.steps is None) == (length >= 2_000)
@@ -48,9 +49,26 @@ def test_precision_is_bf16_where_it_is_faster(cell: str, device: str, monkeypatc
             assert any("bf16" in notice for notice in notices) == pays
 
 
+@pytest.mark.parametrize("cell", CORES)
+def test_muon_is_for_long_texts_and_products_in_bf16(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for can in (True, False):
+        monkeypatch.setattr(preset, "multiplies_bf16", {"cpu": can}.__getitem__)
+        for length in (100_000, 1_000_000):
+            config, notices = choose(RunConfig().override({"cell": cell}), running(length), "cpu")
+            wanted = can and length == 1_000_000 and cell in ("gru", "lstm")
+            assert config.training.optimizer == ("muon" if wanted else "adamw")
+            assert config.training.batch_size == (64 if wanted else 32)
+            assert (config.training.learning_rate == CORES[cell].learning_rate) != wanted
+            assert any("Muon" in notice for notice in notices) == wanted
+    monkeypatch.setattr(preset, "multiplies_bf16", {"cpu": True}.__getitem__)
+    given = {"cell": cell, "optimizer": "adamw", "learning_rate": 0.1}
+    config, _ = choose(RunConfig().override(given), running(1_000_000), "cpu")
+    assert (config.training.optimizer, config.training.learning_rate) == ("adamw", 0.1)
+
+
 def test_what_is_given_stays(folder: Path) -> None:
     given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5, "learning_rate": 0.1}
-    given |= {"precision": "fp32"}
+    given |= {"precision": "fp32", "optimizer": "adamw"}
     config, notices = choose(RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu")
     assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})
     assert notices == []

@@ -7,32 +7,34 @@ import pytest
 import torch
 
 from charrnn.checkpoint.format import Arrays
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, OptimizerName, TrainingConfig
 from charrnn.errors import CheckpointError
 from charrnn.model import CharacterModel
+from charrnn.training.optimizer import Optimizer
 from charrnn.training.resume import capture, restore
 
 MODEL = ModelConfig("lstm", 2, 4, "embedding", 3, 0.0)
 
 
-def fresh(config: ModelConfig = MODEL) -> tuple[CharacterModel, torch.optim.Optimizer]:
+def fresh(config: ModelConfig = MODEL, kind: OptimizerName = "adamw") -> tuple[CharacterModel, Optimizer]:
     model = CharacterModel(config, 8, 7)
-    return model, torch.optim.AdamW(model.parameters())
+    return model, Optimizer(model, TrainingConfig(optimizer=kind))
 
 
-def captured(config: ModelConfig = MODEL, streams: int = 5) -> Arrays:
+def captured(config: ModelConfig = MODEL, streams: int = 5, kind: OptimizerName = "adamw") -> Arrays:
     """After a step of training."""
-    model, optimizer = fresh(config)
+    model, optimizer = fresh(config, kind)
     logits, state = model(torch.zeros(streams, 6, dtype=torch.int64), model.initial_state(streams))
     logits.square().sum().backward()
-    optimizer.step()
-    return capture(model, optimizer, state)
+    optimizer.step(0.1, torch.tensor(0.0))
+    return capture(optimizer, state)
 
 
-def test_what_was_captured_is_restored() -> None:
-    arrays = captured()
-    model, optimizer = fresh()
-    again = capture(model, optimizer, restore(arrays, model, optimizer))
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_what_was_captured_is_restored(kind: OptimizerName) -> None:
+    arrays = captured(kind=kind)
+    model, optimizer = fresh(kind=kind)
+    again = capture(optimizer, restore(arrays, model, optimizer))
     assert again.keys() == arrays.keys()
     assert all(np.array_equal(again[name], array) for name, array in arrays.items())
 
@@ -53,6 +55,7 @@ STRANGE = {
     ),
     "a deeper model": (lambda: captured(ModelConfig("lstm", 3, 4, "embedding", 3, 0.0)), "should be absent"),
     "another cell": (lambda: captured(ModelConfig("gru", 2, 4, "embedding", 3, 0.0)), "should be"),
+    "another optimiser": (lambda: captured(kind="muon"), r"exp_avg should be .*, is absent"),
     "another encoder": (lambda: captured(ModelConfig("lstm", 2, 4, "one-hot", dropout=0.0)), "is absent"),
     "no moment": (without("optimizer.head.bias.exp_avg"), r"head.bias.exp_avg should be \(8,\), is absent"),
     "no step": (without("optimizer.head.bias.step"), r"head.bias.step should be \(\), is absent"),
@@ -78,5 +81,5 @@ def test_what_is_not_of_the_model_is_refused_and_changes_nothing(arrays: Callabl
     with pytest.raises(CheckpointError, match=message) as caught:
         restore(given, model, optimizer)
     assert torch.equal(torch.get_rng_state(), before)
-    assert not optimizer.state
+    assert not any(moment.any() for moments in optimizer.moments.values() for moment in moments.values())
     assert "\n" not in str(caught.value)

@@ -20,8 +20,8 @@ NOISE = {"dropout": 0.3, "input_dropout": 0.1, "recurrent_dropout": 0.2, "zoneou
 
 every_kind_of_text = pytest.mark.parametrize(
     "text",
-    [{"documents": "none"}, {"documents": "line", "batch_size": 4, "sequence_length": 9}],
-    ids=["tapes", "documents"],
+    [{"documents": "none"}, {"documents": "line", "batch_size": 4, "sequence_length": 9}, {"optimizer": "muon"}],
+    ids=["tapes", "documents", "muon"],
 )
 
 

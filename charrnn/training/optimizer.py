@@ -1,0 +1,128 @@
+"""How weights follow their gradients: AdamW, and Muon for the matrices of the recurrent layers.
+
+No step is taken, by either, with numbers that are not finite; and none waits for the device to find that out.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.config import TrainingConfig
+from charrnn.encoders import OneHot
+from charrnn.model import CharacterModel
+
+__all__ = ["Muon", "Optimizer"]
+
+
+class Optimizer:
+    """The optimiser of a network. Weight decay is for matrices only, embeddings aside.
+
+    AdamW (Loshchilov & Hutter 2019) has a memory of squares short enough for varied text. With `muon` the matrices of
+    the recurrent layers are Muon's; rows that are looked up by token, and all else, remain AdamW's.
+    """
+
+    def __init__(self, model: CharacterModel, config: TrainingConfig) -> None:
+        parameters = dict(model.named_parameters())
+        by_muon = _recurrent_matrices(model) if config.optimizer == "muon" else {}
+        rest = {name: p for name, p in parameters.items() if name not in by_muon}
+        decayed = [p for name, p in rest.items() if p.ndim > 1 and not name.startswith("encoder.")]
+        others = [p for name, p in rest.items() if p.ndim == 1 or name.startswith("encoder.")]
+        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        adamw = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
+        for p in rest.values():  # as it would do at its first step; a run may be saved before that is taken
+            moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+            adamw.state[p] = {"step": torch.zeros((), device=p.device), **moments}
+        self._optimizers: list[torch.optim.Optimizer] = [adamw]
+        if by_muon:
+            dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+            self._optimizers.append(Muon(by_muon.values(), config.weight_decay, dtype))
+        self._owner = {name: self._optimizers[name in by_muon] for name in parameters}
+        self._parameters = parameters
+
+    @property
+    def moments(self) -> dict[str, dict[str, Tensor]]:
+        """What is remembered of each parameter, by its name and a name of its own."""
+        return {name: self._owner[name].state[p] for name, p in self._parameters.items()}
+
+    def remember(self, moments: dict[str, dict[str, Tensor]]) -> None:
+        """Put back what was remembered."""
+        for name, p in self._parameters.items():
+            self._owner[name].state[p] = moments[name]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for optimizer in self._optimizers:
+            optimizer.zero_grad()
+
+    def step(self, rate: float, bad: Tensor) -> None:
+        """Take a step with a learning rate, unless `bad`, a number on the device, is 1 and not 0."""
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.found_inf = bad  # type: ignore[attr-defined]  # as a GradScaler tells AdamW to skip a step
+            optimizer.step()
+
+
+class Muon(torch.optim.Optimizer):
+    """Steps in which all directions of a matrix count alike (Jordan et al. 2024), as long as AdamW's would be.
+
+    The momentum's singular values are made one, nearly, by five steps of a Newton-Schulz iteration. The factor
+    0.2 √max(rows, columns) gives a step the root mean square that AdamW's usually has, so that both can have one
+    learning rate and weight decay (Liu et al. 2025, Muon is Scalable for LLM Training).
+
+    Args:
+        matrices: the parameters, of two dimensions each.
+        dtype: of the iteration's products.
+    """
+
+    _MOMENTUM = 0.95
+
+    def __init__(self, matrices: Iterable[nn.Parameter], weight_decay: float, dtype: torch.dtype) -> None:
+        super().__init__(list(matrices), {"lr": 0.0, "weight_decay": weight_decay})
+        self.found_inf: Tensor | None = None  # 1 for a step that is not to be taken
+        self._dtype = dtype
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.state[p] = {"momentum": torch.zeros_like(p)}
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Take a step."""
+        for group in self.param_groups:
+            rate, decay = group["lr"], group["lr"] * group["weight_decay"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                before = self.state[p]["momentum"]
+                momentum = before.lerp(p.grad, 1 - self._MOMENTUM)
+                ahead = p.grad.lerp(momentum, self._MOMENTUM)  # Nesterov's
+                update = _orthogonal(ahead.to(self._dtype)).to(p.dtype)
+                after = (p * (1 - decay)).sub_(update, alpha=0.2 * math.sqrt(max(p.shape)) * rate)
+                if self.found_inf is not None:
+                    is_bad = self.found_inf != 0
+                    momentum, after = torch.where(is_bad, before, momentum), torch.where(is_bad, p, after)
+                before.copy_(momentum)
+                p.copy_(after)
+
+
+def _orthogonal(matrix: Tensor) -> Tensor:
+    """A matrix with the same singular vectors, whose singular values are between about 0.7 and 1.2."""
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if is_tall else matrix
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(5):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return x.T if is_tall else x
+
+
+def _recurrent_matrices(model: CharacterModel) -> dict[str, nn.Parameter]:
+    """The matrices of the recurrent layers by name, but for those whose columns are looked up by token."""
+    looked_up: set[int] = set()
+    if isinstance(model.encoder, OneHot):
+        first = model.stack.layers[0]
+        looked_up = {id(first.weights()[name]) for name in first.cell.reads}  # type: ignore[operator, union-attr]
+    found = model.stack.named_parameters(prefix="stack")
+    return {name: p for name, p in found if p.ndim == 2 and id(p) not in looked_up}

@@ -1,0 +1,82 @@
+"""Muon against its slow twin in torch; which parameters are whose; and what a bad number leaves as it was."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.model import CharacterModel
+from charrnn.training.optimizer import Muon, Optimizer
+
+
+def model_of(encoder: str = "embedding", cell: str = "lstm") -> CharacterModel:
+    torch.manual_seed(1)
+    size = 3 if encoder == "embedding" else None
+    return CharacterModel(ModelConfig(cell, 2, 8, encoder, size, 0.0), 6, 5)
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (5, 12), (7, 7), (1, 4)])
+def test_muon_is_that_of_torch(shape: tuple[int, int]) -> None:
+    torch.manual_seed(1)
+    ours = nn.Parameter(torch.randn(shape))
+    its = nn.Parameter(ours.detach().clone())
+    muon = Muon([ours], weight_decay=0.2, dtype=torch.bfloat16)
+    reference = torch.optim.Muon([its], lr=0.03, weight_decay=0.2, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+    muon.param_groups[0]["lr"] = 0.03
+    for _ in range(5):
+        ours.grad = torch.randn(shape)
+        its.grad = ours.grad.clone()
+        muon.step()
+        reference.step()
+        assert torch.allclose(ours, its, rtol=1e-6, atol=1e-6)
+
+
+def test_all_directions_count_alike() -> None:
+    """Of a gradient with singular values from 1 to 1000 the update has ones near 0.2 √max(shape)."""
+    torch.manual_seed(1)
+    left, _ = torch.linalg.qr(torch.randn(24, 24))
+    right, _ = torch.linalg.qr(torch.randn(16, 16))
+    parameter = nn.Parameter(torch.zeros(24, 16))
+    parameter.grad = left[:, :16] @ torch.diag(torch.logspace(0, 3, 16)) @ right.T
+    muon = Muon([parameter], weight_decay=0.0, dtype=torch.float32)
+    muon.param_groups[0]["lr"] = 1.0
+    muon.step()
+    values = torch.linalg.svdvals(parameter.detach()) / (0.2 * math.sqrt(24))
+    assert 0.6 < values[:12].min() <= values.max() < 1.3  # those a thousandth as large need more iterations
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_bad_number_leaves_everything_as_it_was(optimizer: str) -> None:
+    model = model_of()
+    ours = Optimizer(model, TrainingConfig(optimizer=optimizer))
+    good, bad = torch.tensor(0.0), torch.tensor(1.0)
+
+    def step(number: float, verdict: torch.Tensor) -> list[torch.Tensor]:
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, number)
+        ours.step(0.01, verdict)
+        moments = [moment for moments in ours.moments.values() for moment in moments.values()]
+        return [tensor.detach().clone() for tensor in (*model.parameters(), *moments)]
+
+    before = step(0.5, good)
+    assert all(map(torch.equal, before, step(math.nan, bad)))
+    after = step(0.5, good)
+    assert not any(map(torch.equal, before, after))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "min-gru"])
+@pytest.mark.parametrize("encoder", ["embedding", "one-hot"])
+def test_muon_is_for_recurrent_matrices_that_are_not_looked_up(cell: str, encoder: str) -> None:
+    model = model_of(encoder, cell)
+    moments = Optimizer(model, TrainingConfig(optimizer="muon")).moments
+    parameters = dict(model.named_parameters())
+    assert moments.keys() == parameters.keys()
+    for name, moment in moments.items():
+        by_muon = moment.keys() == {"momentum"}
+        looked_up = encoder == "one-hot" and parameters[name].shape[-1] == 6
+        assert by_muon == (name.startswith("stack.") and parameters[name].ndim == 2 and not looked_up), name
+    assert all(m.keys() == {"step", "exp_avg", "exp_avg_sq"} for m in (moments["head.weight"], moments["head.bias"]))
+    plain = Optimizer(model, TrainingConfig(optimizer="adamw")).moments
+    assert all("momentum" not in moment for moment in plain.values())
