@@ -57,6 +57,7 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
         "parameters": expected.parameters,
         "batch_size": training.batch_size,
         "sequence_length": training.sequence_length,
+        "optimizer": training.optimizer,
         "learning_rate": training.learning_rate,
         "device": expected.device,
         "checkpoint_bytes": expected.checkpoint_bytes,

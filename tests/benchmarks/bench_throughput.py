@@ -1,6 +1,7 @@
 """How fast charrnn trains: its loop beside the bare layers, and beside a plain PyTorch loop of the kind people write.
 
     python tests/benchmarks/bench_throughput.py [--cells gru,lstm] [--hidden-size 256] [--precision auto] [--steps 60]
+                                                [--optimizer adamw] [--batch-size 32]
 
 Two layers, the loop's own batches. `bare` is forward and backward of the very same network in the same precision on
 one batch again and again: no data, clipping, optimiser or report. `plain` is the usual script with torch.nn's layer of
@@ -35,6 +36,8 @@ def main() -> None:
     parser.add_argument("--cells", type=lambda names: names.split(","), default=["gru", "lstm"], metavar="NAMES")
     parser.add_argument("--hidden-size", type=int, default=256)
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    parser.add_argument("--optimizer", choices=["adamw", "muon"], default="adamw")
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=60, help="of each, in each turn")
     parser.add_argument("--turns", type=int, default=7)
     arguments = parser.parse_args()
@@ -46,6 +49,7 @@ def main() -> None:
         for cell in arguments.cells:
             values = {"cell": cell, "layers": 2, "hidden_size": arguments.hidden_size, "dropout": 0.0}
             values |= {"corpus": (str(text),), "validation": 0.0, "precision": arguments.precision}
+            values |= {"optimizer": arguments.optimizer, "batch_size": arguments.batch_size}
             intervals = {"report_every": arguments.steps // 2, "validate_every": arguments.steps}
             config = RunConfig().override(values | {"steps": arguments.steps} | intervals)
             setup = prepare(config)

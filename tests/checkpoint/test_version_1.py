@@ -9,6 +9,7 @@ from charrnn.config import ModelConfig, Record, RunConfig, SamplingConfig, TextC
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.resume import prepare_again
 
 FILE = Path(__file__).parents[1] / "fixtures" / "version-1.safetensors"
 
@@ -69,3 +70,10 @@ def test_it_writes_what_it_wrote() -> None:
         "".join(generate(NumpyEngine(found.config.model, found.model), found.vocabulary, greedy, prime))
         == "héahéahéahéa"
     )
+
+
+def test_its_training_goes_on_with_the_optimiser_that_it_had(folder: Path) -> None:
+    """Nothing says which; there was one only."""
+    (folder / "triangle.txt").write_text("ahé\n" * 400, "utf-8")
+    setup = prepare_again(FILE, from_file(FILE, training=True), {}, accept_new_corpus=True)
+    assert setup.config.training.optimizer == "adamw"
