@@ -94,9 +94,9 @@ def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Te
     A GPU that has room for it gets the whole text, once, and batches are looked up there.
     """
     if device.type == "cuda":
-        wide = ids if ids.dtype == np.uint8 else ids.astype(np.int32)  # torch indexes no other unsigned integers
-        if wide.nbytes <= _ROOM * torch.cuda.mem_get_info(device)[0]:
-            return partial(looked_up, torch.from_numpy(np.array(wide)).to(device))
+        dtype = np.dtype(np.uint8 if ids.dtype == np.uint8 else np.int32)  # torch indexes no other unsigned integers
+        if ids.size * dtype.itemsize <= _ROOM * torch.cuda.mem_get_info(device)[0]:
+            return partial(looked_up, torch.from_numpy(ids.astype(dtype)).to(device))
     return lambda batch: (_sent(batch.inputs, device), _sent(batch.targets, device))
 
 
