@@ -99,6 +99,9 @@ Optimizer = Annotated[
     config.OptimizerName,
     _option("--optimizer", help="muon is for recurrent matrices, beside adamw; auto by cell.", panel=_TRAINING),
 ]
+ComparedOptimizer = Annotated[
+    config.OptimizerName, _option("--optimizer", help="One for all; auto is what train takes by cell.", panel=_TRAINING)
+]
 LearningRate = Annotated[float | None, _option("--learning-rate", help="At its peak; by cell.", panel=_TRAINING)]
 WeightDecay = Annotated[float, _option("--weight-decay", help="On matrices, embeddings aside.", panel=_TRAINING)]
 WarmupSteps = Annotated[int, _option("--warmup-steps", help="Until the peak, a tenth at most.", panel=_TRAINING)]

@@ -74,6 +74,6 @@ def test_it_writes_what_it_wrote() -> None:
 
 def test_its_training_goes_on_with_the_optimiser_that_it_had(folder: Path) -> None:
     """Nothing says which; there was one only."""
-    (folder / "triangle.txt").write_text("ahé\n" * 400, "utf-8")
+    (folder / "triangle.txt").write_text("ahéahéahé\n" * 40, "utf-8")
     setup = prepare_again(FILE, from_file(FILE, training=True), {}, accept_new_corpus=True)
     assert setup.config.training.optimizer == "adamw"

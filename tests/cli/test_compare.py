@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,11 @@ def test_json_is_a_line_a_cell_with_the_figures_of_eval(small_text: Path, charrn
 
 @pytest.mark.slow
 def test_a_pipe_gets_the_table_and_quiet_is_quiet(small_text: Path, charrnn: Command) -> None:
-    done = charrnn(*COMPARE, "--trial-time", "0", "--learning-rates", "5e-3", "-q")
+    done = charrnn(*COMPARE, "--trial-time", "0", "--learning-rates", "5e-3", "--optimizer", "muon", "-q")
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
+    for path in Path("checkpoints").glob("*/run.toml"):
+        assert tomllib.loads(path.read_text())["training"]["optimizer"] == "muon"
     header, *rows = [line.split() for line in done.stdout.decode().splitlines()]
     assert header[0] == "cell"
     assert {len(header), *map(len, rows)} == {10}
