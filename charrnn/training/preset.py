@@ -113,7 +113,7 @@ def choose(config: RunConfig, tokens: Tokens, device: str) -> tuple[RunConfig, l
         pays = model.cell in _MUON_RATES and size.below == math.inf and training.precision == "bf16"
         training = replace(training, optimizer="muon" if pays else "adamw")
         if pays:
-            notices.append("recurrent matrices learn by Muon, which gets further in the same time (else --optimizer adamw)")
+            notices.append("recurrent matrices learn by Muon, for the most in the time (else --optimizer adamw)")
     if training.learning_rate is None:
         usual = CORES[model.cell].learning_rate
         chosen["learning_rate"] = _MUON_RATES.get(model.cell, usual) if training.optimizer == "muon" else usual
