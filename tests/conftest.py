@@ -15,6 +15,7 @@ import pytest
 
 from charrnn.checkpoint.format import Arrays, Checkpoint, from_file
 from charrnn.checkpoint.store import Run
+from charrnn.cli.app import main
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig
 from charrnn.layout import model_shapes
 from charrnn.text.vocabulary import Vocabulary
@@ -28,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 HELLO = "hello pytorch. how long can a rnn cell remember? show me your limit!"
 
 Command = Callable[..., subprocess.CompletedProcess[bytes]]
+InProcess = Callable[..., tuple[str, str]]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -65,6 +67,21 @@ def charrnn(folder: Path) -> Command:
         command: Sequence[str | bytes] = [sys.executable, "-m", "charrnn", *arguments]
         surroundings = {**os.environ, "COLUMNS": "100", **environment}
         return subprocess.run(command, cwd=folder, input=stdin, capture_output=True, env=surroundings, timeout=300)
+
+    return run
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """The command in this process, which must end with a code: its stdout and stderr."""
+
+    def run(*arguments: str, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        seen = capsys.readouterr()
+        assert ended.value.code == code, seen.err
+        return seen.out, seen.err
 
     return run
 

@@ -2,38 +2,27 @@
 
 import json
 import os
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.cli.app import main
 from tests.cli.terminal import on_terminal
+from tests.conftest import InProcess
 from tests.doubles import unigram
-
-Run = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(folder: Path, in_process: InProcess) -> InProcess:
     """`charrnn eval` of 400 a's by a model that gives them 2 bits each, in this process: its stdout and stderr."""
     (folder / "model").write_bytes(to_bytes(unigram({"a": 1 / 4, "b": 1 / 4, None: 1 / 2})))
     (folder / "t.txt").write_text("a" * 400)
 
-    def run(*arguments: str, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["charrnn", "eval", "t.txt", "--model", "model", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        seen = capsys.readouterr()
-        assert ended.value.code == code, seen.err
-        return seen.out, seen.err
-
-    return run
+    return partial(in_process, "eval", "t.txt", "--model", "model")
 
 
-def test_its_figures_come_after_the_plain_ones_under_their_own_names(run: Run) -> None:
+def test_its_figures_come_after_the_plain_ones_under_their_own_names(run: InProcess) -> None:
     plain = json.loads(run("--json")[0])
     found = json.loads(run("--json", "--dynamic", "--dynamic-rate", "0.01")[0])
     assert {name: found.pop(name) for name in plain} == plain
@@ -43,14 +32,14 @@ def test_its_figures_come_after_the_plain_ones_under_their_own_names(run: Run) -
     assert found["dynamic_rate"] == 0.01
 
 
-def test_who_does_not_learn_has_the_plain_figure(run: Run) -> None:
+def test_who_does_not_learn_has_the_plain_figure(run: InProcess) -> None:
     found = json.loads(run("--json", "--dynamic", "--dynamic-rate", "0", "--dynamic-decay", "0.5")[0])
     assert found["dynamic_nats_per_character"] == found["nats_per_character"]
     assert found["dynamic_decay"] == 0.5
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
-def test_a_terminal_gets_one_table(run: Run, folder: Path) -> None:
+def test_a_terminal_gets_one_table(run: InProcess, folder: Path) -> None:
     code, seen, _ = on_terminal(["eval", "t.txt", "--model", "model", "--dynamic"], folder, streams=["stdout"])
     assert code == 0
     shown = seen.decode()
@@ -70,5 +59,5 @@ def test_a_terminal_gets_one_table(run: Run, folder: Path) -> None:
         (["--dynamic", "--dynamic-decay", "2"], "--dynamic-decay must be"),
     ],
 )
-def test_mistakes_are_told(run: Run, arguments: list[str], told: str) -> None:
+def test_mistakes_are_told(run: InProcess, arguments: list[str], told: str) -> None:
     assert told in run(*arguments, code=2)[1]

@@ -1,44 +1,33 @@
 """`charrnn inspect`: what it finds in models in which something was put to be found."""
 
 import json
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
-from charrnn.cli.app import main
 from charrnn.cli.inspect import activation_scale
 from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.text.vocabulary import Vocabulary
-from tests.conftest import random_checkpoint
+from tests.conftest import InProcess, random_checkpoint
 from tests.doubles import quote_detector
 
-Run = Callable[..., tuple[str, str]]
 TEXT = "a“b c”b\na“c” a"
 
 
 @pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(folder: Path, in_process: InProcess) -> InProcess:
     """The command in this process, beside a model that knows quotes, a random one and a text."""
     (folder / "quotes").write_bytes(to_bytes(quote_detector("ab c\n")))
     lstm = ModelConfig("lstm", 2, 4, "embedding", 3, 0.0)
     (folder / "lstm").write_bytes(to_bytes(random_checkpoint(lstm, Vocabulary.of("ab c\n“”\x1b", "character"))))
     (folder / "t.txt").write_text(TEXT)
 
-    def run(*arguments: str, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["charrnn", "inspect", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        seen = capsys.readouterr()
-        assert ended.value.code == code, seen.err
-        return seen.out, seen.err
-
-    return run
+    return partial(in_process, "inspect")
 
 
-def test_a_unit_is_shaded_along_the_text(run: Run) -> None:
+def test_a_unit_is_shaded_along_the_text(run: InProcess) -> None:
     output, _ = run("t.txt", "--model", "quotes", "--neuron", "3")
     legend, _, *rows = output.splitlines()
     assert legend.startswith("value: D below -0.78, C -0.78 to -0.56, ")
@@ -47,7 +36,7 @@ def test_a_unit_is_shaded_along_the_text(run: Run) -> None:
     assert still == ["........", "......"]
 
 
-def test_the_unit_of_a_property_is_found_and_shown(run: Run) -> None:
+def test_the_unit_of_a_property_is_found_and_shown(run: InProcess) -> None:
     output, _ = run("t.txt", "--model", "quotes", "--find", "quotes")
     assert output.splitlines()[0] == "layer 1  unit 3    h  correlation with quotes +1.0000"
     assert output.endswith("a“b c”b↵\nD4444DDD\na“c” a\nD44DDD\n")
@@ -56,14 +45,14 @@ def test_the_unit_of_a_property_is_found_and_shown(run: Run) -> None:
     assert found["units"][0] == {"layer": 1, "unit": 3, "gate": "h", "correlation": pytest.approx(1)}
 
 
-def test_json_has_a_value_for_each_character(run: Run) -> None:
+def test_json_has_a_value_for_each_character(run: InProcess) -> None:
     rows = [json.loads(line) for line in run("t.txt", "--model", "quotes", "--neuron", "3", "--json")[0].splitlines()]
     assert "".join(row["character"] for row in rows) == TEXT
     assert [row["offset"] for row in rows] == list(range(len(TEXT)))
     assert [row["value"] for row in rows] == [-1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, -1, -1, -1]
 
 
-def test_documents_are_shown_each_by_itself(run: Run, folder: Path) -> None:
+def test_documents_are_shown_each_by_itself(run: InProcess, folder: Path) -> None:
     model = quote_detector("ab c\n")
     lines = RunConfig(text=TextConfig(documents="line"), model=model.config.model)
     (folder / "lines").write_bytes(to_bytes(Checkpoint(lines, model.vocabulary, model.model)))
@@ -77,7 +66,7 @@ def test_documents_are_shown_each_by_itself(run: Run, folder: Path) -> None:
     ]
 
 
-def test_layers_and_gates_can_be_chosen_and_are_listed_where_they_are_not_there(run: Run) -> None:
+def test_layers_and_gates_can_be_chosen_and_are_listed_where_they_are_not_there(run: InProcess) -> None:
     def values(*arguments: str) -> str:
         return run("t.txt", "--model", "lstm", "--neuron", "2", "--json", *arguments)[0]
 
@@ -90,13 +79,13 @@ def test_layers_and_gates_can_be_chosen_and_are_listed_where_they_are_not_there(
     assert "must be 1 to 4" in run("t.txt", "--model", "lstm", "--neuron", "5", code=2)[1]
 
 
-def test_only_so_many_characters_are_read(run: Run) -> None:
+def test_only_so_many_characters_are_read(run: InProcess) -> None:
     output, told = run("t.txt", "--model", "quotes", "--neuron", "3", "--characters", "3")
     assert output.splitlines()[2:] == ["a“b", "D44"]
     assert "the first 3 characters of t.txt" in told
 
 
-def test_the_alphabet_is_listed_and_mapped(run: Run, folder: Path) -> None:
+def test_the_alphabet_is_listed_and_mapped(run: InProcess, folder: Path) -> None:
     output, _ = run("--model", "lstm", "--embedding")
     names = [line.split("\t")[0] for line in output.splitlines()[:8]]
     assert names == ["newline", "\\x1b", "space", "a", "b", "c", "“", "”"]
@@ -121,11 +110,11 @@ def test_the_alphabet_is_listed_and_mapped(run: Run, folder: Path) -> None:
         (["t.txt", "--neuron", "1", "--characters", "0"], "--characters must be at least 1"),
     ],
 )
-def test_mistakes_are_told(run: Run, arguments: list[str], told: str) -> None:
+def test_mistakes_are_told(run: InProcess, arguments: list[str], told: str) -> None:
     assert told in run(*arguments, code=2)[1]
 
 
-def test_a_text_without_the_property_is_refused(run: Run, folder: Path) -> None:
+def test_a_text_without_the_property_is_refused(run: InProcess, folder: Path) -> None:
     (folder / "t.txt").write_text("abc")
     assert "0 everywhere by brackets" in run("t.txt", "--model", "quotes", "--find", "brackets", code=3)[1]
 

@@ -2,41 +2,30 @@
 
 import json
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.cli.app import main
 from tests.cli.terminal import on_terminal
+from tests.conftest import InProcess
 from tests.doubles import unigram
 
-Run = Callable[..., tuple[str, str]]
 PROBABILITIES = {"a": 1 / 2, "b": 1 / 4, None: 1 / 4}
 COMMAND = ("memory", "t.txt", "--model", "even", "--model", "skewed", "--targets", "20")
 
 
 @pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(folder: Path, in_process: InProcess) -> InProcess:
     """The command in this process, beside two models that remember nothing, and a text of half a's."""
     (folder / "skewed").write_bytes(to_bytes(unigram(PROBABILITIES)))
     (folder / "even").write_bytes(to_bytes(unigram({"a": 1 / 4, "b": 1 / 4, None: 1 / 2})))
     (folder / "t.txt").write_text("ab" * 20)
 
-    def run(*arguments: str, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        seen = capsys.readouterr()
-        assert ended.value.code == code, seen.err
-        return seen.out, seen.err
-
-    return run
+    return in_process
 
 
-def test_json_has_a_line_for_each_model(run: Run) -> None:
+def test_json_has_a_line_for_each_model(run: InProcess) -> None:
     even, skewed = (json.loads(line) for line in run(*COMMAND, "--json")[0].splitlines())
     assert (even["model"], skewed["model"]) == ("even", "skewed")
     assert even["contexts"] == [1, 2, 4, 8, 16]
@@ -48,7 +37,7 @@ def test_json_has_a_line_for_each_model(run: Run) -> None:
     assert even["gradients"] == [0, 0, 0, 0, 0]
 
 
-def test_a_pipe_gets_columns(run: Run) -> None:
+def test_a_pipe_gets_columns(run: InProcess) -> None:
     output, told = run(*COMMAND)
     assert "columns: model, characters, bits_per_character, gradient_norm" in told
     rows = [line.split("\t") for line in output.splitlines()]
@@ -58,7 +47,7 @@ def test_a_pipe_gets_columns(run: Run) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
-def test_a_terminal_gets_two_charts(run: Run, folder: Path) -> None:
+def test_a_terminal_gets_two_charts(run: InProcess, folder: Path) -> None:
     code, seen, told = on_terminal(COMMAND, folder, streams=["stdout"])
     assert code == 0, told
     lines = seen.decode().splitlines()
@@ -70,7 +59,7 @@ def test_a_terminal_gets_two_charts(run: Run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "begins"), [("m.png", b"\x89PNG\r\n"), ("m.svg", b"<?xml")])
-def test_a_picture_is_a_new_file(run: Run, folder: Path, name: str, begins: bytes) -> None:
+def test_a_picture_is_a_new_file(run: InProcess, folder: Path, name: str, begins: bytes) -> None:
     pytest.importorskip("matplotlib", reason="the plot extra")
     run(*COMMAND, "--plot", name)
     picture = (folder / name).read_bytes()
@@ -79,19 +68,19 @@ def test_a_picture_is_a_new_file(run: Run, folder: Path, name: str, begins: byte
     assert (folder / name).read_bytes() == picture
 
 
-def test_a_picture_that_cannot_be_made_is_refused_first(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_cannot_be_made_is_refused_first(run: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ".png or .svg" in run("memory", "--plot", "m.jpg", "--model", "none", code=2)[1]
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert "pip install 'charrnn[plot]'" in run("memory", "--plot", "m.png", "--model", "none", code=2)[1]
 
 
-def test_the_variable_names_one_model(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_names_one_model(run: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "two words").write_bytes((folder / "even").read_bytes())
     monkeypatch.setenv("CHARRNN_MODEL", "two words")
     assert json.loads(run("memory", "t.txt", "--json")[0])["model"] == "two words"
 
 
-def test_mistakes_are_told(run: Run, folder: Path) -> None:
+def test_mistakes_are_told(run: InProcess, folder: Path) -> None:
     assert "--targets must be at least 1" in run(*COMMAND[:-1], "0", code=2)[1]
     (folder / "t.txt").write_text("xyz")
     assert "no target that the model knows" in run(*COMMAND[:-1], "1", code=3)[1]

@@ -5,15 +5,14 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from charrnn.checkpoint.format import from_file, to_bytes
-from charrnn.cli.app import main
 from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.recurrent.registry import CORES
@@ -21,32 +20,22 @@ from charrnn.sampling.distribution import candidates
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.terminal import on_terminal
-from tests.conftest import Command, random_checkpoint
+from tests.conftest import Command, InProcess, random_checkpoint
 from tests.doubles import unigram
 
 PROBABILITIES = {" ": 1 / 2, "\n": 1 / 4, "\x1b": 1 / 8, None: 1 / 16, "\u0301": 1 / 32, "한": 1 / 32}
 NAMES = ["space", "newline", "\\x1b", "end", "◌\u0301", "한"]
 
-Run = Callable[..., tuple[str, str]]
-
 
 @pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(folder: Path, in_process: InProcess) -> InProcess:
     """The command in this process, with a model in which probabilities are known: its stdout and stderr."""
     (folder / "model").write_bytes(to_bytes(unigram(PROBABILITIES)))
 
-    def run(*arguments: str, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["charrnn", "next", "--model", "model", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        seen = capsys.readouterr()
-        assert ended.value.code == code, seen.err
-        return seen.out, seen.err
-
-    return run
+    return partial(in_process, "next", "--model", "model")
 
 
-def test_json_has_the_known_probabilities(run: Run) -> None:
+def test_json_has_the_known_probabilities(run: InProcess) -> None:
     found = [json.loads(line) for line in run("--prime", " 한", "--json")[0].splitlines()]
     assert [each["rank"] for each in found] == [1, 2, 3, 4, 5, 6]
     assert [each["character"] for each in found] == list(PROBABILITIES)
@@ -57,7 +46,7 @@ def test_json_has_the_known_probabilities(run: Run) -> None:
         assert each["bits"] == pytest.approx(-math.log2(probability), rel=1e-6)
 
 
-def test_a_pipe_gets_columns_and_top_says_how_many(run: Run) -> None:
+def test_a_pipe_gets_columns_and_top_says_how_many(run: InProcess) -> None:
     output, told = run("--top", "4")
     rows = [line.split("\t") for line in output.splitlines()]
     assert "columns: rank, character, probability, nats, bits" in told
@@ -99,7 +88,7 @@ def test_probabilities_are_those_of_eval_and_the_softmax_of_the_logits(folder: P
             assert scored.nats == pytest.approx(each.nats, abs=1e-5)
 
 
-def test_a_byte_is_a_number(folder: Path, run: Run) -> None:
+def test_a_byte_is_a_number(folder: Path, run: InProcess) -> None:
     text = TextConfig(unit="byte")
     (folder / "bytes").write_bytes(to_bytes(unigram({"\xec": 0.5, "a": 0.5 - 1 / 64, None: 1 / 64}, text)))
     output, _ = run("--model", "bytes", "--prime-file", "model", "--top", "3")
@@ -109,7 +98,7 @@ def test_a_byte_is_a_number(folder: Path, run: Run) -> None:
     assert run("--model", "bytes", "--top", "4")[0].splitlines()[3].split("\t")[2:] == ["0.0", "-", "-"]
 
 
-def test_mistakes_are_told_with_what_to_do(folder: Path, run: Run) -> None:
+def test_mistakes_are_told_with_what_to_do(folder: Path, run: InProcess) -> None:
     assert "--top must be at least 1" in run("--top", "0", code=2)[1]
     assert "use one of them" in run("--prime", "a", "--prime-file", "b", code=2)[1]
     assert "cannot read the prime nowhere" in run("--prime-file", "nowhere", code=3)[1]
@@ -118,7 +107,7 @@ def test_mistakes_are_told_with_what_to_do(folder: Path, run: Run) -> None:
     assert "no labels" in run("--label", "a", code=2)[1]
 
 
-def test_a_label_must_be_named_where_there_are_some(folder: Path, run: Run) -> None:
+def test_a_label_must_be_named_where_there_are_some(folder: Path, run: InProcess) -> None:
     model = ModelConfig("gru", 1, 4, "embedding", 3, 0.0)
     vocabulary = Vocabulary.of("ab", "character", {"one": 3, "two": 5})
     checkpoint = random_checkpoint(model, vocabulary)
@@ -145,7 +134,7 @@ def test_a_pipe_is_the_prime(folder: Path, charrnn: Command) -> None:
     assert charrnn(*arguments, stdin=b"").stdout != expected
 
 
-def test_no_torch_is_imported(folder: Path, run: Run) -> None:
+def test_no_torch_is_imported(folder: Path, run: InProcess) -> None:
     program = (
         "import sys; sys.argv = ['charrnn', 'next', '--model', 'model']\n"
         "from charrnn.cli.app import main\n"
