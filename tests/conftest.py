@@ -23,6 +23,11 @@ from charrnn.text.vocabulary import Vocabulary
 hypothesis.settings.register_profile("charrnn", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("charrnn")
 
+# What a user sees is tried as most have it, whatever these tests run in; commands say themselves what they need else.
+for name in ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+os.environ["TERM"] = "xterm-256color"
+
 # The tests' tensors are tiny: threads that wait for each other take longer than one alone. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

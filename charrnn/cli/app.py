@@ -88,8 +88,6 @@ def main() -> NoReturn:
         code = _run(arguments)
         _flush()
     except ReaderGoneError as gone:
-        # Python would flush what is left at exit, and complain that nobody reads it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
         code = gone.exit_code
     except KeyboardInterrupt:
         code = 130

@@ -98,14 +98,18 @@ def start(count: int) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit, with nothing left to write.
+    """Exit. What is left to write and cannot be is let go of: Python would try once more, and end with its own code.
 
     Where others were joined at once: gloo's threads may still be letting go of what they were given, and a process
     that Python takes apart meanwhile is aborted now and then (in torch 2.13).
     """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if own_place(1).count > 1:
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
