@@ -46,9 +46,9 @@ class FusedCore(Core):
             return self.run_fused(inputs, state)
         time_major = inputs.transpose(0, 1)
         if is_dense:
-            projected = F.linear(time_major, weights[W], weights[b_W])
+            projected = F.linear(time_major, weights[W], self.input_bias())
         else:
-            projected = F.embedding(time_major, weights[W].t()) + weights[b_W]
+            projected = F.embedding(time_major, weights[W].t().contiguous() + self.input_bias())
         outputs, state = self.recur(projected, state, noise)
         return outputs.transpose(0, 1), state
 
@@ -56,6 +56,11 @@ class FusedCore(Core):
         """The fused kernel over vectors (B, T, D)."""
         outputs, h = self.fused(inputs, state.h.unsqueeze(0))
         return outputs, self.cell.state(h.squeeze(0).to(state.h))
+
+    def input_bias(self) -> Tensor:
+        """What is added to W x before the recurrence: both of torch's biases, wherever their sum is all that counts."""
+        weights = self.weights()
+        return weights[b_W] + weights[b_U]
 
     @abstractmethod
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, U, b_U, b_W
+from charrnn.recurrent.equations import Noise, U, b_W
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.recurrence import lstm_recurrence
 
@@ -34,6 +34,5 @@ class LSTM(FusedCore):
         return outputs, self.cell.state(h.squeeze(0).to(state.h), c.squeeze(0).to(state.c))
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        weights = self.weights()
-        outputs, c = lstm_recurrence(projected, state.h, state.c, weights[U], weights[b_U], noise)
+        outputs, c = lstm_recurrence(projected, state.h, state.c, self.weights()[U], noise)
         return outputs, self.cell.state(outputs[-1], c)

@@ -104,75 +104,87 @@ class _LSTM(Function):
 
 
 class _GRU(Function):
+    """All hidden states are halved inside, which is exact, and U's rows stand in the order n, r, z.
+
+    A halved tanh is σ(2x) - 1/2, one pass less than a whole one; and with n in front, what U h has a gradient of and
+    what W x has are neighbours: in four columns of d_a, the candidate's behind r, r, z and the candidate's.
+    """
+
     @staticmethod
     def forward(
-        ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise, low: torch.dtype | None
+        ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_Un: Tensor, noise: Noise, low: torch.dtype | None
     ) -> Tensor:
-        product = Product(U, low)
         T, B, H = projected.shape[0], *h.shape
+        product = Product(2 * _candidate_first(U), low)
         hs = projected.new_empty(T + 1, B, H)
-        hs[0] = h
-        gates, Us = torch.empty_like(projected), torch.empty_like(projected)  # r, z, n; U h + b_U
-        outs, reset_and_update, candidates = hs[1:], gates[..., : 2 * H], gates[..., 2 * H :]
-        W_gates, W_n, U_gates, U_n = (part for x in (projected, Us) for part in torch.split(x, [2 * H, H], -1))
-        steps = zip(outs, Us, reset_and_update, candidates, W_gates, W_n, U_gates, U_n, strict=True)
-        for t, (after, u, rz, n, w_rz, w_n, u_rz, u_n) in enumerate(steps):
-            before = hs[t]
-            product.forward(before, out=u, plus=b_U)
-            torch.add(w_rz, u_rz, out=rz).sigmoid_()
-            tanh_(torch.addcmul(w_n, rz[:, :H], u_n, out=n))
-            torch.lerp(dropped(n, noise.d), before, rz[:, H:], out=after)
+        torch.mul(h, 0.5, out=hs[0])
+        sums = torch.empty_like(projected)  # of U h_{t-1} with b_Un, or with W x_t; the gates in their turn
+        sums[..., :H], sums[..., H:] = b_Un, projected[..., : 2 * H]
+        U_ns, gates, squashed = sums[..., :H], sums[..., H:], 2 * projected[..., 2 * H :]  # σ(2x) of the candidate
+        halved, half, before = torch.empty_like(h), h.new_tensor(0.5), hs[0]
+        for t, (a, u_n, rz, n, after) in enumerate(zip(sums, U_ns, gates, squashed, hs[1:], strict=True)):
+            product.forward(before, out=a, plus=a)
+            rz.sigmoid_()
+            torch.sub(n.addcmul_(rz[:, :H], u_n, value=2).sigmoid_(), half, out=halved)
+            torch.lerp(dropped(halved, noise.d), before, rz[:, H:], out=after)
             keep_(after, before, noise.k_h, t)
-        ctx.save_for_backward(hs, gates, Us[..., 2 * H :], U)
+            before = after
+        ctx.save_for_backward(hs, sums, squashed, U)
         ctx.noise, ctx.low = noise, low
-        return hs[1:].clone()
+        return 2 * hs[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        hs, gates, U_ns, U = ctx.saved_tensors
-        product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
+        hs, sums, squashed, U = ctx.saved_tensors
+        product, (d, k_h, _) = Product(_candidate_first(U), ctx.low), ctx.noise
         (d_outputs,) = gradients
-        T, B, H = U_ns.shape
-        r, z, n = gates.chunk(3, dim=-1)
-        # As in the LSTM: slopes of h_t first, scaled by the arriving gradient in the loop. d_gates are the gradients
-        # of U h + b_U; that of W x differs in its last block, which r does not scale.
-        n_slope = dropped(torch.ops.aten.tanh_backward(1 - z, n), d)
-        d_gates = torch.empty_like(gates).view(T, B, 3, H)
-        sigmoid_backward(n_slope * U_ns, r, grad_input=d_gates[:, :, 0])
-        sigmoid_backward(hs[:-1] - dropped(n, d), z, grad_input=d_gates[:, :, 1])
-        torch.mul(n_slope, r, out=d_gates[:, :, 2])
-        d_h, steps = torch.zeros_like(hs[0]), list(zip(d_outputs, d_gates, n_slope, z, strict=True))
+        T, B, H = squashed.shape
+        U_ns, r, z = sums.chunk(3, dim=-1)
+        # As in the LSTM: slopes of h_t first, scaled by the arriving gradient in the loop.
+        d_a = sums.new_empty(T, B, 4, H)
+        n_slope = sigmoid_backward(dropped(torch.rsub(z, 4, alpha=4), d), squashed, grad_input=d_a[:, :, 3])
+        torch.mul(n_slope, r, out=d_a[:, :, 0])
+        sigmoid_backward(n_slope * U_ns, r, grad_input=d_a[:, :, 1])
+        minus_n = dropped(torch.rsub(squashed, 1, alpha=2), d)
+        sigmoid_backward(minus_n.add_(hs[:-1], alpha=2), z, grad_input=d_a[:, :, 2])
+        d_U = d_a.view(T, B, 4 * H)[..., : 3 * H]
+        d_h, d_before, zero = d_outputs[-1].clone(), torch.empty_like(h := hs[0]), torch.zeros_like(h)
+        arriving = [zero, *d_outputs[:-1]]
         for t in range(T - 1, -1, -1):
-            d_output, d_gate, d_n, update = steps[t]
-            kept = kept_(d_h.add_(d_output), k_h, t)
-            d_gate.mul_(d_h.unsqueeze(1))
-            d_n.mul_(d_h)
-            product.backward(d_gate.view(B, 3 * H), out=d_h, plus=d_h.mul_(update))
+            kept = kept_(d_h, k_h, t)
+            d_a[t].mul_(d_h.unsqueeze(1))
+            torch.addcmul(arriving[t], d_h, z[t], out=d_before)
+            product.backward(d_U[t], out=d_before, plus=d_before)
             if kept is not None:
-                d_h.add_(kept)
-        d_U = d_gates.view(T, B, 3 * H)
-        d_projected = torch.cat([d_U[..., : 2 * H], n_slope], dim=-1)
-        return d_projected, d_h, product.gradient(d_U, hs[:-1]), d_U.sum((0, 1)), None, None
+                d_before.add_(kept)
+            d_h, d_before = d_before, d_h
+        d_projected, d_b_Un = d_a.view(T, B, 4 * H)[..., H:], d_a[:, :, 0].sum((0, 1))
+        return d_projected, d_h, _candidate_last(2 * product.gradient(d_U, hs[:-1])), d_b_Un, None, None
 
 
-def rnn_recurrence(
-    projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise, *, rectified: bool = False
-) -> Tensor:
+def _candidate_first(U: Tensor) -> Tensor:
+    """The rows of r, z, n in the order n, r, z."""
+    return U.roll(len(U) // 3, 0)
+
+
+def _candidate_last(U: Tensor) -> Tensor:
+    return U.roll(-len(U) // 3, 0)
+
+
+def rnn_recurrence(projected: Tensor, h: Tensor, U: Tensor, noise: Noise, *, rectified: bool = False) -> Tensor:
     """Hidden states (T, B, H) of an Elman network with tanh or rectified units, from h (B, H)."""
-    outputs: Tensor = _RNN.apply((projected + b_U).to(h), h, U, rectified, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    outputs: Tensor = _RNN.apply(projected.to(h), h, U, rectified, noise, autocast_type(h))  # type: ignore[no-untyped-call]
     return outputs
 
 
-def lstm_recurrence(
-    projected: Tensor, h: Tensor, c: Tensor, U: Tensor, b_U: Tensor, noise: Noise
-) -> tuple[Tensor, Tensor]:
+def lstm_recurrence(projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
     """Hidden states (T, B, H) of an LSTM and its last cell state (B, H), from h and c (B, H)."""
-    outputs, c = _LSTM.apply((projected + b_U).to(h), h, c, U, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    outputs, c = _LSTM.apply(projected.to(h), h, c, U, noise, autocast_type(h))  # type: ignore[no-untyped-call]
     return outputs, c
 
 
-def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_U: Tensor, noise: Noise) -> Tensor:
-    """Hidden states (T, B, H) of a GRU, from h (B, H)."""
-    outputs: Tensor = _GRU.apply(projected.to(h), h, U, b_U, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_Un: Tensor, noise: Noise) -> Tensor:
+    """Hidden states (T, B, H) of a GRU, from h (B, H); b_Un (H,) is what stands behind r, other biases in front."""
+    outputs: Tensor = _GRU.apply(projected.to(h), h, U, b_Un, noise, autocast_type(h))  # type: ignore[no-untyped-call]
     return outputs

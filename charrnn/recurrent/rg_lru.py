@@ -1,16 +1,19 @@
 """The real-gated linear recurrent unit in the residual block of Hawk (De et al. 2024)."""
 
 import math
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, rms_norm, wide
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, dropped
+from charrnn.recurrent.pointwise import sigmoid_backward
 from charrnn.recurrent.scan_equations import DECAY, EPSILON
 
 __all__ = ["RGLRU"]
@@ -32,15 +35,40 @@ class RGLRU(ScanCore):
     def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
         normed = rms_norm(x, x.dtype)
         v, inputs = causal_convolution(F.linear(normed, weights["W_u"]), state[1:], weights["C"])
-        r, i = (wide(_blockwise(v, weights[f"W_{gate}"], weights[f"b_{gate}"])).sigmoid() for gate in "ri")
-        log_a = r * (-DECAY * F.softplus(wide(weights["Lambda"]), threshold=math.inf))
-        # The small number keeps the slope of the root finite where a = 1.
-        b = (EPSILON**2 - (2 * log_a).expm1()).sqrt() * i * dropped(noise.d, v)
-        h, state = self.scanned(log_a.exp(), b, state, inputs, noise, positive=False)
+        r, i = (wide(_blockwise(v, weights[f"W_{gate}"], weights[f"b_{gate}"])) for gate in "ri")
+        log_open = -DECAY * F.softplus(wide(weights["Lambda"]), threshold=math.inf)
+        a, b = _DecayAndInput.apply(r, i, wide(dropped(noise.d, v)), log_open)  # type: ignore[no-untyped-call]
+        h, state = self.scanned(a, b, state, inputs, noise, positive=False)
         return h.to(x.dtype) * gelu(F.linear(normed, weights["W_g"])), state
 
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
         return gelu(F.linear(normed, weights["W_1"], weights["b_1"])) * F.linear(normed, weights["W_3"])
+
+
+class _DecayAndInput(Function):
+    """a and √(1 - a²) ⊙ i ⊙ v of all steps, from what r and i are σ of, v, and log a where r is open."""
+
+    @staticmethod
+    def forward(ctx: Any, r: Tensor, i: Tensor, v: Tensor, log_open: Tensor) -> tuple[Tensor, Tensor]:
+        r, i = r.sigmoid(), i.sigmoid()
+        below = (r * log_open).expm1_()  # a - 1, from which 1 - a² comes without cancellation
+        a = below + 1
+        # The small number keeps the slope of the root finite where a = 1.
+        norm = torch.addcmul(below, below, a, out=below).neg_().add_(EPSILON**2).sqrt_()
+        ctx.save_for_backward(r, i, v, log_open, a, norm)
+        return a, (i * v).mul_(norm)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        r, i, v, log_open, a, norm = ctx.saved_tensors
+        d_a, d_b = gradients
+        d_norm, d_iv = (i * v).mul_(d_b), d_b * norm
+        d_v, d_i = d_iv * i, d_iv.mul_(v)
+        d_log_a = torch.addcmul(d_a, d_norm.div_(norm), a, value=-1).mul_(a)  # ∂norm/∂a = -a / norm, nearly
+        d_log_open = torch.sum((d_log_a * r).flatten(0, 1), 0)
+        d_r = d_log_a.mul_(log_open)
+        return sigmoid_backward(d_r, r, grad_input=d_r), sigmoid_backward(d_i, i, grad_input=d_i), d_v, d_log_open
 
 
 def _blockwise(x: Tensor, W: Tensor, b: Tensor) -> Tensor:

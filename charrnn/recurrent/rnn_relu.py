@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, U, b_U
+from charrnn.recurrent.equations import Noise, U
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.recurrence import rnn_recurrence
 
@@ -31,6 +31,5 @@ class RNNReLU(FusedCore):
         nn.init.eye_(self.weights()[U])
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        weights = self.weights()
-        outputs = rnn_recurrence(projected, state.h, weights[U], weights[b_U], noise, rectified=True)
+        outputs = rnn_recurrence(projected, state.h, self.weights()[U], noise, rectified=True)
         return outputs, self.cell.state(outputs[-1])

@@ -7,6 +7,7 @@ arXiv 2311.06281). All sequences are time-major, (T, B, H). `scan` chooses, and 
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -52,9 +53,25 @@ def in_log_space(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
     return b.exp_().addcmul_(a.exp_(), h)
 
 
-def ways(*, on_cpu: bool, positive: bool) -> tuple[Scan, Scan]:
-    """The fastest way forwards, and the one backwards, where gradients have any sign."""
-    return (by_loop, by_loop) if on_cpu else (in_log_space if positive else by_doubling, by_doubling)
+def _back_by_loop(a: Tensor, d_hs: Tensor) -> Tensor:
+    """d_t = ∂hs_t + a_{t+1} ⊙ d_{t+1}, the adjoint of the recurrence, from the last step to the first, in place."""
+    steps = list(zip(a, d_hs, strict=True))
+    for (a_after, d_after), (_, d) in pairwise(reversed(steps)):
+        d.addcmul_(a_after, d_after)
+    return d_hs
+
+
+def _back_by_doubling(a: Tensor, d_hs: Tensor) -> Tensor:
+    """The same in log₂ T rounds: gradients have any sign."""
+    others = by_doubling(a[1:].flip(0), d_hs[:-1].flip(0), d_hs[-1]).flip(0)
+    return torch.cat([others, d_hs[-1:]])
+
+
+def ways(*, on_cpu: bool, positive: bool) -> tuple[Scan, Callable[[Tensor, Tensor], Tensor]]:
+    """The fastest way forwards, and the one backwards, which may overwrite ∂hs."""
+    if on_cpu:
+        return by_loop, _back_by_loop
+    return in_log_space if positive else by_doubling, _back_by_doubling
 
 
 class _Scan(Function):
@@ -70,11 +87,9 @@ class _Scan(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         a, h, hs = ctx.saved_tensors
         d_hs, d_last = gradients
-        # The adjoint of a linear recurrence is one that runs the other way: d_t = ∂hs_t + a_{t+1} ⊙ d_{t+1}.
-        d_last = d_last + d_hs[-1]
-        d_b = torch.empty_like(hs)
-        d_b[:-1] = ctx.backwards(a[1:].flip(0), d_hs[:-1].flip(0), d_last).flip(0)
-        d_b[-1] = d_last
+        d_hs = d_hs.clone()
+        d_hs[-1] += d_last
+        d_b = ctx.backwards(a, d_hs)
         d_a = torch.empty_like(hs)
         torch.mul(d_b[0], h, out=d_a[0])
         torch.mul(d_b[1:], hs[:-1], out=d_a[1:])
