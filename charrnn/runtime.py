@@ -1,5 +1,6 @@
 """The machine: which device computes, and what there is on it."""
 
+import ctypes
 import os
 import platform
 
@@ -11,7 +12,10 @@ from charrnn.config import Device, Precision
 from charrnn.errors import UsageError
 from charrnn.ranks import own_ranks
 
-__all__ = ["choose_device", "compute_with", "describe_device", "multiplies_bf16", "versions"]
+__all__ = ["choose_device", "compute_with", "describe_device", "keep_memory", "multiplies_bf16", "versions"]
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_INT_MAX = 2**31 - 1
 
 
 def choose_device(name: Device) -> torch.device:
@@ -48,7 +52,8 @@ def multiplies_bf16(device: str) -> bool:
 
 
 def compute_with(device: torch.device, precision: Precision, threads: int | None) -> None:
-    """Set what torch has one switch of for the whole process: its threads, and how exact a GPU's fp32 products are."""
+    """Set what there is one switch of for the whole process: threads, how exact a GPU's fp32 products are, memory."""
+    keep_memory()
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if own_ranks().count > 1 else 1
     if threads is not None:
         torch.set_num_threads(threads)
@@ -59,6 +64,18 @@ def compute_with(device: torch.device, precision: Precision, threads: int | None
         if device.index is not None:
             torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
+
+
+def keep_memory() -> None:
+    """Have the process keep the memory of tensors that are gone, for those to come.
+
+    glibc gives large blocks back to the kernel and fetches the next ones page by page, which costs a step of training
+    a tenth of its time, an LSTM's a quarter. Elsewhere this does nothing.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        for threshold in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            mallopt(threshold, _INT_MAX)
 
 
 def describe_device(device: torch.device) -> str:

@@ -11,7 +11,7 @@ from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation.characters import CharacterScore, character_scores
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored, windowed
 from charrnn.model import CharacterModel, model_from_arrays
-from charrnn.runtime import choose_device
+from charrnn.runtime import choose_device, keep_memory
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
@@ -110,6 +110,7 @@ def open_reading(
         tokens, text = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
     if tokens is None or not tokens.targets:
         raise DataError(f"{text} has nothing to score" if sources else f"the model was trained without {_ASK}")
+    keep_memory()
     model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
     name = protocol if protocol == "carried" else f"windowed {window}"
