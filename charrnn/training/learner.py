@@ -60,7 +60,7 @@ class Learner:
         self._ranks.add([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
         numbers = torch.stack([loss, norm])
-        self.optimizer.step(rate, _is_bad(numbers))
+        self.optimizer.step(step, rate, _is_bad(numbers))
         self.state = begin_anew_where_not_finite(each(Tensor.detach, state))
         return numbers
 

@@ -56,21 +56,25 @@ class Optimizer:
         for optimizer in self._optimizers:
             optimizer.zero_grad()
 
-    def step(self, rate: float, bad: Tensor) -> None:
-        """Take a step with a learning rate, unless `bad`, a number on the device, is 1 and not 0."""
+    def step(self, step: int, rate: float, bad: Tensor) -> None:
+        """Take a step, counted from 0, with a learning rate, unless `bad`, a number on the device, is 1 and not 0."""
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.found_inf = bad  # type: ignore[attr-defined]  # as a GradScaler tells AdamW to skip a step
+            optimizer.turn = step  # type: ignore[attr-defined]
             optimizer.step()
 
 
 class Muon(torch.optim.Optimizer):
     """Steps in which all directions of a matrix count alike (Jordan et al. 2024), as long as AdamW's would be.
 
-    The momentum's singular values are made one, nearly, by five steps of a Newton-Schulz iteration. The factor
-    0.2 √max(rows, columns) gives a step the root mean square that AdamW's usually has, so that both can have one
-    learning rate and weight decay (Liu et al. 2025, Muon is Scalable for LLM Training).
+    The momentum's singular values are made one, nearly, by a Newton-Schulz iteration. The factor 0.2 √max(rows,
+    columns) gives a step the root mean square that AdamW's usually has, so that both can have one learning rate and
+    weight decay (Liu et al. 2025, Muon is Scalable for LLM Training).
+
+    The iteration takes longer than all else of a step, and the momentum changes slowly. So matrices take turns: each
+    has its gradient added to its momentum at every step, and moves at one in `every`, by so many times as much.
 
     Args:
         matrices: the parameters, of two dimensions each.
@@ -79,10 +83,13 @@ class Muon(torch.optim.Optimizer):
 
     _MOMENTUM = 0.95
 
-    def __init__(self, matrices: Iterable[nn.Parameter], weight_decay: float, dtype: torch.dtype) -> None:
+    def __init__(
+        self, matrices: Iterable[nn.Parameter], weight_decay: float, dtype: torch.dtype, every: int = 4
+    ) -> None:
         super().__init__(list(matrices), {"lr": 0.0, "weight_decay": weight_decay})
-        self.found_inf: Tensor | None = None  # 1 for a step that is not to be taken
-        self._dtype = dtype
+        self.turn = 0  # the number of the step
+        self.found_inf = torch.zeros(())  # 1 for a step that is not to be taken
+        self._dtype, self._every = dtype, every
         for group in self.param_groups:
             for p in group["params"]:
                 self.state[p] = {"momentum": torch.zeros_like(p)}
@@ -90,29 +97,26 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """Take a step."""
+        is_good = 1 - self.found_inf
         for group in self.param_groups:
-            rate, decay = group["lr"], group["lr"] * group["weight_decay"]
-            for p in group["params"]:
+            for index, p in enumerate(group["params"]):
                 if p.grad is None:
                     continue
-                before = self.state[p]["momentum"]
-                momentum = before.lerp(p.grad, 1 - self._MOMENTUM)
-                ahead = p.grad.lerp(momentum, self._MOMENTUM)  # Nesterov's
-                update = _orthogonal(ahead.to(self._dtype)).to(p.dtype)
-                after = (p * (1 - decay)).sub_(update, alpha=0.2 * math.sqrt(max(p.shape)) * rate)
-                if self.found_inf is not None:
-                    is_bad = self.found_inf != 0
-                    momentum, after = torch.where(is_bad, before, momentum), torch.where(is_bad, p, after)
-                before.copy_(momentum)
-                p.copy_(after)
+                gradient, momentum = p.grad.masked_fill_(is_good == 0, 0), self.state[p]["momentum"]
+                momentum.lerp_(gradient, is_good * (1 - self._MOMENTUM))
+                if (self.turn + index) % self._every == 0:
+                    ahead = gradient.lerp(momentum, self._MOMENTUM)  # Nesterov's
+                    update = _orthogonal(ahead.to(self._dtype)).to(p.dtype)
+                    rate = is_good * (group["lr"] * self._every)
+                    p.mul_(1 - rate * group["weight_decay"]).sub_(update.mul_(rate * 0.2 * math.sqrt(max(p.shape))))
 
 
 def _orthogonal(matrix: Tensor) -> Tensor:
     """A matrix with the same singular vectors, whose singular values are between about 0.7 and 1.2."""
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if is_tall else matrix
+    x = matrix.T.contiguous() if is_tall else matrix
     x = x / x.norm().clamp(min=1e-7)
-    for _ in range(5):
+    for _ in range(4):
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
     return x.T if is_tall else x

@@ -18,19 +18,27 @@ def model_of(encoder: str = "embedding", cell: str = "lstm") -> CharacterModel:
 
 
 @pytest.mark.parametrize("shape", [(12, 5), (5, 12), (7, 7), (1, 4)])
-def test_muon_is_that_of_torch(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("every", [1, 3])
+def test_muon_is_that_of_torch(shape: tuple[int, int], every: int) -> None:
+    """Its second matrix has its turn a step before the first has its next; a turn is as long as the steps since."""
     torch.manual_seed(1)
-    ours = nn.Parameter(torch.randn(shape))
-    its = nn.Parameter(ours.detach().clone())
-    muon = Muon([ours], weight_decay=0.2, dtype=torch.bfloat16)
-    reference = torch.optim.Muon([its], lr=0.03, weight_decay=0.2, momentum=0.95, adjust_lr_fn="match_rms_adamw")
-    muon.param_groups[0]["lr"] = 0.03
-    for _ in range(5):
-        ours.grad = torch.randn(shape)
-        its.grad = ours.grad.clone()
+    ours = [nn.Parameter(torch.randn(shape)) for _ in range(2)]
+    muon = Muon(ours, weight_decay=0.2, dtype=torch.bfloat16, every=every)
+    muon.param_groups[0]["lr"] = 0.03 / every
+    its = [nn.Parameter(p.detach().clone()) for p in ours]
+    reference = torch.optim.Muon(
+        [{"params": [p]} for p in its], weight_decay=0.2, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"
+    )
+    for step in range(7):
+        for index, (own, other) in enumerate(zip(ours, its, strict=True)):
+            own.grad = torch.randn(shape)
+            other.grad = own.grad.clone()
+            reference.param_groups[index]["lr"] = 0.03 if (step + index) % every == 0 else 0.0
+        muon.turn = step
         muon.step()
         reference.step()
-        assert torch.allclose(ours, its, rtol=1e-6, atol=1e-6)
+        for own, other in zip(ours, its, strict=True):
+            assert torch.allclose(own, other, rtol=1e-6, atol=1e-6)
 
 
 def test_all_directions_count_alike() -> None:
@@ -40,7 +48,7 @@ def test_all_directions_count_alike() -> None:
     right, _ = torch.linalg.qr(torch.randn(16, 16))
     parameter = nn.Parameter(torch.zeros(24, 16))
     parameter.grad = left[:, :16] @ torch.diag(torch.logspace(0, 3, 16)) @ right.T
-    muon = Muon([parameter], weight_decay=0.0, dtype=torch.float32)
+    muon = Muon([parameter], weight_decay=0.0, dtype=torch.float32, every=1)
     muon.param_groups[0]["lr"] = 1.0
     muon.step()
     values = torch.linalg.svdvals(parameter.detach()) / (0.2 * math.sqrt(24))
@@ -56,7 +64,8 @@ def test_a_bad_number_leaves_everything_as_it_was(optimizer: str) -> None:
     def step(number: float, verdict: torch.Tensor) -> list[torch.Tensor]:
         for parameter in model.parameters():
             parameter.grad = torch.full_like(parameter, number)
-        ours.step(0.01, verdict)
+        for turn in range(4):  # so that every matrix has had its own
+            ours.step(turn, 0.01, verdict)
         moments = [moment for moments in ours.moments.values() for moment in moments.values()]
         return [tensor.detach().clone() for tensor in (*model.parameters(), *moments)]
 

@@ -26,7 +26,7 @@ def captured(config: ModelConfig = MODEL, streams: int = 5, kind: OptimizerName 
     model, optimizer = fresh(config, kind)
     logits, state = model(torch.zeros(streams, 6, dtype=torch.int64), model.initial_state(streams))
     logits.square().sum().backward()
-    optimizer.step(0.1, torch.tensor(0.0))
+    optimizer.step(0, 0.1, torch.tensor(0.0))
     return capture(optimizer, state)
 
 
