@@ -102,7 +102,7 @@ class Muon(torch.optim.Optimizer):
             for index, p in enumerate(group["params"]):
                 if p.grad is None:
                     continue
-                gradient, momentum = p.grad.masked_fill_(is_good == 0, 0), self.state[p]["momentum"]
+                gradient, momentum = p.grad.nan_to_num_(0.0, 0.0, 0.0), self.state[p]["momentum"]
                 momentum.lerp_(gradient, is_good * (1 - self._MOMENTUM))
                 if (self.turn + index) % self._every == 0:
                     ahead = gradient.lerp(momentum, self._MOMENTUM)  # Nesterov's
