@@ -207,7 +207,7 @@ def test_a_time_budget_is_kept_and_its_plan_repeats_it(small_text: Path) -> None
 
 
 def test_patience_ends_a_run_that_gets_no_better(small_text: Path) -> None:
-    config = tiny_run(small_text, learning_rate=1e-9, patience=3, steps=400, validate_every=2)
+    config = tiny_run(small_text, learning_rate=1e-30, patience=3, steps=400, validate_every=2)
     events = run_through(train(config))
     assert finished(events).reason == "patience"
     judged = [event.best for event in of(Validated, events)]

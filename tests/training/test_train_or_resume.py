@@ -64,7 +64,7 @@ def test_a_larger_budget_extends_the_run(small_text: Path) -> None:
 
 
 def test_a_run_that_was_stopped_early_is_done_until_it_is_given_more_patience(small_text: Path) -> None:
-    config = tiny_run(small_text, learning_rate=1e-9, patience=3, steps=400, validate_every=2)
+    config = tiny_run(small_text, learning_rate=1e-30, patience=3, steps=400, validate_every=2)
     first = finished(job(config, patience=3))
     again = job(config, patience=3)
     assert (finished(again).reason, finished(again).step) == ("patience", first.step)
@@ -75,7 +75,7 @@ def test_a_run_that_was_stopped_early_is_done_until_it_is_given_more_patience(sm
 
 
 def test_a_stop_where_patience_ends_changes_nothing(small_text: Path) -> None:
-    config = tiny_run(small_text, learning_rate=1e-9, patience=3, steps=400, validate_every=2)
+    config = tiny_run(small_text, learning_rate=1e-30, patience=3, steps=400, validate_every=2)
     whole = finished(list(train(config, "whole")))
     run = finished(list(train(config, "stopped", stops_after(whole.step)))).run
     list(resume(find_resumable(str(run)), {}))
