@@ -149,8 +149,8 @@ class _GRU(Function):
         minus_n = dropped(torch.rsub(squashed, 1, alpha=2), d)
         sigmoid_backward(minus_n.add_(hs[:-1], alpha=2), z, grad_input=d_a[:, :, 2])
         d_U = d_a.view(T, B, 4 * H)[..., : 3 * H]
-        d_h, d_before, zero = d_outputs[-1].clone(), torch.empty_like(h := hs[0]), torch.zeros_like(h)
-        arriving = [zero, *d_outputs[:-1]]
+        d_h, d_before = d_outputs[-1].clone(), torch.empty_like(hs[0])
+        arriving = [torch.zeros_like(d_h), *d_outputs[:-1]]
         for t in range(T - 1, -1, -1):
             kept = kept_(d_h, k_h, t)
             d_a[t].mul_(d_h.unsqueeze(1))
@@ -169,6 +169,7 @@ def _candidate_first(U: Tensor) -> Tensor:
 
 
 def _candidate_last(U: Tensor) -> Tensor:
+    """The rows of n, r, z in the order r, z, n."""
     return U.roll(-len(U) // 3, 0)
 
 
