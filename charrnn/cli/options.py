@@ -97,7 +97,7 @@ FromModel = Annotated[
 ]
 Optimizer = Annotated[
     config.OptimizerName,
-    _option("--optimizer", help="muon is for recurrent matrices, beside adamw; auto by cell.", panel=_TRAINING),
+    _option("--optimizer", help="muon is for recurrent matrices, beside adamw; auto by text, cell.", panel=_TRAINING),
 ]
 ComparedOptimizer = Annotated[
     config.OptimizerName, _option("--optimizer", help="One for all; auto is what train takes by cell.", panel=_TRAINING)

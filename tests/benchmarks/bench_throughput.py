@@ -5,7 +5,8 @@
 
 Two layers, the loop's own batches. `bare` is forward and backward of the very same network in the same precision on
 one batch again and again: no data, clipping, optimiser or report. `plain` is the usual script with torch.nn's layer of
-that name, in fp32. All take their turns in one process; medians of the turns' ratios.
+that name, in fp32. All take their turns in one process, which keeps its memory as a training does; medians of the
+turns' ratios.
 """
 
 import argparse
