@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -55,7 +54,7 @@ def write_new(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def _write_aside(path: Path, pieces: Iterable[bytes], put: Callable[[Path, Path], None]) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, _OWN | os.O_WRONLY | os.O_EXCL, 0o666)
     try:
         try:

@@ -1,7 +1,6 @@
 """`charrnn sample`."""
 
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -111,7 +110,7 @@ def command(
     text, vocabulary = checkpoint.config.text, checkpoint.vocabulary
     config = replace(config, stop=tuple(as_model_text(each, text, vocabulary, "--stop") for each in config.stop))
     if config.seed is None:
-        config = replace(config, seed=secrets.randbelow(2**32))
+        config = replace(config, seed=int.from_bytes(os.urandom(4)))
     if config.until_end is None:
         config = replace(config, until_end=text.documents != "none")
     if as_json and not (config.length or config.until_end or config.stop or config.lines):

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tomllib
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 import typer
 
-from charrnn.checkpoint.store import find_resumable
 from charrnn.cli import options
-from charrnn.cli.dry_run import describe
 from charrnn.cli.signals import stop_on_signals
 from charrnn.cli.terminal import note
 from charrnn.cli.together import Place, own_place, start, take_part
 from charrnn.config import ModelConfig, Record, RunConfig, TextConfig, TrainingConfig, flag, parse_duration
 from charrnn.errors import UsageError, is_out_of_memory
-from charrnn.events import Began
 
 __all__ = ["command"]
 
@@ -92,6 +88,8 @@ def command(
         if fixed := sorted(given.keys() - {*_BUDGETS, "patience"}):
             what = "the text" if "corpus" in fixed else flag(fixed[0])
             raise UsageError(f"--resume goes on with the recorded settings; only the budget can change, not {what}")
+        from charrnn.checkpoint.store import find_resumable
+
         resumable = find_resumable(resume)
     else:
         if accept_new_corpus and not resume:
@@ -100,12 +98,15 @@ def command(
             raise UsageError("--resume auto goes on with a run or begins it; say which one by --name")
         settings, given = _configuration(context, config, is_told=place.meeting is not None)  # by who started this
     if dry_run:
+        from charrnn.cli.dry_run import describe
+
         describe(settings, given.keys(), as_json=as_json, quiet=quiet)
         return
     if nproc > place.count:
         raise typer.Exit(start(nproc))
 
     from charrnn.cli.display import training_display
+    from charrnn.events import Began
 
     is_over = False
     with stop_on_signals(os.getppid() if place.count > 1 else None) as stop:
@@ -187,6 +188,8 @@ def _configuration(context: typer.Context, path: str | None, *, is_told: bool) -
 
 
 def _read(path: str) -> RunConfig:
+    import tomllib
+
     try:
         tables = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import mmap
 import os
-import secrets
 import struct
 import time
 from collections.abc import Iterable, Mapping
@@ -75,7 +74,7 @@ def build(key: Key, notes: Any, shapes: Shapes, pieces: Iterable[tuple[str, NDAr
     """
     path = _path(key)
     header, places, size = _header(key, notes, shapes)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         _remove_leftovers(path.parent)
