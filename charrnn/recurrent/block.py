@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.lettered import LetteredCore
+from charrnn.recurrent.pointwise import sigmoid_backward
 from charrnn.recurrent.scan import scan
 from charrnn.recurrent.scan_equations import EPSILON, WIDTH, Convolved
 
@@ -59,28 +60,32 @@ def rms_norm(x: Tensor, dtype: torch.dtype) -> Tensor:
 class _Convolution(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, x1: Tensor, x2: Tensor, x3: Tensor, C: Tensor) -> tuple[Tensor, ...]:
-        x = torch.cat([torch.stack([x3, x2, x1]), x])
-        ctx.save_for_backward(x, C)
-        T = len(x) - 3
-        y = x[3:] * C[0]
+        before, y = torch.stack([x3, x2, x1]), x * C[0]
         for k in range(1, WIDTH):
-            y.addcmul_(x[3 - k : 3 - k + T], C[k])
-        return y, *(x[-k].clone() for k in (1, 2, 3))
+            for to, of in _lagged(k, y, x, before):
+                to.addcmul_(of, C[k])
+        ctx.save_for_backward(x, before, C)
+        return y, *torch.cat([before, x[-3:]])[-3:].flip(0).unbind(0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        x, C = ctx.saved_tensors
+        x, before, C = ctx.saved_tensors
         d_y, *d_last = gradients
-        d_x, d_C, T = torch.zeros_like(x), torch.empty_like(C), len(d_y)
-        torch.mul(d_y, C[0], out=d_x[3:])
-        torch.sum((d_y * x[3:]).flatten(0, 1), 0, out=d_C[0])
+        d_x, d_before, d_C = d_y * C[0], torch.zeros_like(before), torch.empty_like(C)
+        torch.sum((d_y * x).flatten(0, 1), 0, out=d_C[0])
         for k in range(1, WIDTH):
-            at = slice(3 - k, 3 - k + T)
-            d_x[at].addcmul_(d_y, C[k])
-            torch.sum((d_y * x[at]).flatten(0, 1), 0, out=d_C[k])
-            d_x[-k].add_(d_last[k - 1])
-        return d_x[3:], d_x[2], d_x[1], d_x[0], d_C
+            d_C[k] = sum((d * of).flatten(0, 1).sum(0) for d, of in _lagged(k, d_y, x, before))
+            for d, d_of in _lagged(k, d_y, d_x, d_before):
+                d_of.addcmul_(d, C[k])
+            (d_x[-k] if k <= len(d_x) else d_before[len(d_x) - k]).add_(d_last[k - 1])
+        return d_x, *d_before.flip(0).unbind(0), d_C
+
+
+def _lagged(k: int, y: Tensor, x: Tensor, before: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Steps of y (T, B, H) beside those k before them: of x (T, B, H), or of the three `before` x, the oldest first."""
+    T, past = len(x), before[WIDTH - 1 - k :]
+    return [(y[k:], x[: max(T - k, 0)]), (y[:k], past[:T])]
 
 
 def causal_convolution(x: Tensor, before: tuple[Tensor, ...], C: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -105,7 +110,8 @@ class _Positive(Function):
         (y,) = ctx.saved_tensors
         (d_y,) = gradients
         low = y.clamp(max=0.5)
-        return torch.where(y < 0.5, low.addcmul_(low, low, value=-1), 1).mul_(d_y)
+        d_x: Tensor = sigmoid_backward(d_y, low, grad_input=low)
+        return d_x.add_(torch.ops.aten.threshold_backward(d_y, y, 0.5), alpha=0.75)  # 1/4 is there already
 
 
 def positive(x: Tensor) -> Tensor:

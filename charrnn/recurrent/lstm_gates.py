@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from charrnn.recurrent.pointwise import dropped, sigmoid_backward, tanh_backward
+from charrnn.recurrent.pointwise import dropped, sigmoid_backward, spread_, tanh_backward
 
 __all__ = ["gate_slopes", "next_cell_state"]
 
@@ -11,9 +11,9 @@ __all__ = ["gate_slopes", "next_cell_state"]
 def next_cell_state(a: Tensor, c: Tensor, d: Tensor | None, out: Tensor) -> Tensor:
     """c_t (B, H) in `out`, from a (B, 4H) before σ and tanh, which turns into i, f, g, o in place, and c_{t-1}."""
     i, f, g, _ = a.chunk(4, dim=-1)
-    g.mul_(2)  # tanh x = 2 σ(2x) - 1, so that one σ serves all
+    g.add_(g)  # tanh x is of σ(2x), so that one σ serves all
     a.sigmoid_()
-    g.mul_(2).sub_(1)
+    spread_(g)
     return torch.mul(f, c, out=out).addcmul_(i, dropped(g, d))
 
 

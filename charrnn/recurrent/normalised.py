@@ -19,7 +19,7 @@ from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import EPSILON, Noise
 from charrnn.recurrent.lettered import LetteredCore
 from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state
-from charrnn.recurrent.pointwise import dropped, keep_, kept_, sigmoid_backward, tanh_
+from charrnn.recurrent.pointwise import dropped, keep_, kept_, sigmoid_backward, spread_, tanh_
 from charrnn.recurrent.products import Product, autocast_type
 
 __all__ = ["NormalisedCore", "ln_gru_recurrence", "ln_lstm_recurrence", "ln_rnn_recurrence", "normalised", "product"]
@@ -145,12 +145,13 @@ class _LNLSTM(Function):
         news = cs[1:] if noise.k_c is None else projected.new_empty(T, B, H)  # c_t before zoneout
         sums, gates = torch.empty_like(projected), torch.empty_like(projected)
         squashed = projected.new_empty(T, B, H)  # tanh(LN(c_t))
+        gain_c2, b_c2 = 2 * gain_c, 2 * b_c  # tanh x is of σ(2x)
         ctx.of_sums, ctx.of_cells = [], []
         for t, (x, total, a, new, squash) in enumerate(zip(projected, sums, gates, news, squashed, strict=True)):
             product.forward(h, out=total)
             torch.add(x, _normalise(total, gain_U, None, ctx.of_sums), out=a)
             next_cell_state(a, c, noise.d, out=new)
-            tanh_(squash.copy_(_normalise(new, gain_c, b_c, ctx.of_cells)))
+            spread_(torch.sigmoid(_normalise(new, gain_c2, b_c2, ctx.of_cells), out=squash))
             before, h, c = (h, c), hs[t + 1], cs[t + 1]
             torch.mul(a[:, 3 * H :], squash, out=h)
             keep_(h, before[0], noise.k_h, t)
