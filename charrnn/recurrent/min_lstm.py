@@ -1,15 +1,18 @@
 """The minimal long short-term memory (Feng et al. 2024)."""
 
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, positive, rms_norm, wide
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, dropped
+from charrnn.recurrent.pointwise import sigmoid_backward
 
 __all__ = ["MinLSTM"]
 
@@ -30,11 +33,35 @@ class MinLSTM(ScanCore):
 
     def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
         v, inputs = causal_convolution(rms_norm(x, x.dtype), state[1:], weights["C"])
-        log_f, log_i = (F.logsigmoid(wide(F.linear(v, weights[f"W_{gate}"], weights[f"b_{gate}"]))) for gate in "fi")
-        share = (log_i - log_f).sigmoid()  # i / (f + i)
+        f, i = (wide(F.linear(v, weights[f"W_{gate}"], weights[f"b_{gate}"])) for gate in "fi")
+        kept, share = _Shares.apply(f, i)  # type: ignore[no-untyped-call]
         candidate = positive(wide(F.linear(v, weights["W_h"], weights["b_h"])))
-        h, state = self.scanned(1 - share, share * dropped(noise.d, candidate), state, inputs, noise, positive=True)
+        h, state = self.scanned(kept, share * dropped(noise.d, candidate), state, inputs, noise, positive=True)
         return h.to(x.dtype), state
 
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
         return gelu(F.linear(normed, weights["W_1"], weights["b_1"]))
+
+
+class _Shares(Function):
+    """f / (f + i) and i / (f + i) of all steps, from what f and i are σ of.
+
+    Where both are next to 0, as eˣ is below -40, they are so many times larger here: their quotient is the same.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, f: Tensor, i: Tensor) -> tuple[Tensor, Tensor]:
+        beyond = torch.maximum(f, i).clamp_(max=-40).add_(40)
+        f, i = (f - beyond).sigmoid_(), (i - beyond).sigmoid_()
+        share = i / (f + i)
+        ctx.save_for_backward(f, i, share)
+        return 1 - share, share
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        f, i, share = ctx.saved_tensors
+        d_kept, d_share = gradients
+        d = d_share - d_kept
+        sigmoid_backward(d, share, grad_input=d)
+        return (f * d).sub_(d), torch.addcmul(d, d, i, value=-1)
