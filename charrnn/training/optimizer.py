@@ -112,14 +112,26 @@ class Muon(torch.optim.Optimizer):
 
 
 def _orthogonal(matrix: Tensor) -> Tensor:
-    """A matrix with the same singular vectors, whose singular values are between about 0.7 and 1.2."""
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T.contiguous() if is_tall else matrix
+    """A matrix with the same singular vectors, whose singular values are between about 0.7 and 1.2.
+
+    Each iteration makes x P of x, where P is a polynomial of xᵀx. Two are taken at a time: what the second needs,
+    P xᵀx P, has the small sides only, which saves a third of the time; of more at a time bfloat16 would lose too much.
+    """
+    is_wide = matrix.shape[0] < matrix.shape[1]
+    x = matrix.T if is_wide else matrix
     x = x / x.norm().clamp(min=1e-7)
-    for _ in range(4):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
-    return x.T if is_tall else x
+    for _ in range(2):
+        gram = x.T @ x
+        first = _polynomial(gram)
+        x = x @ (first @ _polynomial(first @ gram @ first))
+    return x.T if is_wide else x
+
+
+def _polynomial(gram: Tensor) -> Tensor:
+    """3.4445 - 4.7750 gram + 2.0315 gram²."""
+    found = torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+    found.diagonal().add_(3.4445)
+    return found
 
 
 def _recurrent_matrices(model: CharacterModel) -> dict[str, nn.Parameter]:
