@@ -20,12 +20,16 @@ def model_of(encoder: str = "embedding", cell: str = "lstm") -> CharacterModel:
 @pytest.mark.parametrize("shape", [(12, 5), (5, 12), (7, 7), (1, 4)])
 @pytest.mark.parametrize("every", [1, 3])
 def test_muon_is_that_of_torch(shape: tuple[int, int], every: int) -> None:
-    """Its second matrix has its turn a step before the first has its next; a turn is as long as the steps since."""
+    """Its second matrix has its turn a step before the first has its next; a turn is as long as the steps since.
+
+    Torch's iterations are in bfloat16, and one by one, so what both have moved by is equal but for its rounding.
+    """
     torch.manual_seed(1)
     ours = [nn.Parameter(torch.randn(shape)) for _ in range(2)]
     muon = Muon(ours, weight_decay=0.2, dtype=torch.bfloat16, every=every)
     muon.param_groups[0]["lr"] = 0.03 / every
-    its = [nn.Parameter(p.detach().clone()) for p in ours]
+    begun = [p.detach().clone() for p in ours]
+    its = [nn.Parameter(p.clone()) for p in begun]
     reference = torch.optim.Muon(
         [{"params": [p]} for p in its], weight_decay=0.2, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"
     )
@@ -37,8 +41,22 @@ def test_muon_is_that_of_torch(shape: tuple[int, int], every: int) -> None:
         muon.turn = step
         muon.step()
         reference.step()
-        for own, other in zip(ours, its, strict=True):
-            assert torch.allclose(own, other, rtol=1e-6, atol=1e-6)
+        for own, other, first in zip(ours, its, begun, strict=True):
+            assert torch.dist(own, other) <= 0.06 * torch.dist(own, first)
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (5, 12), (7, 7), (1, 4)])
+def test_muon_takes_four_newton_schulz_iterations(shape: tuple[int, int]) -> None:
+    torch.manual_seed(1)
+    parameter = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
+    parameter.grad = torch.randn(shape, dtype=torch.float64)
+    x = parameter.grad / parameter.grad.norm()
+    for _ in range(4):
+        x = 3.4445 * x + (-4.7750 * x @ x.T + 2.0315 * x @ x.T @ x @ x.T) @ x
+    muon = Muon([parameter], weight_decay=0.0, dtype=torch.float64, every=1)
+    muon.param_groups[0]["lr"] = 1.0
+    muon.step()
+    assert torch.allclose(parameter, -0.2 * math.sqrt(max(shape)) * x, rtol=1e-6, atol=1e-6)
 
 
 def test_all_directions_count_alike() -> None:
