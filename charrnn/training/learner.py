@@ -84,8 +84,9 @@ def begin_anew_where_not_finite(state: StackState) -> StackState:
     Rows are read apart from each other, so that of a sound one is still what its text has led to; and half a row would
     be a state that no text leads to.
     """
-    sound = torch.stack([part.isfinite().all(1) for layer in state for part in layer]).all(0)[:, None]  # (B, 1)
-    return each(lambda part: torch.where(sound, part, torch.zeros_like(part)), state)
+    whole = torch.cat([part for layer in state for part in layer], dim=1)
+    unsound = (whole * 0).sum(1, keepdim=True).isnan()  # (B, 1)
+    return each(lambda part: part.masked_fill(unsound, 0), state)
 
 
 def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Tensor]]:

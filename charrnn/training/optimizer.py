@@ -124,7 +124,8 @@ def _orthogonal(matrix: Tensor) -> Tensor:
         gram = x.T @ x
         first = _polynomial(gram)
         x = x @ (first @ _polynomial(first @ gram @ first))
-    return x.T if is_wide else x
+    update: Tensor = x.T if is_wide else x
+    return update
 
 
 def _polynomial(gram: Tensor) -> Tensor:
