@@ -7,7 +7,7 @@ training text (of documents, from a seeded random nine tenths) and are judged by
 import math
 import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -119,15 +119,12 @@ def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Ge
         CharrnnError: of the kind and with the message that fits.
     """
     search = search.within(config.training)
-    setup = prepare(_at(config, search.cells[0], *search.grid(search.cells[0])[0]))
+    setup = prepare(config.override({"cell": search.cells[0]}))
     yield from map(Notice, setup.notices)
     if setup.validation is None:
         raise DataError("the cells are compared on text that is held out, and there is none; give more documents")
     base = replace(config, record=setup.config.record)
-    grids = {  # with nothing left open, as `charrnn train` would choose it
-        cell: [choose(_at(base, cell, *point), setup.training, setup.device.type)[0] for point in search.grid(cell)]
-        for cell in search.cells
-    }
+    grids = {cell: list(_grid(base.override({"cell": cell}), search, setup)) for cell in search.cells}
 
     trials = sum(len(grid) for grid in grids.values() if len(grid) > 1)
     clock = _Clock(config.training.time, search.trial_time, len(grids), trials)
@@ -213,10 +210,13 @@ class _Clock:
         return sum(count * (budget or 0.0) for count, budget in budgets)
 
 
-def _at(config: RunConfig, cell: str, learning_rate: float, hidden_size: int | None) -> RunConfig:
-    """A point of the grid."""
-    point = {"cell": cell, "learning_rate": learning_rate, "hidden_size": hidden_size or config.model.hidden_size}
-    return config.override(point)
+def _grid(config: RunConfig, search: Search, setup: Setup) -> Iterator[RunConfig]:
+    """What is tried of a cell, in this order, with nothing left open, as `charrnn train` would choose it."""
+    for hidden_size in search.hidden_sizes or (config.model.hidden_size,):
+        chosen, _ = choose(config.override({"hidden_size": hidden_size}), setup.training, setup.device.type)
+        assert chosen.training.learning_rate is not None
+        for learning_rate in search.rates(chosen.training.learning_rate):
+            yield chosen.override({"learning_rate": learning_rate})
 
 
 def _point(config: RunConfig) -> tuple[float, int]:

@@ -10,7 +10,7 @@ from charrnn.recurrent.registry import CORES
 
 __all__ = ["Search"]
 
-_AROUND = (0.5, 1.0, 2.0)  # times a cell's own learning rate, where none are given
+_AROUND = (0.5, 1.0, 2.0)  # times the usual learning rate, where none are given
 _TRIALS_IN_A_RUN = 6  # by their budgets
 
 
@@ -18,8 +18,8 @@ _TRIALS_IN_A_RUN = 6  # by their budgets
 class Search:
     """The grid of every cell, and the budget of a trial; of two budgets the one that ends first counts.
 
-    Absent learning rates are the cell's own, its half and its double; absent sizes the one that the preset chooses; an
-    absent budget is a sixth of the run's. A budget of 0 is no search: the cell's own learning rate.
+    Absent sizes are the one that the preset chooses, absent learning rates that of the preset, its half and its double;
+    an absent budget is a sixth of the run's. A budget of 0 is no search: the preset's learning rate.
     """
 
     cells: tuple[str, ...] = tuple(CORES)
@@ -61,8 +61,6 @@ class Search:
             trial_steps=run.steps and -(-run.steps // _TRIALS_IN_A_RUN),
         )
 
-    def grid(self, cell: str) -> list[tuple[float, int | None]]:
-        """Learning rates and sizes of a cell, in the order in which they are tried; None is the preset's size."""
-        own = CORES[cell].learning_rate
-        rates = self.learning_rates or [own * factor for factor in ((1.0,) if self.is_off else _AROUND)]
-        return [(rate, size) for size in self.hidden_sizes or (None,) for rate in rates]
+    def rates(self, usual: float) -> tuple[float, ...]:
+        """The learning rates that are tried where the preset would choose the `usual` one."""
+        return self.learning_rates or tuple(usual * factor for factor in ((1.0,) if self.is_off else _AROUND))

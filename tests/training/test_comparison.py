@@ -232,6 +232,18 @@ def test_what_is_planned_is_what_happens(small_text: Path) -> None:
     assert [each.learning_rate for each in started[:3]] == [own / 2, own, own * 2]
 
 
+def test_learning_rates_are_around_that_of_the_optimizer(small_text: Path) -> None:
+    config = tiny_run(small_text, optimizer="muon")
+    for search, factors in [(Search(("gru",)), (0.5, 1.0, 2.0)), (Search(("gru",), trial_steps=0), (1.0,))]:
+        usual = prepare(config.override({"cell": "gru"})).config.training.learning_rate
+        assert usual is not None
+        assert usual != CORES["gru"].learning_rate
+        events = compare(config, search)
+        planned = next(event for event in events if isinstance(event, Planned))
+        events.close()
+        assert [rate for rate, _ in planned.grids["gru"]] == [usual * factor for factor in factors]
+
+
 def test_the_time_to_come_is_told(small_text: Path) -> None:
     config = tiny_run(small_text, steps=None, time=6.0)
     search = Search(("gru", "rnn"), learning_rates=(1e-3, 1e-2))
