@@ -96,6 +96,14 @@ def bidirectional_error(asked: str) -> UsageError:
     )
 
 
+def check_cell(name: str) -> None:
+    """UsageError for a core that there is not."""
+    if re.sub("^bi(directional)?-?", "", name) in CORES.keys() - {name}:
+        raise bidirectional_error(f"--cell {name}")
+    if name not in CORES:
+        raise UsageError(f"--cell must be one of {', '.join(CORES)}, got {name!r:.40}{suggestion(name, CORES)}")
+
+
 def flag(name: str) -> str:
     """The command line's spelling of a field's name."""
     return "--" + {"from_model": "from"}.get(name, name).replace("_", "-")  # `from` cannot be a field's name
@@ -141,11 +149,12 @@ class TextConfig:
 class ModelConfig:
     """The network: encoder, a stack of recurrent layers, dropout after each of them, a linear head.
 
+    The cell is `auto` until it is chosen; sizes and dropout are None until then.
     `input_dropout` acts on what the encoder gives, `recurrent_dropout` and `zoneout` within the layers; with
     `residual` every layer but the first adds to what it reads.
     """
 
-    cell: str = "gru"
+    cell: str = "auto"
     layers: int | None = None
     hidden_size: int | None = None
     encoder: Encoder = "embedding"
@@ -157,12 +166,8 @@ class ModelConfig:
     residual: bool = False
 
     def __post_init__(self) -> None:
-        if re.sub("^bi(directional)?-?", "", self.cell) in CORES.keys() - {self.cell}:
-            raise bidirectional_error(f"--cell {self.cell}")
-        if self.cell not in CORES:
-            raise UsageError(
-                f"--cell must be one of {', '.join(CORES)}, got {self.cell!r:.40}{suggestion(self.cell, CORES)}"
-            )
+        if self.cell != "auto":
+            check_cell(self.cell)
         check_range("layers", self.layers, least=1, most=64)
         check_range("hidden_size", self.hidden_size, least=1, most=65536)
         check_range("embedding_size", self.embedding_size, least=1, most=65536)

@@ -52,7 +52,7 @@ def command(
     validation: options.Validation = TextConfig.validation,
     batch_size: options.BatchSize = TrainingConfig.batch_size,
     sequence_length: options.SequenceLength = TrainingConfig.sequence_length,
-    optimizer: options.ComparedOptimizer = "adamw",
+    optimizer: options.Optimizer = TrainingConfig.optimizer,
     learning_rates: options.LearningRates = None,
     weight_decay: options.WeightDecay = TrainingConfig.weight_decay,
     warmup_steps: options.WarmupSteps = TrainingConfig.warmup_steps,

@@ -59,7 +59,9 @@ Validation = Annotated[
     float, _option("--validation", help="Share of the text that is held out; 0 turns it off.", panel=_TEXT)
 ]
 
-Cell = Annotated[str, _option("--cell", help=f"Recurrent core: {', '.join(CORES)}.", panel=_MODEL)]
+Cell = Annotated[
+    str, _option("--cell", help=f"Recurrent core: {', '.join(CORES)}. auto takes one by the text.", panel=_MODEL)
+]
 Layers = Annotated[int | None, _option("--layers", help="Recurrent layers.", panel=_MODEL)]
 HiddenSize = Annotated[int | None, _option("--hidden-size", help="Units in each of them.", panel=_MODEL)]
 Encoder = Annotated[config.Encoder, _option("--encoder", help="How characters go in.", panel=_MODEL)]
@@ -97,10 +99,7 @@ FromModel = Annotated[
 ]
 Optimizer = Annotated[
     config.OptimizerName,
-    _option("--optimizer", help="muon is for recurrent matrices, beside adamw; auto by text, cell.", panel=_TRAINING),
-]
-ComparedOptimizer = Annotated[
-    config.OptimizerName, _option("--optimizer", help="One for all; auto is what train takes by cell.", panel=_TRAINING)
+    _option("--optimizer", help="muon is for recurrent matrices, beside adamw; auto by text.", panel=_TRAINING),
 ]
 LearningRate = Annotated[float | None, _option("--learning-rate", help="At its peak; by cell.", panel=_TRAINING)]
 WeightDecay = Annotated[float, _option("--weight-decay", help="On matrices, embeddings aside.", panel=_TRAINING)]

@@ -6,17 +6,20 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import Device, RunConfig
+from charrnn.config import Device
 from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation.characters import CharacterScore, character_scores
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored, windowed
 from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device, keep_memory
-from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
+from charrnn.text.training_text import own_text
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Evaluation", "Reading", "evaluate", "open_reading"]
+
+_HINT = "name the text to score: charrnn eval TEXT"
 
 
 class Evaluation(NamedTuple):
@@ -106,10 +109,11 @@ def open_reading(
             )
         tokens, text = corpus.tokens, ", ".join(sources)
     else:
-        corpus = _own_corpus(run, vocabulary)
+        corpus = own_text(run, vocabulary, _HINT)
         tokens, text = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
     if tokens is None or not tokens.targets:
-        raise DataError(f"{text} has nothing to score" if sources else f"the model was trained without {_ASK}")
+        nothing = f"{text} has nothing to score"
+        raise DataError(nothing if sources else f"the model was trained without a validation text; {_HINT}")
     keep_memory()
     model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
@@ -122,20 +126,3 @@ def _check(nats: float) -> None:
         raise CheckpointError(
             f"the text costs the model {nats} nats: its weights are so large that they overflow; use another model"
         )
-
-
-_ASK = "validation text of its own; name the text to score: charrnn eval TEXT"
-
-
-def _own_corpus(run: RunConfig, vocabulary: Vocabulary) -> Corpus:
-    if "-" in run.text.corpus:
-        raise DataError(f"the model was trained on standard input and has no {_ASK}")
-    try:
-        corpus = read_corpus(run.text, run.training.seed, vocabulary)
-    except DataError as error:
-        raise DataError(f"{error}\nwithout it the model has no {_ASK}") from error
-    if corpus.sha256 != run.record.corpus_sha256:
-        raise DataError(
-            f"{', '.join(run.text.corpus)} has changed since the model was trained on it, so the model has no {_ASK}"
-        )
-    return corpus

@@ -8,7 +8,7 @@ from charrnn.errors import DataError
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["training_text"]
+__all__ = ["own_text", "training_text"]
 
 _HINT = "name a text to compare with: --corpus PATH"
 
@@ -24,15 +24,23 @@ def training_text(run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str]
     """
     if sources:
         return read_corpus(replace(run.text, corpus=tuple(sources)), labels=vocabulary.labels or None)
-    named = ", ".join(run.text.corpus)
+    return own_text(run, vocabulary, _HINT)
+
+
+def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
+    """The text of the run; `hint` says what to do where there is none any more.
+
+    Raises:
+        DataError: the text is gone, has changed, or came from standard input.
+    """
     if not run.text.corpus:
-        raise DataError(f"the model does not know on which text it was trained; {_HINT}")
+        raise DataError(f"the model does not know on which text it was trained; {hint}")
     if "-" in run.text.corpus:
-        raise DataError(f"the model was trained on standard input, which cannot be read again; {_HINT}")
+        raise DataError(f"the model was trained on standard input, which cannot be read again; {hint}")
     try:
         corpus = read_corpus(run.text, run.training.seed, vocabulary)
     except DataError as error:
-        raise DataError(f"the text that the model was trained on cannot be read again: {error}\n{_HINT}") from error
+        raise DataError(f"the text that the model was trained on cannot be read again: {error}\n{hint}") from error
     if corpus.sha256 != run.record.corpus_sha256:
-        raise DataError(f"{named} has changed since the model was trained on it; {_HINT}")
+        raise DataError(f"{', '.join(run.text.corpus)} has changed since the model was trained on it; {hint}")
     return corpus

@@ -51,6 +51,20 @@ move with five iterations does more (600 steps lstm 1.408 against 1.418) and tak
     gru   Muon, all at every step  1.405           in turns         1.409                                     75 seconds
     fp32 gru  AdamW  1.461   Muon in turns  1.422  lstm  1.426                                                75 seconds
     ln-lstm   AdamW  1.439   Muon in turns, 0.020  1.423                                                      75 seconds
+
+With two iterations at a time Muon costs less. How often a matrix has its turn makes no difference that could be told
+from chance; what costs least was taken. Muon pays for every cell, but for ln-gru, where it does no harm:
+
+    lstm  one in 3 steps  1.383   4   1.390   6   1.382      gru  3   1.413   4   1.406   6   1.408           75 seconds
+    AdamW, Muon 0.012     rnn  1.516, 1.477      ln-rnn  1.541, 1.492      min-gru  1.583, 1.483              45 seconds
+                          ln-gru  1.515, 1.517   rg-lru  1.696, 1.685      mogrifier  1.862, 1.671            45 seconds
+                          min-lstm  1.565, 1.514                                                              45 seconds
+                          rnn-relu  1.558, diverged, with 0.004  1.510                                        45 seconds
+
+A gru or an lstm? With Muon the lstm is ahead on long texts in bf16, and level in single precision (above):
+
+    tiny Shakespeare  lstm  1.378  gru  1.405      three minutes, the usual split
+    War and Peace     lstm  1.255  gru  1.283      90 seconds, on nine tenths of it
 """
 
 import math
@@ -76,6 +90,7 @@ _CPU_PACE = 25_000  # characters/s of the size for longer texts, on two cores; o
 
 class _Size(NamedTuple):
     below: float  # characters to learn from
+    cell: str
     layers: int
     hidden_size: int
     dropout: float | None
@@ -84,13 +99,13 @@ class _Size(NamedTuple):
 
 
 _SIZES = [
-    _Size(2_000, 1, 128, 0.0, None, "a text so short as to be learned by heart"),
-    _Size(40_000, 1, 128, 0.3, 50.0, "a text of less than 40,000 characters"),
-    _Size(400_000, 2, 192, 0.2, 25.0, "a text of less than 400,000 characters"),
-    _Size(math.inf, 2, 256, None, 25.0, "a longer text and a CPU"),
+    _Size(2_000, "gru", 1, 128, 0.0, None, "a text so short as to be learned by heart"),
+    _Size(40_000, "gru", 1, 128, 0.3, 50.0, "a text of less than 40,000 characters"),
+    _Size(400_000, "gru", 2, 192, 0.2, 25.0, "a text of less than 400,000 characters"),
+    _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
-_MUON_RATES = {"gru": 0.012, "lstm": 0.02, "ln-lstm": 0.02}  # peak learning rates; other cells were not tried
-_GPU_SIZE = _Size(math.inf, 2, 512, 0.3, 25.0, "a longer text and a GPU")
+_MUON_RATE, _OWN_MUON_RATES = 0.012, {"lstm": 0.02, "ln-lstm": 0.02, "rnn-relu": 0.004}  # at their peak
+_GPU_SIZE = _Size(math.inf, "lstm", 2, 512, 0.3, 25.0, "a longer text and a GPU")
 _BY_HEART_STEPS = 1500
 
 
@@ -110,23 +125,26 @@ def choose(config: RunConfig, tokens: Tokens, device: str) -> tuple[RunConfig, l
     if config.model.encoder == "embedding":
         sizes["embedding_size"] = 64
     chosen = {name: value for name, value in sizes.items() if getattr(config.model, name) is None}
-    model = replace(config.model, **chosen)  # type: ignore[arg-type]
+    cell = size.cell if config.model.cell == "auto" else config.model.cell
+    model = replace(config.model, cell=cell, **chosen)  # type: ignore[arg-type]
     if training.precision == "auto":
-        pays = device != "cpu" or (model.hidden_size or 0) >= CORES[model.cell].bf16_from
+        pays = device != "cpu" or (model.hidden_size or 0) >= CORES[cell].bf16_from
         training = replace(training, precision="bf16" if pays and multiplies_bf16(device) else "fp32")
         if training.precision == "bf16":
             notices.append(f"products in bf16, which this {'CPU' if device == 'cpu' else 'GPU'} does faster")
     if training.optimizer == "auto":
-        pays = model.cell in _MUON_RATES and size.below == math.inf
+        pays = size.below == math.inf
         training = replace(training, optimizer="muon" if pays else "adamw")
         if pays:
             notices.append("recurrent matrices learn by Muon, for the most in the time (else --optimizer adamw)")
     if training.learning_rate is None:
-        usual = CORES[model.cell].learning_rate
-        chosen["learning_rate"] = _MUON_RATES.get(model.cell, usual) if training.optimizer == "muon" else usual
+        by_muon, usual = _OWN_MUON_RATES.get(cell, _MUON_RATE), CORES[cell].learning_rate
+        chosen["learning_rate"] = by_muon if training.optimizer == "muon" else usual
         training = replace(training, learning_rate=chosen["learning_rate"])
-    if chosen:
-        notices.insert(0, f"chose {_listed(chosen)} for {model.cell} and {size.why}")
+    if cell != config.model.cell:
+        notices.insert(0, f"chose {', '.join(filter(None, (cell, _listed(chosen))))} for {size.why}")
+    elif chosen:
+        notices.insert(0, f"chose {_listed(chosen)} for {cell} and {size.why}")
 
     shape = _shape(config, tokens, _TOKENS_A_STEP * (2 if training.optimizer == "muon" else 1))
     if shrunk := {name: value for name, value in shape.items() if (getattr(training, name) or 0) > value}:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from charrnn.config import ModelConfig, TrainingConfig, check_range, flag
+from charrnn.config import TrainingConfig, check_cell, check_range, flag
 from charrnn.errors import UsageError
 from charrnn.recurrent.registry import CORES
 
@@ -30,7 +30,7 @@ class Search:
 
     def __post_init__(self) -> None:
         for cell in self.cells:
-            ModelConfig(cell=cell)  # which refuses an unknown one
+            check_cell(cell)
         for rate in self.learning_rates or ():
             check_range("learning_rates", rate, above=0, most=10)
         for size in self.hidden_sizes or ():

@@ -36,7 +36,7 @@ def test_a_dry_run_tells_what_the_run_then_is(small_text: Path, charrnn: Command
     assert int(told["to_learn"]) + int(told["held_out"]) == len(text)  # where a line ends is learned, too
     rare = set(told["rarest"])
     assert rare == {character for character in text if text.count(character) < 10} - {"\n"}
-    assert b"chose dropout" in dry.stderr
+    assert b"chose gru, dropout" in dry.stderr
 
     assert charrnn(*arguments).returncode == 0
     path = Run(Path("checkpoints/small-gru")).pointed("latest")
@@ -61,7 +61,7 @@ def test_a_stream_and_bytes_are_told_of_in_json(small_text: Path, charrnn: Comma
     assert "documents" not in told
     assert told["seconds"] == pytest.approx(3600, rel=0.01)
     assert told["epochs"] == pytest.approx(3600 * told["characters_per_second"] / told["to_learn"], rel=0.01)
-    assert any("chose dropout" in notice for notice in told["notices"])
+    assert any("chose gru, dropout" in notice for notice in told["notices"])
     assert not Path("checkpoints").exists()
 
 

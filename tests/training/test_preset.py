@@ -27,12 +27,13 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
     config, notices = choose(RunConfig(), running(length), device)
     assert None not in (config.model.layers, config.model.hidden_size, config.model.embedding_size)
     assert None not in (config.model.dropout, config.training.batch_size, config.training.sequence_length)
-    by_muon = config.training.optimizer == "muon"
-    assert config.training.learning_rate == (0.012 if by_muon else CORES["gru"].learning_rate)
+    is_long = length == 1_000_000
+    assert (config.model.cell, config.training.optimizer) == (("lstm", "muon") if is_long else ("gru", "adamw"))
+    assert config.training.learning_rate == (0.02 if is_long else CORES["gru"].learning_rate)
     assert config.training.time == 180
     assert (config.training.epochs is None) == (length < 2_000)
     assert (config.training.steps is None) == (length >= 2_000)
-    assert f"hidden size {config.model.hidden_size}" in notices[0]
+    assert notices[0].startswith(f"chose {config.model.cell}, layers {config.model.layers}, hidden size")
     assert "no budget given: 3 minutes" in notices[1]
 
 
@@ -50,13 +51,12 @@ def test_precision_is_bf16_where_it_is_faster(cell: str, device: str, monkeypatc
 
 
 @pytest.mark.parametrize("cell", CORES)
-def test_muon_is_for_long_texts_and_the_cells_that_gain_by_it(cell: str) -> None:
+def test_muon_is_for_long_texts(cell: str) -> None:
     for length in (100_000, 1_000_000):
         config, notices = choose(RunConfig().override({"cell": cell}), running(length), "cpu")
-        wanted = length == 1_000_000 and cell in ("gru", "lstm", "ln-lstm")
+        wanted = length == 1_000_000
         assert config.training.optimizer == ("muon" if wanted else "adamw")
         assert config.training.batch_size == (64 if wanted else 32)
-        assert (config.training.learning_rate == CORES[cell].learning_rate) != wanted
         assert any("Muon" in notice for notice in notices) == wanted
     given = {"cell": cell, "optimizer": "adamw", "learning_rate": 0.1}
     config, _ = choose(RunConfig().override(given), running(1_000_000), "cpu")
@@ -65,7 +65,7 @@ def test_muon_is_for_long_texts_and_the_cells_that_gain_by_it(cell: str) -> None
 
 def test_what_is_given_stays(folder: Path) -> None:
     given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5, "learning_rate": 0.1}
-    given |= {"precision": "fp32", "optimizer": "adamw"}
+    given |= {"precision": "fp32", "optimizer": "adamw", "cell": "gru"}
     config, notices = choose(RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu")
     assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})
     assert notices == []
