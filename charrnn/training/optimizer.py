@@ -84,7 +84,7 @@ class Muon(torch.optim.Optimizer):
     _MOMENTUM = 0.95
 
     def __init__(
-        self, matrices: Iterable[nn.Parameter], weight_decay: float, dtype: torch.dtype, every: int = 4
+        self, matrices: Iterable[nn.Parameter], weight_decay: float, dtype: torch.dtype, every: int = 6
     ) -> None:
         super().__init__(list(matrices), {"lr": 0.0, "weight_decay": weight_decay})
         self.turn = 0  # the number of the step
