@@ -53,11 +53,11 @@ move with five iterations does more (600 steps lstm 1.408 against 1.418) and tak
     ln-lstm   AdamW  1.439   Muon in turns, 0.020  1.423                                                      75 seconds
 
 With two iterations at a time Muon costs less, and learns as much (600 steps, two seeds: 1.416 and 1.421, one at a time
-1.415 and 1.425). How often a matrix has its turn makes no difference that could be told from chance, so it is what costs
-least. Muon pays for every cell, but for ln-gru, where it does no harm:
+1.415 and 1.425). How often a matrix has its turn makes no difference that could be told from chance, so it is what
+costs least. Muon pays for every cell, but for ln-gru, where it does no harm:
 
     lstm  one in 3 steps  1.383   4   1.390   6   1.382      gru  3   1.413   4   1.406   6   1.408           75 seconds
-    lstm  4  1.378, 1.387   6   1.388                        gru  4   1.405   6   1.410    three minutes, the usual split
+    lstm  4  1.378, 1.387   6   1.388                        gru  4   1.405   6   1.410      3 minutes, usual split
     AdamW, Muon 0.012     rnn  1.516, 1.477      ln-rnn  1.541, 1.492      min-gru  1.583, 1.483              45 seconds
                           ln-gru  1.515, 1.517   rg-lru  1.696, 1.685      mogrifier  1.862, 1.671            45 seconds
                           min-lstm  1.565, 1.514                                                              45 seconds

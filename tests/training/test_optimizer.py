@@ -82,7 +82,7 @@ def test_a_bad_number_leaves_everything_as_it_was(optimizer: str) -> None:
     def step(number: float, verdict: torch.Tensor) -> list[torch.Tensor]:
         for parameter in model.parameters():
             parameter.grad = torch.full_like(parameter, number)
-        for turn in range(4):  # so that every matrix has had its own
+        for turn in range(6):  # so that every matrix has had its own
             ours.step(turn, 0.01, verdict)
         moments = [moment for moments in ours.moments.values() for moment in moments.values()]
         return [tensor.detach().clone() for tensor in (*model.parameters(), *moments)]
