@@ -17,7 +17,6 @@ from charrnn.recurrent.registry import CORES
 __all__ = ["command"]
 
 _RUNS = ("--model", "--resume", "--from")
-_CORES = ("--cell", "--cells")
 
 
 _Values = list[str] | Literal["none", "number", "file", "run"]
@@ -87,8 +86,10 @@ def _option(annotation: Any) -> _Option | None:
 
 
 def _values(names: list[str], kind: Any) -> _Values:
-    if set(names) & set(_CORES):
+    if "--cells" in names:
         return list(CORES)
+    if "--cell" in names:
+        return ["auto", *CORES]
     if set(names) & set(_RUNS):
         return "run"
     while get_origin(kind) in (Union, types.UnionType, list):

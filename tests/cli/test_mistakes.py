@@ -69,7 +69,7 @@ MISTAKES = {
     "no such prime": (["sample", "--model", "good", "--prime-file", "none.txt"], 3, "cannot read the prime none.txt"),
     "an unknown prime": (["sample", "--model", "good", "--prime", "aXb"], 3, "'X' (U+0058) at 1"),
     "nothing to score": (["eval", "empty.txt", "--model", "good"], 3, "empty.txt has nothing to score"),
-    "no text of its own": (["eval", "--model", "good"], 2, "no text given"),
+    "no text of its own": (["eval", "--model", "good"], 3, "does not know on which text it was trained"),
     # checkpoints
     "no such model": (["sample", "--model", "none"], 4, "there is no checkpoint at none"),
     "a text for a model": (["sample", "--model", "good.txt"], 4, "good.txt is not a charrnn checkpoint"),
