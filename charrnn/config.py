@@ -8,7 +8,7 @@ import json
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from types import NoneType, UnionType
@@ -57,7 +57,7 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def suggestion(word: str, known: "list[str] | Mapping[str, Any]") -> str:
+def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean X?` when something known is close to `word`, else an empty string."""
     close = get_close_matches(word, list(known), n=1) if len(word) < 40 else []
     return f"; did you mean {close[0]}?" if close else ""
@@ -96,12 +96,12 @@ def bidirectional_error(asked: str) -> UsageError:
     )
 
 
-def check_cell(name: str) -> None:
+def check_cell(name: str, accepted: Iterable[str] = CORES) -> None:
     """UsageError for a core that there is not."""
     if re.sub("^bi(directional)?-?", "", name) in CORES.keys() - {name}:
         raise bidirectional_error(f"--cell {name}")
-    if name not in CORES:
-        raise UsageError(f"--cell must be one of {', '.join(CORES)}, got {name!r:.40}{suggestion(name, CORES)}")
+    if name not in accepted:
+        raise UsageError(f"--cell must be one of {', '.join(accepted)}, got {name!r:.40}{suggestion(name, accepted)}")
 
 
 def flag(name: str) -> str:
@@ -166,8 +166,7 @@ class ModelConfig:
     residual: bool = False
 
     def __post_init__(self) -> None:
-        if self.cell != "auto":
-            check_cell(self.cell)
+        check_cell(self.cell, ("auto", *CORES))
         check_range("layers", self.layers, least=1, most=64)
         check_range("hidden_size", self.hidden_size, least=1, most=65536)
         check_range("embedding_size", self.embedding_size, least=1, most=65536)

@@ -124,7 +124,7 @@ def test_what_a_file_cannot_say(tables: dict[str, Any], message: str) -> None:
         (lambda: ModelConfig(layers=1, residual=True), "--residual .* needs --layers 2"),
         (lambda: ModelConfig("bi-lstm"), "--cell bi-lstm: a bidirectional core .* not generate"),
         (lambda: ModelConfig("bidirectionalgru"), "--cell bidirectionalgru: a bidirectional core"),
-        (lambda: ModelConfig("bigram"), "--cell must be one of rnn, .*, got 'bigram'"),
+        (lambda: ModelConfig("bigram"), "--cell must be one of auto, rnn, .*, got 'bigram'"),
         (lambda: ModelConfig(encoder="one-hot", embedding_size=3), "--embedding-size goes with"),
         (lambda: TextConfig(validation=0.95), "--validation must be at least 0 and at most 0.9"),
         (lambda: TextConfig(encoding="rot13"), "--encoding must be a text encoding"),

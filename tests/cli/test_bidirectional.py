@@ -24,7 +24,7 @@ def test_one_line_says_why_before_anything_is_read(folder: Path, charrnn: Comman
 def test_a_word_that_merely_begins_so_is_an_unknown_cell(charrnn: Command, word: str) -> None:
     done = charrnn("train", "none.txt", "--cell", word)
     assert done.returncode == 2
-    assert b"--cell must be one of rnn, rnn-relu, lstm, gru" in done.stderr
+    assert b"--cell must be one of auto, rnn, rnn-relu, lstm, gru" in done.stderr
     assert b"bidirectional" not in done.stderr
 
 
