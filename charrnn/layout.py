@@ -20,15 +20,15 @@ def model_shapes(config: ModelConfig, vocabulary_size: int) -> dict[str, tuple[i
     if config.layers is None or config.hidden_size is None:
         raise ValueError(f"the sizes of the model are not chosen yet: {config}")
     shapes: dict[str, tuple[int, ...]] = {}
-    width = vocabulary_size
+    width: int | None = vocabulary_size
     if config.encoder == "embedding":
         if config.embedding_size is None:
             raise ValueError(f"the sizes of the model are not chosen yet: {config}")
         width = config.embedding_size
-        shapes[EMBEDDING] = (vocabulary_size, width)
+        shapes[EMBEDDING] = (vocabulary_size, config.embedding_size)
     cell = core_equations(config.cell)
     for index in range(config.layers):
-        own = cell.shapes(width, config.hidden_size)
+        own = cell.layer_shapes(width, config.hidden_size)
         shapes |= {layer_prefix(index) + name: shape for name, shape in own.items()}
-        width = config.hidden_size
-    return shapes | {HEAD_WEIGHT: (vocabulary_size, width), HEAD_BIAS: (vocabulary_size,)}
+        width = None
+    return shapes | {HEAD_WEIGHT: (vocabulary_size, config.hidden_size), HEAD_BIAS: (vocabulary_size,)}

@@ -1,7 +1,6 @@
 """The whole network: encoder, core stack, linear head. It maps token ids to logits and knows nothing of text."""
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,9 +32,9 @@ class CharacterModel(nn.Module):
             raise ValueError(f"the sizes of the model are not chosen yet: {config}")
         self.encoder = build_encoder(config, vocabulary_size, unknown)
         core = core_class(config.cell)
-        widths = [self.encoder.output_size, *[config.hidden_size] * config.layers]
+        widths = [self.encoder.output_size, *[None] * (config.layers - 1)]
         regularisation = {"recurrent_dropout": config.recurrent_dropout, "zoneout": config.zoneout}
-        cores = [core(below, above, **regularisation) for below, above in pairwise(widths)]
+        cores = [core(width, config.hidden_size, **regularisation) for width in widths]
         if isinstance(self.encoder, OneHot):
             with torch.no_grad():
                 for name in cores[0].cell.reads:

@@ -47,8 +47,9 @@ class _RMSNorm(Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         y, scale = ctx.saved_tensors
         (d_y,) = gradients
-        along = (d_y * y).mean(-1, keepdim=True)
-        return torch.addcmul(d_y, y, along, value=-1).mul_(scale)
+        d_x = torch.mul(d_y, y, out=torch.empty_like(y))  # laid out as y is, whatever d_y is
+        along = d_x.mean(-1, keepdim=True)
+        return torch.addcmul(d_y, y, along, value=-1, out=d_x).mul_(scale)
 
 
 def rms_norm(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -72,10 +73,12 @@ class _Convolution(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         x, before, C = ctx.saved_tensors
         d_y, *d_last = gradients
-        d_x, d_before, d_C = d_y * C[0], torch.zeros_like(before), torch.empty_like(C)
-        torch.sum((d_y * x).flatten(0, 1), 0, out=d_C[0])
+        d_x, d_before, d_C = torch.empty_like(x), torch.zeros_like(before), torch.zeros_like(C)
+        for k in range(WIDTH):
+            for d, of in _lagged(k, d_y, x, before):
+                d_C[k] += torch.mul(d, of, out=d_x[: len(d)]).flatten(0, 1).sum(0)
+        torch.mul(d_y, C[0], out=d_x)
         for k in range(1, WIDTH):
-            d_C[k] = sum((d * of).flatten(0, 1).sum(0) for d, of in _lagged(k, d_y, x, before))
             for d, d_of in _lagged(k, d_y, d_x, d_before):
                 d_of.addcmul_(d, C[k])
             (d_x[-k] if k <= len(d_x) else d_before[len(d_x) - k]).add_(d_last[k - 1])
@@ -125,8 +128,15 @@ def gelu(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
 
 
+def _entered(x: Tensor, W: Tensor | None) -> Tensor:
+    """The residual stream (T, B, H) as vectors or token ids x begin it, or as the layer below has left it."""
+    if W is None:
+        return x.contiguous()
+    return F.linear(x, W) if x.is_floating_point() else F.embedding(x, W.t())
+
+
 class ScanCore(LetteredCore):
-    """x_0 = W x, then two steps of a residual stream, the recurrence and a perceptron, and a norm at the end."""
+    """x_0 = W x, or x above the first layer, then the recurrence and a perceptron, each added to it, and a norm."""
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -142,7 +152,7 @@ class ScanCore(LetteredCore):
                 weight.normal_(std=weight.shape[-1] ** -0.5)
         weights = self.weights()
         weights["C"].zero_()[0] = 1
-        if self.input_size == self.hidden_size:
+        if "W" in weights and self.input_size == self.hidden_size:
             nn.init.eye_(weights["W"])
         for name in ("W_o", "W_2"):
             weights[name].mul_(0.5)
@@ -150,16 +160,16 @@ class ScanCore(LetteredCore):
     @final
     def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
         weights, time_major = self.weights(), inputs.transpose(0, 1)
-        is_dense, (T, B) = inputs.is_floating_point(), time_major.shape[:2]
+        T, B = time_major.shape[:2]
         span = max(1, PIECE_SIZE // (B * self.hidden_size)) if inputs.is_cpu else T
         outputs = []
         for index, piece in enumerate(torch.split(time_major, span)):
-            x = F.linear(piece, weights["W"]) if is_dense else F.embedding(piece, weights["W"].t())
+            x = _entered(piece, weights.get("W"))
             k_h = None if noise.k_h is None else noise.k_h[index * span : (index + 1) * span]
             h, state = self.recur(x, state, Noise(noise.d, k_h), weights)
-            y = wide(x) + F.linear(h, weights["W_o"])
+            y = wide(F.linear(h, weights["W_o"])).add_(x)
             inner = self.perceive(rms_norm(y, x.dtype), weights)
-            outputs.append(rms_norm(y + F.linear(inner, weights["W_2"]), x.dtype))
+            outputs.append(rms_norm(wide(F.linear(inner, weights["W_2"])).add_(y), x.dtype))
         return torch.cat(outputs).transpose(0, 1), state
 
     @abstractmethod

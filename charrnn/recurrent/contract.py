@@ -18,6 +18,7 @@ class Core(nn.Module, ABC):
     """A recurrent layer over whole sequences: `(inputs, state) -> (outputs, next state)`.
 
     Inputs are vectors (B, T, D), or token ids (B, T) standing for one-hot vectors of width D. Outputs are (B, T, H).
+    Without an input size inputs are the outputs of a core of its kind, and size, in the layer below.
     State is a value: it comes in, it goes out, and nothing is remembered between calls. What must hold of every core
     is in `tests/recurrent/test_contract.py`; each is final, to be wrapped rather than derived from.
     """
@@ -25,10 +26,10 @@ class Core(nn.Module, ABC):
     cell: ClassVar[Cell]
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, recurrent_dropout: float = 0.0, zoneout: float = 0.0
+        self, input_size: int | None, hidden_size: int, *, recurrent_dropout: float = 0.0, zoneout: float = 0.0
     ) -> None:
         super().__init__()
-        self.input_size = input_size
+        self.input_size = hidden_size if input_size is None else input_size
         self.hidden_size = hidden_size
         self.recurrent_dropout = recurrent_dropout
         self.zoneout = zoneout

@@ -104,8 +104,9 @@ class Cell(NamedTuple):
     output and next state.
 
     `shapes(D, H)` are those of the weights by name, for readers of checkpoints that have no torch; `reads` names those
-    that have a column for each input. `gates(xp, projected, h_{t-1}, weights)` are what a step computes on its way, for
-    those who look inside.
+    that have a column for each input. A cell that `is_residual` does without them above the first layer: what the layer
+    below puts out is the stream to which it adds. `gates(xp, projected, h_{t-1}, weights)` are what a step computes on
+    its way, for those who look inside.
     """
 
     state: type
@@ -114,6 +115,13 @@ class Cell(NamedTuple):
     shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
     reads: tuple[str, ...] = (W,)
     gates: Callable[[Any, Array, Array, Weights], LSTMGates | GRUGates] | None = None
+    is_residual: bool = False
+
+    def layer_shapes(self, D: int | None, H: int) -> dict[str, tuple[int, ...]]:
+        """Those of a layer that reads vectors of width D, or, without D, what the layer below puts out."""
+        shapes = self.shapes(H if D is None else D, H)
+        left_out = self.reads if D is None and self.is_residual else ()
+        return {name: shape for name, shape in shapes.items() if name not in left_out}
 
 
 def input_product(x: Array, W: Array) -> Array:

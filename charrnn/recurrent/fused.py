@@ -24,9 +24,9 @@ class FusedCore(Core):
     layer: ClassVar[Callable[..., nn.RNNBase]]
     kernel_wins_on_cpu: ClassVar[bool]
 
-    def __init__(self, input_size: int, hidden_size: int, **regularisation: float) -> None:
+    def __init__(self, input_size: int | None, hidden_size: int, **regularisation: float) -> None:
         super().__init__(input_size, hidden_size, **regularisation)
-        self.fused = type(self).layer(input_size, hidden_size, batch_first=True)
+        self.fused = type(self).layer(self.input_size, hidden_size, batch_first=True)
         self.reset_parameters()
 
     @torch.no_grad()

@@ -11,9 +11,9 @@ __all__ = ["LetteredCore"]
 class LetteredCore(Core):
     """A core that makes its parameters by the shapes on the page of equations."""
 
-    def __init__(self, input_size: int, hidden_size: int, **regularisation: float) -> None:
+    def __init__(self, input_size: int | None, hidden_size: int, **regularisation: float) -> None:
         super().__init__(input_size, hidden_size, **regularisation)
-        for name, shape in self.cell.shapes(input_size, hidden_size).items():
+        for name, shape in self.cell.layer_shapes(input_size, hidden_size).items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape)))
         self.reset_parameters()
 

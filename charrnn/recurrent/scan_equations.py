@@ -2,7 +2,8 @@
 
 Nothing of h_{t-1} stands in a and b, so all steps of a sequence can be computed at once; see `scan`. What that takes
 from the cell, a block around it gives back: a short convolution over time before the recurrence and a multi-layer
-perceptron after it, on a residual stream that begins as x_0 = W x_t. Letters and readers are those of `equations`.
+perceptron after it, on a residual stream. The first layer begins it, x_0 = W x_t; those above take it as it is left to
+them, x_0 = x_t. Letters and readers are those of `equations`.
 """
 
 import math
@@ -26,8 +27,8 @@ class Convolved(NamedTuple):
     x3: Array
 
 
-def _product(x: Array, weights: Weights) -> Array:
-    return input_product(x, weights["W"])
+def _entered(x: Array, weights: Weights) -> Array:
+    return input_product(x, weights["W"]) if "W" in weights else x
 
 
 def _rms_norm(xp: Any, x: Array) -> Array:
@@ -140,6 +141,8 @@ def _rg_lru_shapes(D: int, H: int) -> dict[str, tuple[int, ...]]:
     return shapes | {"Lambda": (H,), "W_o": (H, H), "W_1": (M, H), "b_1": (M,), "W_3": (M, H), "W_2": (H, M)}
 
 
-min_gru = Cell(Convolved, _product, _min_gru_step, lambda D, H: _min_shapes("zh", D, H), reads=("W",))
-min_lstm = Cell(Convolved, _product, _min_lstm_step, lambda D, H: _min_shapes("fih", D, H), reads=("W",))
-rg_lru = Cell(Convolved, _product, _rg_lru_step, _rg_lru_shapes, reads=("W",))
+min_gru = Cell(Convolved, _entered, _min_gru_step, lambda D, H: _min_shapes("zh", D, H), reads=("W",), is_residual=True)
+min_lstm = Cell(
+    Convolved, _entered, _min_lstm_step, lambda D, H: _min_shapes("fih", D, H), reads=("W",), is_residual=True
+)
+rg_lru = Cell(Convolved, _entered, _rg_lru_step, _rg_lru_shapes, reads=("W",), is_residual=True)

@@ -16,13 +16,13 @@ from charrnn.recurrent.unroll import unroll
 B, T, D, H = 2, 6, 4, 5  # small and all different, so that swapped axes show
 
 cores = pytest.mark.parametrize("name", CORES)
-both_inputs = pytest.mark.parametrize("kind", ["vectors", "one-hot"])
+all_inputs = pytest.mark.parametrize("kind", ["vectors", "one-hot", "layer below"])
 all_noises = pytest.mark.parametrize("mode", ["silent", "training", "evaluation"])
 
 
-def make(name: str, **regularisation: float) -> Core:
+def make(name: str, kind: str = "vectors", **regularisation: float) -> Core:
     torch.manual_seed(0)
-    core = core_class(name)(D, H, **regularisation).double()
+    core = core_class(name)(None if kind == "layer below" else D, H, **regularisation).double()
     with torch.no_grad():  # biases begin at zero, which would hide their misuse
         for parameter in core.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -31,7 +31,9 @@ def make(name: str, **regularisation: float) -> Core:
 
 def make_inputs(kind: str, time: int = T) -> Tensor:
     torch.manual_seed(1)
-    return torch.randint(D, (B, time)) if kind == "one-hot" else torch.randn(B, time, D, dtype=torch.float64)
+    if kind == "one-hot":
+        return torch.randint(D, (B, time))
+    return torch.randn(B, time, H if kind == "layer below" else D, dtype=torch.float64)
 
 
 def make_state(core: Core) -> Any:
@@ -53,9 +55,9 @@ def assert_close(a: Any, b: Any) -> None:
 
 
 @cores
-@both_inputs
+@all_inputs
 def test_chunks_with_carried_state_equal_one_pass(name: str, kind: str) -> None:
-    core, inputs = make(name), make_inputs(kind)
+    core, inputs = make(name, kind), make_inputs(kind)
     whole, last = core(inputs, make_state(core))
     first, state = core(inputs[:, :4], make_state(core))
     second, state = core(inputs[:, 4:], state)
@@ -65,9 +67,9 @@ def test_chunks_with_carried_state_equal_one_pass(name: str, kind: str) -> None:
 
 
 @cores
-@both_inputs
+@all_inputs
 def test_single_steps_equal_the_sequence(name: str, kind: str) -> None:
-    core, inputs = make(name), make_inputs(kind)
+    core, inputs = make(name, kind), make_inputs(kind)
     whole, last = core(inputs, make_state(core))
     state, outputs = make_state(core), []
     for t in range(T):
@@ -78,9 +80,9 @@ def test_single_steps_equal_the_sequence(name: str, kind: str) -> None:
 
 
 @cores
-@both_inputs
+@all_inputs
 def test_the_future_never_changes_the_past(name: str, kind: str) -> None:
-    core, inputs = make(name), make_inputs(kind)
+    core, inputs = make(name, kind), make_inputs(kind)
     changed = inputs.clone()
     changed[:, 3] = (inputs[:, 3] + 1) % D
     outputs, _ = core(inputs, make_state(core))
@@ -90,10 +92,10 @@ def test_the_future_never_changes_the_past(name: str, kind: str) -> None:
 
 
 @cores
-@both_inputs
+@all_inputs
 @pytest.mark.parametrize("mode", ["silent", "training"])
 def test_gradients_pass_a_numerical_check(name: str, kind: str, mode: str) -> None:
-    core, inputs = make(name), make_inputs(kind, time=3)
+    core, inputs = make(name, kind), make_inputs(kind, time=3)
     parameters = dict(core.named_parameters())
     state, noise = make_state(core), make_noise(mode, core, time=3)
     is_dense = inputs.is_floating_point()
@@ -141,11 +143,11 @@ def forward_and_backward(core: Core, inputs: Tensor, noise: Noise, *, twin: bool
 
 
 @cores
-@both_inputs
+@all_inputs
 @all_noises
 def test_core_equals_its_slow_twin_forward_and_backward(name: str, kind: str, mode: str) -> None:
     inputs = make_inputs(kind)
-    fast, slow = (make(name) for _ in range(2))
+    fast, slow = (make(name, kind) for _ in range(2))
     noise = make_noise(mode, fast)
     assert_close(
         forward_and_backward(fast, inputs, noise, twin=False), forward_and_backward(slow, inputs, noise, twin=True)
@@ -153,7 +155,7 @@ def test_core_equals_its_slow_twin_forward_and_backward(name: str, kind: str, mo
 
 
 @cores
-@both_inputs
+@all_inputs
 @all_noises
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 5e-2)], ids=["fp32", "bf16"])
 def test_in_lower_precision_a_core_stays_close_to_its_slow_twin(
@@ -162,8 +164,8 @@ def test_in_lower_precision_a_core_stays_close_to_its_slow_twin(
     """The twin has the very same weights and inputs, in double precision."""
     inputs = make_inputs(kind)
     inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
-    fast = make(name).to(dtype)
-    slow = make(name)
+    fast = make(name, kind).to(dtype)
+    slow = make(name, kind)
     slow.load_state_dict(fast.state_dict())
     noise = make_noise(mode, slow)
     low = Noise(*(part if part is None else part.to(dtype) for part in noise))
@@ -187,10 +189,10 @@ def test_one_hot_by_look_up_equals_the_dense_product(name: str) -> None:
 
 
 @cores
-@both_inputs
+@all_inputs
 @pytest.mark.parametrize("zoneout", [0.0, 0.3])
 def test_numpy_steps_equal_torch(name: str, kind: str, zoneout: float) -> None:
-    core, inputs = make(name, zoneout=zoneout).eval(), make_inputs(kind)
+    core, inputs = make(name, kind, zoneout=zoneout).eval(), make_inputs(kind)
     outputs, last = core(inputs, make_state(core))
     cell = core_equations(name)
     weights = {key: value.detach().numpy() for key, value in core.weights().items()}
@@ -205,10 +207,14 @@ def test_numpy_steps_equal_torch(name: str, kind: str, zoneout: float) -> None:
 
 
 @cores
-def test_shapes_are_those_of_the_equations(name: str) -> None:
-    core = core_class(name)(D, H)
+@pytest.mark.parametrize("input_size", [D, H, None])
+def test_shapes_are_those_of_the_equations(name: str, input_size: int | None) -> None:
+    core = core_class(name)(input_size, H)
+    shapes = core.cell.layer_shapes(input_size, H)
     assert core.cell is core_equations(name)
-    assert {key: tuple(value.shape) for key, value in core.weights().items()} == core.cell.shapes(D, H)
+    assert {key: tuple(value.shape) for key, value in core.weights().items()} == shapes
+    is_block = name in ("min-gru", "min-lstm", "rg-lru")  # whose input is the stream itself above the first layer
+    assert (core.cell.shapes(H, H).keys() - shapes.keys()) == ({"W"} if is_block and input_size is None else set())
 
 
 @cores
@@ -285,12 +291,12 @@ def test_noise_leaves_nothing_on_the_module(name: str) -> None:
 
 
 @cores
-@both_inputs
+@all_inputs
 @pytest.mark.parametrize("mode", ["silent", "training"])
 def test_under_autocast_products_are_coarse_and_all_else_stays_fine(name: str, kind: str, mode: str) -> None:
     inputs = make_inputs(kind)
     inputs = inputs.float() if inputs.is_floating_point() else inputs
-    exact, coarse = (make(name).float() for _ in range(2))
+    exact, coarse = (make(name, kind).float() for _ in range(2))
     noise = make_noise(mode, exact)
     noise = Noise(*(part if part is None else part.float() for part in noise))
 
