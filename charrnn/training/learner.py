@@ -54,7 +54,7 @@ class Learner:
             logits, state = model(inputs, self._enter(batch))
             nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
             loss = nats / int(batch.counts.sum())  # which add up over ranks to the mean over the whole batch
-        self.optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
         self._ranks.add([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
@@ -84,9 +84,10 @@ def begin_anew_where_not_finite(state: StackState) -> StackState:
     Rows are read apart from each other, so that of a sound one is still what its text has led to; and half a row would
     be a state that no text leads to.
     """
-    whole = torch.cat([part for layer in state for part in layer], dim=1)
-    unsound = (whole * 0).sum(1, keepdim=True).isnan()  # (B, 1)
-    return each(lambda part: part.masked_fill(unsound, 0), state)
+    whole = torch.stack([part for layer in state for part in layer])
+    unsound = (whole * 0).sum((0, 2)).isnan()  # (B,)
+    parts = iter(whole.masked_fill_(unsound[:, None], 0))
+    return each(lambda _: next(parts), state)
 
 
 def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Tensor]]:

@@ -13,7 +13,14 @@ from charrnn.config import TrainingConfig
 from charrnn.encoders import OneHot
 from charrnn.model import CharacterModel
 
-__all__ = ["Muon", "Optimizer"]
+__all__ = ["POLYNOMIALS", "Muon", "Optimizer"]
+
+# a, b and c of a x + b x³ + c x⁵, of which each in turn comes as close to 1 as one can where the one before has brought
+# numbers from 0.01 to 1. Just above 1 they soon grow beyond all bounds, so that rounding must not lead there.
+POLYNOMIALS = [(8.093369, -23.620431, 17.446153), (3.636586, -2.721927, 0.536546), (2.661300, -1.977155, 0.452616)]
+_MARGIN = 1.01
+
+_LARGE = 64  # rows and columns from which on what bfloat16 loses in xᵀx does no harm
 
 
 class Optimizer:
@@ -51,11 +58,6 @@ class Optimizer:
         for name, p in self._parameters.items():
             self._owner[name].state[p] = moments[name]
 
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
-        for optimizer in self._optimizers:
-            optimizer.zero_grad()
-
     def step(self, step: int, rate: float, bad: Tensor) -> None:
         """Take a step, counted from 0, with a learning rate, unless `bad`, a number on the device, is 1 and not 0."""
         for optimizer in self._optimizers:
@@ -69,16 +71,17 @@ class Optimizer:
 class Muon(torch.optim.Optimizer):
     """Steps in which all directions of a matrix count alike (Jordan et al. 2024), as long as AdamW's would be.
 
-    The momentum's singular values are made one, nearly, by a Newton-Schulz iteration. The factor 0.2 √max(rows,
-    columns) gives a step the root mean square that AdamW's usually has, so that both can have one learning rate and
-    weight decay (Liu et al. 2025, Muon is Scalable for LLM Training).
+    The momentum's singular values are made one, nearly, by three iterations with the best polynomials for so many
+    (Amsel et al. 2025, The Polar Express). The factor 0.2 √max(rows, columns) gives a step the root mean square that
+    AdamW's usually has, so that both can have one learning rate and weight decay (Liu et al. 2025, Muon is Scalable for
+    LLM Training).
 
-    The iteration takes longer than all else of a step, and the momentum changes slowly. So matrices take turns: each
+    The iterations take longer than all else of a step, and the momentum changes slowly. So matrices take turns: each
     has its gradient added to its momentum at every step, and moves at one in `every`, by so many times as much.
 
     Args:
         matrices: the parameters, of two dimensions each.
-        dtype: of the iteration's products.
+        dtype: of the iterations' products, in large matrices.
     """
 
     _MOMENTUM = 0.95
@@ -106,32 +109,38 @@ class Muon(torch.optim.Optimizer):
                 momentum.lerp_(gradient, is_good * (1 - self._MOMENTUM))
                 if (self.turn + index) % self._every == 0:
                     ahead = gradient.lerp(momentum, self._MOMENTUM)  # Nesterov's
-                    update = _orthogonal(ahead.to(self._dtype)).to(p.dtype)
+                    update = _orthogonal(ahead, self._dtype).to(p.dtype)
                     rate = is_good * (group["lr"] * self._every)
                     p.mul_(1 - rate * group["weight_decay"]).sub_(update.mul_(rate * 0.2 * math.sqrt(max(p.shape))))
 
 
-def _orthogonal(matrix: Tensor) -> Tensor:
-    """A matrix with the same singular vectors, whose singular values are between about 0.7 and 1.2.
+def _orthogonal(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """A matrix with the same singular vectors, whose singular values are between 0.7 and 1.3.
 
-    Each iteration makes x P of x, where P is a polynomial of xᵀx. Two are taken at a time: what the second needs,
-    P xᵀx P, has the small sides only, which saves a third of the time; of more at a time bfloat16 would lose too much.
+    So are those from a hundredth of its norm on; smaller ones stay smaller. Each iteration makes x P of x, where P is a
+    polynomial of xᵀx. The next has P xᵀx P for that, so that all products but the first and the last have the small
+    sides only. (In bfloat16 what is lost by that shows in small matrices, so that they go without.)
     """
     is_wide = matrix.shape[0] < matrix.shape[1]
     x = matrix.T if is_wide else matrix
-    x = x / x.norm().clamp(min=1e-7)
-    for _ in range(2):
-        gram = x.T @ x
-        first = _polynomial(gram)
-        x = x @ (first @ _polynomial(first @ gram @ first))
+    x = x / (x.norm() * _MARGIN).clamp(min=1e-7)
+    if x.shape[1] >= _LARGE:
+        x = x.to(dtype)
+    gram = x.T @ x
+    whole = latest = _polynomial(gram, *POLYNOMIALS[0])
+    for coefficients in POLYNOMIALS[1:]:
+        gram = latest @ gram @ latest
+        latest = _polynomial(gram, *coefficients)
+        whole = whole @ latest
+    x = x @ whole
     update: Tensor = x.T if is_wide else x
     return update
 
 
-def _polynomial(gram: Tensor) -> Tensor:
-    """3.4445 - 4.7750 gram + 2.0315 gram²."""
-    found = torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
-    found.diagonal().add_(3.4445)
+def _polynomial(gram: Tensor, a: float, b: float, c: float) -> Tensor:
+    """a + b gram + c gram²."""
+    found = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+    found.diagonal().add_(a)
     return found
 
 
