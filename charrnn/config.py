@@ -96,12 +96,12 @@ def bidirectional_error(asked: str) -> UsageError:
     )
 
 
-def check_cell(name: str, accepted: Iterable[str] = CORES) -> None:
-    """UsageError for a core that there is not."""
+def check_cell(name: str, accepted: Iterable[str] = CORES, option: str = "--cell") -> None:
+    """UsageError for a core that there is not, given by an option."""
     if re.sub("^bi(directional)?-?", "", name) in CORES.keys() - {name}:
-        raise bidirectional_error(f"--cell {name}")
+        raise bidirectional_error(f"{option} {name}")
     if name not in accepted:
-        raise UsageError(f"--cell must be one of {', '.join(accepted)}, got {name!r:.40}{suggestion(name, accepted)}")
+        raise UsageError(f"{option} must be one of {', '.join(accepted)}, got {name!r:.40}{suggestion(name, accepted)}")
 
 
 def flag(name: str) -> str:

@@ -30,7 +30,7 @@ class Search:
 
     def __post_init__(self) -> None:
         for cell in self.cells:
-            check_cell(cell)
+            check_cell(cell, option="--cells")
         for rate in self.learning_rates or ():
             check_range("learning_rates", rate, above=0, most=10)
         for size in self.hidden_sizes or ():

@@ -145,7 +145,7 @@ def test_when_all_diverge_there_is_a_table_and_a_code(
 MISTAKES = {
     "an unknown cell": (["--cells", "gru,gur"], "did you mean gru"),
     "a cell twice": (["--cells", "gru,gru"], "--cells has gru twice"),
-    "no cells": (["--cells", ""], "--cell must be one of"),
+    "no cells": (["--cells", ""], "--cells must be one of"),
     "no rates": (["--learning-rates", ""], "--learning-rates must be numbers with commas between"),
     "a rate of 0": (["--learning-rates", "1e-3,0"], "--learning-rates must be greater than 0"),
     "half a unit": (["--hidden-sizes", "8.5"], "--hidden-sizes must be numbers with commas between, as 128,256"),
