@@ -9,8 +9,8 @@ import torch
 
 import charrnn
 from charrnn.config import Device, Precision
+from charrnn.distributed import own_ranks
 from charrnn.errors import UsageError
-from charrnn.ranks import own_ranks
 
 __all__ = ["choose_device", "compute_with", "describe_device", "keep_memory", "multiplies_bf16", "versions"]
 

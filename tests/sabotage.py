@@ -16,17 +16,19 @@ from typing import Any, NamedTuple
 
 import torch
 
-from charrnn.checkpoint import files, format, header, store
+from charrnn import files
+from charrnn.checkpoint import format, header, store
 from charrnn.checkpoint.format import Checkpoint, Counters
 from charrnn.checkpoint.store import Run
-from charrnn.cli import terminal
+from charrnn.cli.process import terminal
 from charrnn.config import TextConfig
 from charrnn.events import Skipped
 from charrnn.recurrent.stack import StackState
 from charrnn.sampling import prime
 from charrnn.text import corpus
-from charrnn.training import divergence, learner, loop, resume
-from charrnn.training.divergence import Watch
+from charrnn.training import learner, loop, resume
+from charrnn.training import loss_monitor as divergence
+from charrnn.training.loss_monitor import Watch
 from charrnn.training.optimizer import Optimizer
 
 

@@ -66,8 +66,8 @@ def test_every_module_has_its_place_on_the_map() -> None:
     modules = {path.stem for path in (ROOT / "charrnn").rglob("*.py")} - {"__init__", "__main__"}
     in_one_word = {name.replace("-", "_") for name in CORES}  # "one file per core"
     in_one_word |= {"train", "sample", "evaluate", "compare", "next_character", "fill", "memory", "inspect"}
-    in_one_word |= {"compress", "decompress"}  # "one file per command"
-    in_one_word |= {"excerpt", "engines", "numpy_engine", "torch_engine"}  # "the two engines"
+    in_one_word |= {"compress", "decompress", "completion"}  # "one file per command"
+    in_one_word |= {"engines", "numpy_engine", "torch_engine"}  # "the two engines"
     assert not {module for module in modules - in_one_word if f"`{module}`" not in table}
     assert not {
         path for path in (ROOT / "corpora").glob("*.txt") if path.name not in (ROOT / "corpora/README.md").read_text()

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import charrnn
-from charrnn.checkpoint.files import append, leftovers, make_folder, open_own, remove, write_file
 from charrnn.checkpoint.records import to_json
 from charrnn.errors import BusyError, CheckpointError, ResourceError, UsageError
+from charrnn.files import append, leftovers, make_folder, open_own, remove, write_file
 
 if TYPE_CHECKING:
     from charrnn.checkpoint.format import Checkpoint

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import charrnn
-from charrnn.cli import (
+from charrnn.cli.commands import (
     compare,
     completion,
     compress,
@@ -21,8 +21,8 @@ from charrnn.cli import (
     sample,
     train,
 )
-from charrnn.cli.terminal import TextWriter, note, output_error
-from charrnn.cli.together import leave
+from charrnn.cli.process.launcher import leave
+from charrnn.cli.process.terminal import TextWriter, note, output_error
 from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError, is_out_of_memory
 
 __all__ = ["app", "main"]

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from charrnn.checkpoint.format import Checkpoint, model_sha256
 from charrnn.compression.prediction import decoded_text, encode_text
 from charrnn.compression.range_coder import RangeDecoder, RangeEncoder
-from charrnn.compression.treatment import Treatment, treatments
+from charrnn.compression.text_codec import Treatment, treatments
 from charrnn.errors import CheckpointError, DataError
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.text.sources import Source

@@ -14,10 +14,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from charrnn.recurrent.contract import State
+from charrnn.recurrent.equation_core import LetteredCore
 from charrnn.recurrent.equations import Noise
-from charrnn.recurrent.lettered import LetteredCore
-from charrnn.recurrent.pointwise import sigmoid_backward
-from charrnn.recurrent.scan import scan
+from charrnn.recurrent.kernels.pointwise import sigmoid_backward
+from charrnn.recurrent.kernels.scan import scan
 from charrnn.recurrent.scan_equations import EPSILON, WIDTH, Convolved
 
 __all__ = ["ScanCore", "causal_convolution", "gelu", "positive", "rms_norm", "wide"]

@@ -9,7 +9,7 @@ from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, U, b_U, b_W
 from charrnn.recurrent.fused import FusedCore
-from charrnn.recurrent.recurrence import gru_recurrence
+from charrnn.recurrent.kernels.recurrence import gru_recurrence
 
 __all__ = ["GRU"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise
-from charrnn.recurrent.normalised import NormalisedCore, ln_lstm_recurrence, normalised
+from charrnn.recurrent.kernels.normalised import NormalisedCore, ln_lstm_recurrence, normalised
 
 __all__ = ["LNLSTM"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise
-from charrnn.recurrent.normalised import NormalisedCore, ln_rnn_recurrence, product
+from charrnn.recurrent.kernels.normalised import NormalisedCore, ln_rnn_recurrence, product
 
 __all__ = ["LNRNN"]
 

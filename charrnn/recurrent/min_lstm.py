@@ -12,7 +12,7 @@ from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, positive, rms_norm, wide
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, dropped
-from charrnn.recurrent.pointwise import sigmoid_backward
+from charrnn.recurrent.kernels.pointwise import sigmoid_backward
 
 __all__ = ["MinLSTM"]
 

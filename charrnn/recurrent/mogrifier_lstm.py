@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
+from charrnn.recurrent.equation_core import LetteredCore
 from charrnn.recurrent.equations import MOGRIFIER_ROUNDS, Noise
-from charrnn.recurrent.lettered import LetteredCore
-from charrnn.recurrent.lstm_gates import gate_slopes, next_cell_state
-from charrnn.recurrent.pointwise import keep_, kept_, tanh_
-from charrnn.recurrent.products import Product, autocast_type
+from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
+from charrnn.recurrent.kernels.pointwise import keep_, kept_, tanh_
+from charrnn.recurrent.kernels.products import Product, autocast_type
 
 __all__ = ["MogrifierLSTM"]
 

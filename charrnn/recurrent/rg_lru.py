@@ -13,7 +13,7 @@ from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, rms_norm, wide
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, dropped
-from charrnn.recurrent.pointwise import sigmoid_backward
+from charrnn.recurrent.kernels.pointwise import sigmoid_backward
 from charrnn.recurrent.scan_equations import DECAY, EPSILON
 
 __all__ = ["RGLRU"]

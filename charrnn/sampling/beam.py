@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from charrnn.config import SamplingConfig
 from charrnn.errors import CheckpointError
-from charrnn.sampling.choosing import forbidden_ids
+from charrnn.sampling.batched import Begin, Piece
+from charrnn.sampling.chooser import forbidden_ids
 from charrnn.sampling.generate import Engine
-from charrnn.sampling.lanes import Begin, Piece
 from charrnn.sampling.states import take_rows
 from charrnn.text.vocabulary import Ids, Vocabulary
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import SamplingConfig, suggestion
 from charrnn.errors import UsageError
-from charrnn.sampling.choosing import Chooser, forbidden_ids, surprisals
+from charrnn.sampling.chooser import Chooser, forbidden_ids, surprisals
 from charrnn.sampling.stream import Stream
 from charrnn.text.vocabulary import Ids, Vocabulary, as_label
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import SamplingConfig
 from charrnn.errors import DataError
-from charrnn.sampling.choosing import Chooser, surprisals
+from charrnn.sampling.batched import Begin, Piece
+from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.filters import softmax
 from charrnn.sampling.generate import Engine
-from charrnn.sampling.lanes import Begin, Piece
 from charrnn.sampling.stream import Stream
 from charrnn.text.grams import GramIndex, Grams, unit_values
 from charrnn.text.training_text import training_text

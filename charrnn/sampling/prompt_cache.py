@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from charrnn.checkpoint.files import write_new
 from charrnn.checkpoint.format import Arrays, Checkpoint, model_sha256
 from charrnn.checkpoint.header import HeaderError, read_array, read_entries, read_header
 from charrnn.errors import CheckpointError
+from charrnn.files import write_new
 from charrnn.sampling.generate import Engine
 from charrnn.text.vocabulary import Ids
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from charrnn.config import TrainingConfig
+from charrnn.distributed import Ranks
 from charrnn.model import CharacterModel
-from charrnn.ranks import Ranks
 from charrnn.recurrent.stack import StackState
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.text.vocabulary import Ids

@@ -14,18 +14,18 @@ import torch
 from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run, find_named
 from charrnn.config import RunConfig
+from charrnn.distributed import own_ranks
 from charrnn.errors import CheckpointError
 from charrnn.evaluation.scoring import overlapping, score
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
 from charrnn.model import CharacterModel, model_arrays, parameter_count
-from charrnn.ranks import own_ranks
 from charrnn.runtime import compute_with, describe_device, versions
-from charrnn.training.divergence import MOST_SKIPPED_IN_A_ROW, Watch
-from charrnn.training.excerpt import excerpt
+from charrnn.training.clock import Pace
 from charrnn.training.finetune import begin_from
 from charrnn.training.learner import Learner
-from charrnn.training.pace import Pace
+from charrnn.training.loss_monitor import MOST_SKIPPED_IN_A_ROW, Watch
 from charrnn.training.parallel import announce, follow_announced, own_state
+from charrnn.training.preview import excerpt
 from charrnn.training.resume import capture, newest_that_passes, prepare_again, restore
 from charrnn.training.schedule import extended, learning_rate, step_limit
 from charrnn.training.setup import Setup, prepare

@@ -7,8 +7,8 @@ import torch
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import RunConfig
+from charrnn.distributed import own_ranks
 from charrnn.errors import UsageError
-from charrnn.ranks import own_ranks
 from charrnn.runtime import choose_device
 from charrnn.text.batches import Batches, Episodes, Tapes
 from charrnn.text.corpus import read_corpus

@@ -29,11 +29,11 @@ from peak_memory import COMMAND, run_measured
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.config import ModelConfig, RunConfig, SamplingConfig
 from charrnn.layout import EMBEDDING, model_shapes
-from charrnn.sampling.beginnings import after_prime
+from charrnn.sampling.batched import write_samples
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import Engine, generate
-from charrnn.sampling.lanes import write_samples
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.sampling.prefill import after_prime
 from charrnn.text.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""Stand-ins for `os` in charrnn.checkpoint.files: one fails on demand, one writes down what is done through it."""
+"""Stand-ins for `os` in charrnn.files: one fails on demand, one writes down what is done through it."""
 
 import errno
 import os

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.checkpoint import files
-from charrnn.checkpoint.files import append, leftovers, write_file
+from charrnn import files
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.errors import ResourceError
+from charrnn.files import append, leftovers, write_file
 from charrnn.training.loop import resume, train
 from tests.checkpoint.faulty_files import BROKEN, DENIED, FULL, OPERATIONS, FaultyOs, checkpoint_bytes, disk_error
 from tests.conftest import tiny_run

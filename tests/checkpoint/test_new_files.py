@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.checkpoint import files
-from charrnn.checkpoint.files import write_new
+from charrnn import files
 from charrnn.errors import DataError, ResourceError, UsageError
+from charrnn.files import write_new
 from tests.checkpoint.faulty_files import BROKEN, FULL, OPERATIONS, FaultyOs, disk_error
 
 PIECES = [b"a piece", b"", b"another " * 400]

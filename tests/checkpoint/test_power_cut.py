@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.checkpoint import files
+from charrnn import files
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run
 from charrnn.errors import CheckpointError

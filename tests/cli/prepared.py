@@ -10,7 +10,7 @@ import sys
 
 import torch
 
-import charrnn.cli.display
+import charrnn.cli.render.display
 import charrnn.training.loop  # noqa: F401
 from charrnn.cli.app import main
 

@@ -114,7 +114,7 @@ def _serve() -> None:
     import torch
 
     import charrnn.cli.app
-    import charrnn.cli.display
+    import charrnn.cli.render.display
     import charrnn.evaluation.evaluate
     import charrnn.training.comparison  # noqa: F401
 

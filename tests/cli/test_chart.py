@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.cli.chart import chart, scatter
+from charrnn.cli.render.chart import chart, scatter
 
 NUMBERS = st.floats(-1e6, 1e6)
 

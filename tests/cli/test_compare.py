@@ -15,7 +15,7 @@ import pytest
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run
 from charrnn.cli.app import app
-from charrnn.cli.compare_display import plain_table
+from charrnn.cli.render.comparison import plain_table
 from charrnn.errors import CharrnnError, DivergedError, UsageError
 from charrnn.events import Event
 from charrnn.training import comparison

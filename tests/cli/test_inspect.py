@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
-from charrnn.cli.inspect import activation_scale
+from charrnn.cli.commands.inspect import activation_scale
 from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import InProcess, random_checkpoint

@@ -122,7 +122,7 @@ def test_an_interruption_is_silent(commands: Commands, name: str) -> None:
 
 def test_an_endless_sample_and_a_training_are_interrupted_and_leave_the_terminal_as_it_was(commands: Commands) -> None:
     endless = ["sample", "--model", "model", "-n", "0", "-q"]
-    ended = commands.run(*endless, interrupt_at="charrnn.cli.terminal.safe", stdout="terminal")
+    ended = commands.run(*endless, interrupt_at="charrnn.cli.process.terminal.safe", stdout="terminal")
     assert (ended.code, ended.stderr) == (130, b"")
     trained = commands.run(*COMMANDS["train"], interrupt_at="charrnn.training.loop.learning_rate", stderr="terminal")
     assert trained.code == 130

@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from charrnn.cli import compare, evaluate, next_character, options, sample, train
+from charrnn.cli import options
+from charrnn.cli.commands import compare, evaluate, next_character, sample, train
 from charrnn.config import RunConfig, SamplingConfig
 
 

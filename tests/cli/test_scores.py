@@ -14,7 +14,7 @@ import pytest
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.cli.app import main
-from charrnn.cli.naming import name_of
+from charrnn.cli.render.character_names import name_of
 from charrnn.config import TextConfig
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.cli.page import page
-from charrnn.cli.shading import SURPRISE, Colours, Scale, Shaded, cells, colours, is_dark, picture
-from charrnn.cli.terminal import safe
+from charrnn.cli.process.terminal import safe
+from charrnn.cli.render.shaded_page import page
+from charrnn.cli.render.shading import SURPRISE, Colours, Scale, Shaded, cells, colours, is_dark, picture
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 CONTROLS = {"\x1b", "\r", "\x9b", "\u202e", "\0", "\x7f", "\u2028"}
@@ -159,7 +159,7 @@ def test_colours_are_those_that_the_terminal_can_show(
         monkeypatch.delenv(name, raising=False)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("charrnn.cli.shading.is_terminal", lambda _: terminal)
+    monkeypatch.setattr("charrnn.cli.render.shading.is_terminal", lambda _: terminal)
     assert colours() == expected
 
 

@@ -177,7 +177,7 @@ def test_a_training_needs_no_streams(small_text: Path) -> None:
 
     # What is written to the number of stderr while a checkpoint is being written does not end up in it.
     program = (
-        "import os, charrnn.checkpoint.files as files\nreal = files.os.fsync\n"
+        "import os, charrnn.files as files\nreal = files.os.fsync\n"
         "def fsync(file):\n    [os.write(number, b'a warning') for number in (1, 2)]\n    real(file)\n"
         "files.os.fsync = fsync\nfrom charrnn.cli.app import main\nmain()\n"
     )

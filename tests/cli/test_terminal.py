@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.cli.app import main
-from charrnn.cli.terminal import TextWriter, note, safe
+from charrnn.cli.process.terminal import TextWriter, note, safe
 from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.errors import ReaderGoneError, ResourceError
 from charrnn.text.vocabulary import Vocabulary

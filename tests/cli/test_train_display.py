@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.cli.display import training_display
+from charrnn.cli.render.display import training_display
 from charrnn.events import Began, Reported
 
 

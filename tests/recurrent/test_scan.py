@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from charrnn.recurrent import block
-from charrnn.recurrent import scan as scan_module
 from charrnn.recurrent.contract import Core
+from charrnn.recurrent.kernels import scan as scan_module
+from charrnn.recurrent.kernels.scan import by_doubling, by_loop, in_log_space, scan
 from charrnn.recurrent.registry import core_class
-from charrnn.recurrent.scan import by_doubling, by_loop, in_log_space, scan
 from charrnn.recurrent.unroll import unroll
 
 B, H = 2, 3

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import CheckpointError, UsageError
+from charrnn.sampling.batched import Beginning
 from charrnn.sampling.beam import Continuation, beam_search, log_probabilities, write_likeliest
 from charrnn.sampling.generate import Engine, generate
-from charrnn.sampling.lanes import Beginning
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.stream import Stream
 from charrnn.text.vocabulary import Ids, Vocabulary

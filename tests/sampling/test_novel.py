@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import SamplingConfig
 from charrnn.errors import DataError
-from charrnn.sampling.choosing import Chooser
+from charrnn.sampling.chooser import Chooser
 from charrnn.sampling.generate import written
 from charrnn.sampling.novel import Novelty, written_novel
 from charrnn.sampling.stream import Stream

@@ -12,10 +12,10 @@ from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
-from charrnn.sampling.beginnings import after_prime, read_prime, started
+from charrnn.sampling.batched import write_samples
 from charrnn.sampling.generate import Engine
-from charrnn.sampling.lanes import write_samples
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.sampling.prefill import after_prime, read_prime, started
 from charrnn.sampling.prompt_cache import Primed, load_state, save_state
 from charrnn.sampling.torch_engine import TorchEngine
 from charrnn.text.vocabulary import Ids, Vocabulary

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from charrnn.config import RunConfig
+from charrnn.distributed import Ranks
 from charrnn.errors import DivergedError
 from charrnn.events import Finished, Skipped
 from charrnn.model import CharacterModel
-from charrnn.ranks import Ranks
 from charrnn.recurrent.registry import CORES
 from charrnn.text.batches import Batches, Episodes, Tapes
 from charrnn.text.tokens import Tokens, offsets_of
 from charrnn.training import learner, loop
-from charrnn.training.divergence import Watch
 from charrnn.training.learner import Learner, looked_up
+from charrnn.training.loss_monitor import Watch
 from charrnn.training.setup import prepare
 from tests.conftest import everything, tiny_run
 

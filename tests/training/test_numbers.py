@@ -24,8 +24,8 @@ from charrnn.recurrent.equations import HiddenAndCell
 from charrnn.recurrent.registry import CORES
 from charrnn.recurrent.stack import StackState
 from charrnn.training import loop
-from charrnn.training.divergence import MOST_SKIPPED_IN_A_ROW
 from charrnn.training.learner import Learner, begin_anew_where_not_finite
+from charrnn.training.loss_monitor import MOST_SKIPPED_IN_A_ROW
 from charrnn.training.schedule import learning_rate
 from charrnn.training.setup import prepare
 from tests.conftest import Command, digest, everything, tiny_run

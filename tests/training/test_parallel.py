@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint, from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.ranks import Ranks
+from charrnn.distributed import Ranks
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.training.loop import resume, train
 from charrnn.training.parallel import own_batch, own_state

@@ -1,0 +1,85 @@
+"""`charrnn train --dry-run`: what a training would be, and how long it would take."""
+
+import json
+from collections.abc import Collection
+
+from charrnn.cli.process.terminal import TextWriter, is_terminal, note
+from charrnn.config import RunConfig
+
+__all__ = ["describe"]
+
+_EXAMPLES = 20  # rare characters that are shown
+
+Values = dict[str, float | int | str | None]
+
+
+def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quiet: bool) -> None:
+    """Read the text, choose what is open, train for a second or two without leaving a run, and tell all of it.
+
+    A table on a terminal, `name value` lines elsewhere, or one JSON object, which has the notices, too.
+    """
+    from charrnn.cli.render.display import clock, score_table, working
+    from charrnn.text.statistics import text_statistics
+    from charrnn.training.forecast import forecast
+    from charrnn.training.setup import prepare
+
+    with working("reading the text", quiet):
+        setup = prepare(settings, given)
+        held_out = setup.validation
+        statistics = text_statistics([setup.training, held_out] if held_out else [setup.training], setup.vocabulary)
+    for notice in setup.notices:
+        note(notice, quiet=quiet)
+    with working("training for a moment", quiet):
+        expected = forecast(setup)
+
+    text, training = setup.config.text, setup.config.training
+    values: Values = {
+        "text": ", ".join(text.corpus),
+        "encoding": text.encoding if text.unit == "character" else "bytes",
+        "characters": statistics.characters,
+        "different_characters": statistics.different,
+        "rare_characters": len(statistics.rare),
+        "rarest": statistics.rare[:_EXAMPLES],
+    }
+    kinds = {"lines": statistics.lines, "documents": statistics.documents}
+    for name, pieces in kinds.items() if text.documents != "none" else [("lines", statistics.lines)]:
+        values |= {
+            name: pieces.number,
+            f"{name}_mean_length": pieces.mean_length,
+            f"{name}_longest": pieces.longest,
+            f"{name}_duplicates": pieces.duplicates,
+        }
+    values |= {
+        "to_learn": setup.training.targets,
+        "held_out": held_out.targets if held_out else 0,
+        "model": expected.model,
+        "vocabulary_size": setup.vocabulary.size,
+        "parameters": expected.parameters,
+        "batch_size": training.batch_size,
+        "sequence_length": training.sequence_length,
+        "optimizer": training.optimizer,
+        "learning_rate": training.learning_rate,
+        "device": expected.device,
+        "checkpoint_bytes": expected.checkpoint_bytes,
+        "memory_bytes": expected.memory_bytes,
+        "characters_per_second": expected.characters_per_second,
+        "steps": expected.steps,
+        "epochs": expected.epochs,
+        "seconds": expected.seconds,
+    }
+    if is_terminal("stdout") and not as_json:
+        shown = values | {"seconds": f"{expected.seconds:,.1f} ({clock(expected.seconds)})"}
+        score_table("what `charrnn train` would do", shown)
+        return
+    notices = {"notices": list(setup.notices)}
+    lines = [json.dumps(values | notices)] if as_json else [f"{name} {_plain(value)}" for name, value in values.items()]
+    writer = TextWriter("utf-8")
+    writer.write("".join(f"{line}\n" for line in lines))
+    writer.close()
+
+
+def _plain(value: float | int | str | None) -> str:
+    """A value in a line of its own; a text with control characters, such as rare ones may be, as in JSON."""
+    if isinstance(value, str):
+        return value if value.isprintable() else json.dumps(value, ensure_ascii=False)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

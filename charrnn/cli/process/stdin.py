@@ -1,0 +1,65 @@
+"""Where the bytes of a prime come from: files and standard input. Quick to import."""
+
+import os
+import select
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO
+
+from charrnn.cli.process.terminal import note
+from charrnn.errors import DataError
+
+__all__ = ["lines_of", "pieces_of", "stdin_is_piped", "wait_for_stdin"]
+
+_PIECE = 2**20  # bytes
+_PATIENCE = 1.0  # seconds after which a person is told what is waited for
+
+
+def stdin_is_piped() -> bool:
+    """Whether standard input is a pipe, a socket or a file: neither a terminal nor a device such as /dev/null."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):  # it is closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
+
+
+def pieces_of(path: str) -> Iterator[bytes]:
+    """The bytes of a file, or of standard input (`-`), some at a time.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with _opened(path) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+    except OSError as error:
+        raise DataError(f"cannot read the prime {path}: {error.strerror}") from error
+
+
+def lines_of(path: str) -> Iterator[tuple[str, str]]:
+    """The lines of a file, or of standard input, each after a name for it, and without its end, which is LF or CRLF.
+
+    Bytes that are no UTF-8 become surrogates, as on a command line. DataError as `pieces_of`.
+    """
+    *lines, rest = b"".join(pieces_of(path)).split(b"\n")
+    for number, line in enumerate([*lines, rest] if rest else lines, 1):
+        yield f"line {number}", line.removesuffix(b"\r").decode("utf-8", "surrogateescape")
+
+
+def wait_for_stdin(*, quiet: bool) -> None:
+    """Say what is waited for where standard input is a pipe that nobody writes to, as in some scripts."""
+    if os.name == "posix" and not select.select([sys.stdin], [], [], _PATIENCE)[0]:
+        note('waiting for a prime on standard input; --prime "" or < /dev/null is none', quiet=quiet)
+
+
+def _opened(path: str) -> AbstractContextManager[IO[bytes]]:
+    if path != "-":
+        return Path(path).open("rb")
+    if sys.stdin is None:
+        raise DataError("cannot read the prime: standard input is closed")
+    return nullcontext(sys.stdin.buffer)

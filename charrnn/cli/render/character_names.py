@@ -1,0 +1,52 @@
+"""How single characters are shown: each on its own in one line, none that cannot be seen or drives a terminal."""
+
+import unicodedata
+
+from charrnn.cli.process.terminal import safe
+from charrnn.config import Unit
+
+__all__ = ["columns", "escaped", "is_joined", "name_of"]
+
+_NAMES = {" ": "space", "\n": "newline", "\t": "tab", "\r": "return"}
+
+
+def name_of(character: str | None, unit: Unit = "character") -> str:
+    """A character that can be seen by itself as it is, others by a name of several; None is the end of a document.
+
+    No two have the same name. A byte of more than 127 is no character: it is named by its number.
+    """
+    if character is None:
+        return "end"
+    if unit == "byte" and ord(character) > 0x7F:
+        return f"0x{ord(character):02x}"
+    if character in _NAMES or unicodedata.category(character) in ("Zs", "Cf"):
+        return _NAMES.get(character, _escape(character))
+    return f"◌{character}" if is_joined(character) else escaped(character)
+
+
+def escaped(character: str) -> str:
+    """The character, or an escape such as \\x1b of one that is no character, breaks lines or could drive a terminal.
+
+    A byte that is part of none (PEP 383) is shown as \\xff.
+    """
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    is_seen = unicodedata.category(character) not in ("Cc", "Cn", "Cs", "Zl", "Zp") and character != "\xad"
+    return safe(character) if is_seen else _escape(character)
+
+
+def is_joined(character: str) -> bool:
+    """Whether it takes no place of its own but changes the one before: marks, joiners, vowels and finals of jamo."""
+    if character < "\u0300" or escaped(character) != character:
+        return False
+    is_jamo = "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7ff"
+    return is_jamo or unicodedata.category(character) in ("Mn", "Me", "Cf")
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal harmless text takes."""
+    return sum(0 if is_joined(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+
+
+def _escape(character: str) -> str:
+    return ascii(character)[1:-1]

@@ -1,0 +1,174 @@
+"""How a comparison looks: its rows in words, the table of them, and what is going on meanwhile, on stderr."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from charrnn.cli.process.terminal import note
+from charrnn.cli.render.display import clock, finished_lines, live_table, loss_text, print_table
+from charrnn.events import Finished, Notice, Reported
+from charrnn.training.comparison import Compared, ComparisonEvent, Planned, Started, Tried
+
+__all__ = ["comparison_display", "plain_table", "show_table"]
+
+_COLUMNS = (  # in two lines where room is scarce
+    *("cell", "rate", "size", "parameters", "nats\n/char", "bits\n/char", "windowed\n/char"),
+    *("trained\n/s", "sampled\n/s", "run"),
+)
+_PLAIN_SECONDS = 10.0  # between lines about a training that is not watched on a terminal
+
+
+@contextmanager
+def comparison_display(quiet: bool, *, live: bool, transient: bool) -> Iterator[Callable[[ComparisonEvent], None]]:
+    """What shows a comparison's events: a live table, else lines, not at all when quiet."""
+    if quiet:
+        yield lambda _: None
+    elif not live:
+        yield _Progress(note, in_lines=True).show
+    else:
+        progress = _Progress(lambda _: None, in_lines=False)
+        with live_table(_COLUMNS, progress.picture, transient=transient) as say:
+            progress.say = say
+            yield progress.show
+
+
+class _Progress:
+    """What is known so far. `say` is given what is worth a line of its own."""
+
+    def __init__(self, say: Callable[[str], None], *, in_lines: bool) -> None:
+        self.say = say
+        self._in_lines = in_lines
+        self._cells: tuple[str, ...] = ()
+        self._rows: dict[str, Compared] = {}
+        self._started: Started | None = None
+        self._report: Reported | None = None
+        self._report_time = 0.0
+        self._is_trained = False
+
+    def show(self, event: ComparisonEvent) -> None:
+        match event:
+            case Notice():
+                self.say(event.text)
+            case Planned():
+                self._cells = tuple(event.grids)
+                for line in _planned(event):
+                    self.say(line)
+            case Started():
+                self._started, self._report, self._report_time = event, None, time.monotonic()
+                self._is_trained = False
+                if self._in_lines:
+                    self.say(_started(event))
+            case Reported():
+                due = time.monotonic() - self._report_time > _PLAIN_SECONDS
+                if not self._in_lines or due:
+                    self._report, self._report_time = event, time.monotonic()
+                if self._in_lines and due:
+                    self.say(self._now())
+            case Tried():
+                loss = "diverged" if event.loss is None else loss_text(event.loss)
+                self.say(f"{event.cell}: tried {event.learning_rate:g}, size {event.hidden_size}: {loss}")
+            case Compared():
+                self._rows[event.cell] = event
+                self._started = None
+                self.say(_compared(event))
+            case Finished():
+                self._is_trained = True
+                for line in finished_lines(event) if event.reason == "stopped" else ():
+                    self.say(line)
+            case _:
+                pass
+
+    def picture(self) -> tuple[Sequence[Sequence[str]], str]:
+        """A row for every cell, and the line below them."""
+        empty = ("",) * (len(_COLUMNS) - 1)
+        rows = [_row(self._rows[cell]) if cell in self._rows else (cell, *empty) for cell in self._cells]
+        return rows, self._now()
+
+    def _now(self) -> str:
+        if (started := self._started) is None:
+            return "" if self._cells else "reading the text …"
+        if self._is_trained:
+            return f"{_started(started)}: scoring …"
+        if (report := self._report) is None:
+            return f"{_started(started)} …"
+        left = max(report.seconds_left - (time.monotonic() - self._report_time), 0.0)
+        line = f"{_started(started)}: step {report.step:,} of {report.total_steps:,}, loss {report.loss:.4f}"
+        if started.seconds_after is not None:
+            line += f"; {clock(left + started.seconds_after)} left in all"
+        return line
+
+
+def _planned(event: Planned) -> Iterator[str]:
+    each = [
+        f"{count} {what}{'s' * (count > 1)}{f' of {clock(seconds)}' if seconds else ''}"
+        for count, what, seconds in (
+            (event.trials, "trial", event.trial_seconds),
+            (len(event.grids), "run", event.run_seconds),
+        )
+        if count
+    ]
+    total = f": {clock(event.seconds)} in all, and a little for scoring" if event.seconds is not None else ""
+    yield f"{'' if event.trials else 'no search, '}{' and '.join(each)}{total}"
+    for cell, points in event.grids.items():
+        rates, sizes = (dict.fromkeys(f"{value:g}" for value in values) for values in zip(*points, strict=True))
+        yield f"{cell}: learning rate {', '.join(rates)}; size {', '.join(sizes)}"
+
+
+def _started(event: Started) -> str:
+    what = "the run that counts" if event.trial is None else f"trial {event.trial} of {event.trials}"
+    return f"{event.cell}, {what}, learning rate {event.learning_rate:g}, {event.layers}×{event.hidden_size}"
+
+
+def _compared(row: Compared) -> str:
+    if row.diverged is not None:
+        return f"{row.cell}: {row.diverged}"
+    return (
+        f"{row.cell}: {row.bits_per_character:.4f} bits/character carried, {row.windowed_bits_per_character:.4f} "
+        f"windowed: {row.checkpoint}"
+    )
+
+
+def _row(row: Compared) -> tuple[str, ...]:
+    """The row in words without spaces."""
+    return (
+        row.cell,
+        "-" if row.learning_rate is None else f"{row.learning_rate:g}",
+        "-" if row.layers is None else f"{row.layers}×{row.hidden_size}",
+        _number(row.parameters),
+        "diverged" if row.diverged is not None else _number(row.nats_per_character, 4),
+        _number(row.bits_per_character, 4),
+        _number(row.windowed_bits_per_character, 4),
+        _number(row.trained_characters_per_second),
+        _number(row.sampled_characters_per_second),
+        row.run or "-",
+    )
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _in_order(rows: Sequence[Compared]) -> list[tuple[str, ...]]:
+    """The best first, what diverged last."""
+    return [_row(row) for row in sorted(rows, key=lambda row: row.nats_per_character or math.inf)]
+
+
+def plain_table(rows: Sequence[Compared]) -> str:
+    """The table in columns of words, aligned by spaces."""
+    lines = [tuple(name.replace("\n", "") for name in _COLUMNS), *_in_order(rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    last = len(widths) - 1
+    return "".join(
+        "  ".join(
+            value.rjust(width) if 0 < place < last else value.ljust(width)
+            for place, (value, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def show_table(rows: Sequence[Compared]) -> None:
+    """The table on stdout, which is a terminal."""
+    print_table(_COLUMNS, _in_order(rows))

@@ -1,0 +1,76 @@
+"""Labels that were found, as lines on stdout; and how they compare with those that the documents had."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from charrnn.cli.render.character_names import columns
+from charrnn.config import Unit
+
+if TYPE_CHECKING:
+    from charrnn.evaluation.classify import Classified
+
+__all__ = ["CLASS_COLUMNS", "Confusion", "class_rows"]
+
+CLASS_COLUMNS = ("label", "probability", "own label", "text")
+
+_MOST = 20  # labels of which a table is drawn
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def class_rows(
+    documents: "Iterable[Classified]", labels: tuple[str, ...], unit: Unit, *, as_json: bool
+) -> Iterator[str]:
+    """A line for each document. JSON has its text whole; among columns line ends and tabs in it are \\n and \\t."""
+    for each in documents:
+        text = each.text.encode("latin-1").decode("utf-8", "surrogateescape") if unit == "byte" else each.text
+        probability = max(each.probabilities)
+        if as_json:
+            found = {"label": each.label, "probability": probability, "own_label": each.own_label}
+            shares = dict(zip(labels, each.probabilities, strict=True))
+            yield json.dumps({**found, "probabilities": shares, "text": text}) + "\n"
+        else:
+            yield f"{each.label}\t{probability:.4f}\t{each.own_label or '-'}\t{text.translate(_ESCAPES)}\n"
+
+
+class Confusion:
+    """How often documents that have a label were given it, or which one instead."""
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self._labels = labels
+        self._counts = Counter[tuple[str, str]]()
+        self._without = 0
+
+    def passing(self, documents: "Iterable[Classified]") -> "Iterator[Classified]":
+        """The documents, counted on their way to somewhere else."""
+        for each in documents:
+            if each.own_label is None:
+                self._without += 1
+            else:
+                self._counts[each.own_label, each.label] += 1
+            yield each
+
+    def lines(self) -> Iterator[str]:
+        """The table, a row for each label that documents have and a column for each that was found; the accuracy."""
+        if (count := self._counts.total()) == 0:
+            yield f"no document has a label of its own ({self._without:,} read)"
+            return
+        if len(self._labels) <= _MOST:
+            yield from self._table()
+        right = sum(self._counts[label, label] for label in self._labels)
+        without = f"; without a label: {self._without:,}" if self._without else ""
+        yield f"accuracy {right / count:.4f}: {right:,} of {count:,} documents{without}"
+
+    def _table(self) -> Iterator[str]:
+        widest = max(columns(label) for label in (*self._labels, "own label"))
+        widths = [max(columns(label), len(f"{max(self._counts.values()):,}")) for label in self._labels]
+        header = [_aligned(label, width) for label, width in zip(self._labels, widths, strict=True)]
+        yield "  ".join([_aligned("own label", widest), *header])
+        for own in self._labels:
+            row = [f"{self._counts[own, found]:,}".rjust(n) for found, n in zip(self._labels, widths, strict=True)]
+            yield "  ".join([_aligned(own, widest), *row])
+
+
+def _aligned(text: str, width: int) -> str:
+    return " " * (width - columns(text)) + text

@@ -1,0 +1,302 @@
+"""How things look: the only home of rich. Everything here but the table of scores is drawn on stderr."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.cli.process.terminal import is_terminal, note, safe
+from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
+
+__all__ = [
+    "clock",
+    "finished_lines",
+    "live_table",
+    "loss_text",
+    "print_table",
+    "score_table",
+    "training_display",
+    "working",
+]
+
+Show = Callable[[Event], None]
+
+_PLAIN_SECONDS = 10.0  # between lines of a training that is not watched on a terminal
+_PACE_KNOWN_AFTER = 2  # reports; the first has in it what is done once only
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@contextmanager
+def training_display(quiet: bool) -> Iterator[Show]:
+    """What shows a training's events: live on a terminal, in key=value lines elsewhere, not at all when quiet."""
+    if quiet:
+        yield lambda _: None
+    elif not is_terminal("stderr"):
+        yield _PlainDisplay().show
+    else:
+        # rich would otherwise take stdout for its own; that belongs to the command's product.
+        console = Console(stderr=True, highlight=False)
+        display = _LiveDisplay(console)
+        with Live(
+            get_renderable=display.render,
+            console=console,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ):
+            yield display.show
+        display.after()
+
+
+class _PlainDisplay:
+    """One line of key=value pairs at intervals."""
+
+    def __init__(self) -> None:
+        self._told = 0.0
+        self._reports = 0
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Reported):
+            self._reports += 1
+            if self._reports == _PACE_KNOWN_AFTER and event.step < event.total_steps:
+                note(_expected(event))
+        match event:
+            case Notice():
+                note(event.text)
+            case Began():
+                note(_began(event))
+            case Reported() if time.monotonic() - self._told >= _PLAIN_SECONDS or event.step == event.total_steps:
+                self._told = time.monotonic()
+                self._line(
+                    step=event.step,
+                    total=event.total_steps,
+                    epoch=f"{event.epoch:.2f}",
+                    loss=f"{event.loss:.4f}",
+                    bits=f"{_bits(event.loss):.4f}",
+                    characters_per_second=round(event.characters_per_second),
+                    seconds=round(event.seconds),
+                    left=round(event.seconds_left),
+                )
+            case Skipped() if _is_told(event):
+                note(_skipped(event))
+            case Validated():
+                loss, bits = f"{event.loss:.4f}", f"{_bits(event.loss):.4f}"
+                self._line(step=event.step, validation_loss=loss, validation_bits=bits, best=str(event.best).lower())
+            case Finished():
+                for line in finished_lines(event):
+                    note(line)
+            case _:
+                pass
+
+    def _line(self, **values: object) -> None:
+        note(" ".join(f"{key}={value}" for key, value in values.items()))
+
+
+class _LiveDisplay:
+    """A picture of the training, drawn anew four times a second."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._report: Reported | None = None
+        self._report_time = 0.0
+        self._validated: Validated | None = None
+        self._best: Validated | None = None
+        self._losses: list[float] = []
+        self._validation_losses: list[float] = []
+        self._sample: Sampled | None = None
+        self._finished: Finished | None = None
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Notice():
+                self._console.print(Text(safe(event.text), style="dim"))
+            case Began():
+                self._console.print(Text(safe(_began(event))))
+            case Reported():
+                self._report, self._report_time = event, time.monotonic()
+                self._losses.append(event.loss)
+            case Skipped():
+                if _is_told(event):
+                    self._console.print(Text(safe(_skipped(event))))
+            case Validated():
+                self._validated = event
+                self._best = event if event.best else self._best
+                self._validation_losses.append(event.loss)
+            case Sampled():
+                self._sample = event
+            case Finished():
+                self._finished = event
+            case Saved():
+                pass
+
+    def after(self) -> None:
+        """Say what came of it, below the last picture."""
+        if self._finished:
+            for line in finished_lines(self._finished):
+                self._console.print(Text(safe(line)))
+
+    def render(self) -> RenderableType:
+        if (report := self._report) is None:
+            return Text("warming up …" if not self._finished else "", style="dim")
+        left = max(report.seconds_left - (time.monotonic() - self._report_time), 0.0)
+        bar = Table.grid(padding=(0, 2))
+        bar.add_row(
+            ProgressBar(total=report.total_steps, completed=report.step, width=30),
+            f"{report.step / report.total_steps:.0%}",
+            f"step {report.step:,} of {report.total_steps:,}",
+            f"epoch {report.epoch:.1f}",
+            f"{report.characters_per_second:,.0f} characters/s",
+            "done" if self._finished else f"{clock(left)} left",
+        )
+        losses = Table.grid(padding=(0, 2))
+        losses.add_row("training", loss_text(report.loss), Text(_curve(self._losses), style="cyan"))
+        if self._validated:
+            losses.add_row(
+                "validation", loss_text(self._validated.loss), Text(_curve(self._validation_losses), "green")
+            )
+        parts: list[RenderableType] = [bar, losses]
+        if self._sample:
+            text = Text(safe(self._sample.text), style="yellow")
+            parts.append(Padding(Group(Text(f"it writes, at step {self._sample.step:,}:", "dim"), text), (1, 0, 0, 0)))
+        return Padding(Group(*parts), (1, 0))
+
+
+@contextmanager
+def working(what: str, quiet: bool) -> Iterator[None]:
+    """A sign of life on a terminal while something takes its time."""
+    if quiet or not is_terminal("stderr"):
+        yield
+        return
+    with Live(Text(f"{what} …", "dim"), console=Console(stderr=True), redirect_stdout=False, transient=True):
+        yield
+
+
+def score_table(title: str, values: Mapping[str, float | int | str | None]) -> None:
+    """A table of scores on stdout, which is a terminal."""
+    table = Table(title=Text(safe(title)), title_justify="left", show_header=False)
+    for name, value in values.items():
+        shown = f"{value:,.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+        table.add_row(name.replace("_", " "), Text(safe(shown)))
+    Console().print(table)
+
+
+Row = Sequence[str]
+
+
+@contextmanager
+def live_table(
+    columns: Row, picture: Callable[[], tuple[Sequence[Row], str]], *, transient: bool
+) -> Iterator[Callable[[str], None]]:
+    """The rows and the line below them that `picture` gives, drawn four times a second on a terminal.
+
+    What is yielded writes a line above them.
+    """
+    console = Console(stderr=True, highlight=False)
+
+    def render() -> RenderableType:
+        rows, line = picture()
+        return Group(_table(columns, rows), Text(safe(line), "dim")) if rows else Text(safe(line), "dim")
+
+    with Live(
+        get_renderable=render,
+        console=console,
+        refresh_per_second=4,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        transient=transient,
+    ):
+        yield lambda line: console.print(Text(safe(line)))
+
+
+def print_table(columns: Row, rows: Sequence[Row]) -> None:
+    """A table on stdout, which is a terminal."""
+    Console().print(_table(columns, rows))
+
+
+def _table(columns: Row, rows: Sequence[Row]) -> Table:
+    """The first column is words, the last words that may be folded, the others numbers."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for column in columns[:-1]:
+        table.add_column(column, justify="right" if column != columns[0] else "left", no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(safe(value)) for value in row))
+    return table
+
+
+def _bits(nats: float) -> float:
+    return nats / math.log(2)
+
+
+def loss_text(nats: float) -> str:
+    return f"{nats:.4f} nats  {_bits(nats):.4f} bits/character"
+
+
+def _curve(values: list[float], width: int = 40) -> str:
+    """The course of some values as a line of block characters, the latest at the right."""
+    if len(values) > width:
+        edges = [len(values) * k // width for k in range(width + 1)]
+        values = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    low, high = min(values), max(values)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[round((value - low) * scale)] for value in values)
+
+
+def clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _began(event: Began) -> str:
+    held_out = f"{event.validation_characters:,} held out" if event.validation_characters else "none held out"
+    place = f" from step {event.step:,} on" if event.step else ""
+    return (
+        f"{event.run}{place}: {event.model}: {event.parameters:,} parameters, vocabulary {event.vocabulary_size:,}, "
+        f"{event.training_characters:,} characters to learn, {held_out}; on {event.device}"
+    )
+
+
+def _expected(report: Reported) -> str:
+    epochs = report.epoch * report.total_steps / report.step
+    return (
+        f"about {clock(report.seconds_left)} to go at {report.characters_per_second:,.0f} characters/s: "
+        f"{report.total_steps:,} steps, {epochs:.1f} epochs in all"
+    )
+
+
+def _is_told(event: Skipped) -> bool:
+    """The first, second, fourth, eighth … of a run: thousands of them are not to hide everything else."""
+    return event.skipped.bit_count() == 1
+
+
+def _skipped(event: Skipped) -> str:
+    return (
+        f"step {event.step:,} skipped: a loss of {event.loss:g}, a gradient norm of {event.gradient_norm:g} "
+        f"(skipped so far: {event.skipped:,})"
+    )
+
+
+def finished_lines(event: Finished) -> list[str]:
+    reasons = {
+        "budget": "finished",
+        "patience": "stopped early, as the validation loss got no better",
+        "stopped": "stopped",
+    }
+    lines = [f"{reasons[event.reason]} at step {event.step:,} after {clock(event.seconds)}"]
+    if event.best_loss is not None:
+        lines[0] += f"; best validation loss {loss_text(event.best_loss)} at step {event.best_step:,}"
+    if event.skipped:
+        steps = "1 step" if event.skipped == 1 else f"{event.skipped:,} steps"
+        lines.append(f"{steps} skipped, whose loss or gradient was not finite")
+    lines.append(f"go on:  charrnn train --resume {event.run}" if event.reason == "stopped" else "")
+    lines.append(f"sample: charrnn sample --model {event.run}")
+    return [line for line in lines if line]

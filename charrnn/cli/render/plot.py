@@ -1,0 +1,78 @@
+"""Pictures in PNG or SVG by matplotlib, the `plot` extra, which is looked for only when one is asked for."""
+
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import UsageError
+
+__all__ = ["check_plot", "write_curves", "write_map"]
+
+
+def check_plot(path: str | None) -> None:
+    """Refuse a picture that cannot be made, before anything is computed for it.
+
+    Raises:
+        UsageError: the file is there, has another ending than .png or .svg, or matplotlib is not installed.
+    """
+    if path is None:
+        return
+    if Path(path).suffix not in (".png", ".svg"):
+        raise UsageError(f"--plot writes .png or .svg, by the file's ending, not {path}")
+    if os.path.lexists(path):
+        raise UsageError(f"{path} is there already, and nothing is overwritten; name another file")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--plot needs matplotlib, which is not installed: pip install 'charrnn[plot]'")
+
+
+def write_curves(
+    path: str, labels: Sequence[str], panels: Mapping[str, Mapping[str, Sequence[float]]], logarithmic: Sequence[str]
+) -> None:
+    """Panels of curves side by side, each with its title; those named have a logarithmic axis of values.
+
+    The points of a curve stand at the first of the labels.
+    """
+    figure = _figure(6 * len(panels), 4.5)
+    for index, (title, curves) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(1, len(panels), index)
+        for name, values in curves.items():
+            axes.plot(range(len(values)), values, marker="o", label=name)
+        shown = labels[: max(map(len, curves.values()))]
+        axes.set_xticks(range(len(shown)), shown)
+        axes.set_title(title)
+        if title in logarithmic and any(value > 0 for values in curves.values() for value in values):
+            axes.set_yscale("log", nonpositive="mask")
+        axes.legend()
+    _write(figure, path)
+
+
+def write_map(path: str, title: str, points: Sequence[tuple[str, float, float]]) -> None:
+    """Names at their places on a plane."""
+    figure = _figure(9, 9)
+    axes = figure.add_subplot()
+    axes.scatter([x for _, x, _ in points], [y for _, _, y in points], s=0)
+    for name, x, y in points:
+        axes.text(x, y, name, ha="center", va="center", parse_math=False)
+    axes.set_title(title)
+    _write(figure, path)
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _write(figure: Any, path: str) -> None:
+    import warnings
+
+    from charrnn.files import write_new
+
+    picture, form = BytesIO(), Path(path).suffix.removeprefix(".")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # not every font has every character
+        figure.savefig(picture, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)
+    write_new(Path(path), [picture.getvalue()])

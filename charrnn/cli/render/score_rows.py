@@ -1,0 +1,107 @@
+"""Scores as data, on stdout: a line of JSON, or of columns with tabs between, for each character or line of a text."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from charrnn.cli.render.character_names import name_of
+from charrnn.cli.render.shading import Shaded
+from charrnn.config import Unit
+
+if TYPE_CHECKING:
+    from charrnn.evaluation.characters import CharacterScore, LineScore
+
+__all__ = [
+    "CHARACTER_COLUMNS",
+    "LINE_COLUMNS",
+    "Total",
+    "as_value",
+    "character_rows",
+    "columns_line",
+    "json_line",
+    "line_rows",
+    "shaded",
+]
+
+CHARACTER_COLUMNS = ("offset", "line", "character", "nats", "bits", "probability", "rank")
+LINE_COLUMNS = (
+    *("line", "offset", "characters", "unknown", "nats", "bits", "bits_per_character", "probability", "mean_rank"),
+    "text",
+)
+
+
+def character_rows(characters: "Iterable[CharacterScore]", unit: Unit, *, as_json: bool) -> Iterator[str]:
+    """A line for each character, its costs null or hyphens where it is unknown."""
+    for each in characters:
+        costs = (each.nats, each.bits, each.probability, each.rank)
+        if as_json:
+            place = {"offset": each.offset, "line": each.line}
+            yield json_line(
+                {**place, **as_value(each.character, unit), **dict(zip(CHARACTER_COLUMNS[3:], costs, strict=True))}
+            )
+        else:
+            yield columns_line(each.offset, each.line, name_of(each.character, unit), *costs)
+
+
+def line_rows(lines: "Iterable[LineScore]", unit: Unit, *, as_json: bool) -> Iterator[str]:
+    """A line for each line. JSON has its text whole; bytes that are no UTF-8 are surrogates there, as Python has them.
+
+    Among columns it comes without its newline; a tab in it is \\t, a backslash \\\\.
+    """
+    for each in lines:
+        columns = [getattr(each, name) for name in LINE_COLUMNS]
+        if as_json:
+            if unit == "byte":
+                columns[-1] = each.text.encode("latin-1").decode("utf-8", "surrogateescape")
+            yield json_line(dict(zip(LINE_COLUMNS, columns, strict=True)))
+        else:
+            text = each.text.removesuffix("\n").replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r")
+            yield columns_line(*columns[:-1], text)
+
+
+def as_value(character: str | None, unit: Unit) -> dict[str, str | int | bool | None]:
+    """A character, or a byte as a number, for JSON; null where `end` says that it is the end of a document."""
+    shown = character if unit == "character" or character is None else ord(character)
+    return {unit: shown, "end": character is None}
+
+
+def json_line(values: dict[str, Any]) -> str:
+    return json.dumps(values) + "\n"
+
+
+def columns_line(*values: object) -> str:
+    """Values with tabs between; what is not known is a hyphen."""
+    return "\t".join("-" if value is None else str(value) for value in values) + "\n"
+
+
+def shaded(characters: "Iterable[CharacterScore]", unit: Unit) -> Iterator[Shaded]:
+    """The characters with their bits, for a picture."""
+    for each in characters:
+        name = name_of(each.character, unit)
+        if each.bits is None:
+            yield Shaded(each.character, None, f"{name}: unknown, not scored")
+        else:
+            title = f"{name}: {each.bits:.2f} bits, probability {each.probability:.4g}, rank {each.rank}"
+            yield Shaded(each.character, each.bits, title)
+
+
+class Total:
+    """The sum over characters that are on their way to somewhere else."""
+
+    def __init__(self) -> None:
+        self._nats, self._characters, self._unknown = 0.0, 0, 0
+
+    def passing(self, characters: "Iterable[CharacterScore]") -> "Iterator[CharacterScore]":
+        for each in characters:
+            if each.nats is None:
+                self._unknown += 1
+            else:
+                self._nats, self._characters = self._nats + each.nats, self._characters + 1
+            yield each
+
+    def __str__(self) -> str:
+        bits = f"{self._nats / math.log(2) / self._characters:.4f}" if self._characters else "no"
+        characters = "1 character" if self._characters == 1 else f"{self._characters:,} characters"
+        unknown = f", {self._unknown:,} unknown and not scored" if self._unknown else ""
+        return f"{characters}, {self._nats} nats, {bits} bits per character{unknown}"

@@ -1,0 +1,66 @@
+"""Shaded text as one page of HTML that needs nothing else: no scripts, no fonts, nothing from elsewhere."""
+
+import html
+from collections.abc import Callable, Iterable, Iterator
+
+from charrnn.cli.render.shading import SPECIAL, Cell, Scale, is_dark
+
+__all__ = ["page"]
+
+_HEAD = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 2em auto; max-width: 100ch; padding: 0 1em; font: 1em/1.6 ui-monospace, monospace; }}
+pre {{ font: inherit; tab-size: 8; white-space: pre-wrap; overflow-wrap: anywhere; }}
+.legend span {{ padding: 0 0.5ch; }}
+.unknown {{ text-decoration: underline dotted; }}
+{light}
+@media (prefers-color-scheme: dark) {{
+{dark}
+}}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p class="legend">{legend}</p>
+<pre>"""
+
+_FOOT = """</pre>
+<p>{footer}</p>
+</body>
+</html>
+"""
+
+
+def page(cells: Iterable[Cell], scale: Scale, title: str, footer: Callable[[], str]) -> Iterator[str]:
+    """A page, some of it at a time. What is said of a cell is seen where the pointer rests on it; `footer` is asked
+    for the last words when all cells have been written.
+    """
+    legend = " ".join(f'<span class="l{level}">{html.escape(label)}</span>' for level, label in enumerate(scale.labels))
+    yield _HEAD.format(
+        title=html.escape(title),
+        light=_rules(scale),
+        dark=_rules(scale.on_dark()),
+        legend=f'{html.escape(scale.name)}: {legend} <span class="unknown">unknown</span>; {SPECIAL}',
+    )
+    for cell in cells:
+        name = "unknown" if cell.value is None else f"l{scale.level(cell.value)}"
+        yield f'<span class="{name}" title="{html.escape(cell.title)}">{html.escape(cell.text)}</span>'
+        if cell.ends_line:
+            yield "\n"
+    yield _FOOT.format(footer=html.escape(footer()))
+
+
+def _rules(scale: Scale) -> str:
+    """A class for each level that has a colour."""
+    return "\n".join(
+        f".l{level} {{ background: rgb{colour}; color: {'white' if is_dark(colour) else 'black'}; }}"
+        for level, colour in enumerate(scale.colours)
+        if colour is not None
+    )

@@ -1,0 +1,191 @@
+"""The recurrences of rnn, lstm and gru over inputs that are already projected, with hand-written backward passes.
+
+torch.nn's fused layers insist on multiplying their inputs themselves. One-hot inputs need no product, only a row
+look-up, so what is left of the layer is run here: one small product a step, and the weight gradient as a single large
+product at the end instead of one a step. All sequences are time-major, projected inputs (T, B, k·H) and outputs
+(T, B, H). The slow twin is `unroll`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
+from charrnn.recurrent.kernels.pointwise import dropped, keep_, kept_, sigmoid_backward, tanh_
+from charrnn.recurrent.kernels.products import Product, autocast_type
+
+__all__ = ["gru_recurrence", "lstm_recurrence", "rnn_recurrence"]
+
+
+class _RNN(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, projected: Tensor, h: Tensor, U: Tensor, rectified: bool, noise: Noise, low: torch.dtype | None
+    ) -> Tensor:
+        product = Product(U, low)
+        activate: Callable[[Tensor], Tensor] = Tensor.relu_ if rectified else tanh_
+        hs = torch.cat([h.unsqueeze(0), projected])  # h_0 … h_T, each overwritten in its turn
+        activations = hs[1:] if noise.k_h is None else projected.clone()
+        for t, activation in enumerate(activations.unbind(0)):
+            activate(product.forward(dropped(hs[t], noise.d), out=activation, plus=activation))
+            if noise.k_h is not None:
+                torch.lerp(activation, hs[t], noise.k_h[t], out=hs[t + 1])
+        ctx.save_for_backward(hs, activations, U)
+        ctx.rectified, ctx.noise, ctx.low = rectified, noise, low
+        return hs[1:].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        hs, activations, U = ctx.saved_tensors
+        product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
+        (d_outputs,) = gradients
+        d_gates = (activations > 0).to(hs) if ctx.rectified else 1 - activations.square()  # slopes first
+        d_h = torch.zeros_like(hs[0])
+        for t in range(len(d_gates) - 1, -1, -1):
+            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
+            product.backward(d_gates[t].mul_(d_h), out=d_h)
+            if d is not None:
+                d_h.mul_(d)
+            if kept is not None:
+                d_h.add_(kept)
+        return d_gates, d_h, product.gradient(d_gates, dropped(hs[:-1], d)), None, None, None
+
+
+class _LSTM(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: Noise, low: torch.dtype | None
+    ) -> tuple[Tensor, Tensor]:
+        product = Product(U, low)
+        T, B, H = projected.shape[0], *h.shape
+        hs, cs = projected.new_empty(T + 1, B, H), projected.new_empty(T + 1, B, H)
+        hs[0], cs[0] = h, c
+        gates = torch.empty_like(projected)
+        squashed = projected.new_empty(T, B, H)  # tanh(c_t)
+        for t in range(T):
+            a = product.forward(hs[t], out=gates[t], plus=projected[t])
+            next_cell_state(a, cs[t], noise.d, out=cs[t + 1])
+            torch.mul(a[:, 3 * H :], tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
+            keep_(hs[t + 1], hs[t], noise.k_h, t)
+            keep_(cs[t + 1], cs[t], noise.k_c, t)
+        ctx.save_for_backward(hs, cs, gates, squashed, U)
+        ctx.noise, ctx.low = noise, low
+        return hs[1:].clone(), cs[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        hs, cs, gates, squashed, U = ctx.saved_tensors
+        product, (d, k_h, k_c) = Product(U, ctx.low), ctx.noise
+        d_outputs, d_c = gradients
+        T, B, H = squashed.shape
+        # Slopes first, which the loop scales by the gradient that arrives.
+        d_gates, c_slope = gate_slopes(gates, cs[:-1], squashed, d)
+        f = gates[..., H : 2 * H]
+        d_h, d_c = torch.zeros_like(hs[0]), d_c.clone()
+        for t in range(T - 1, -1, -1):
+            kept_h, kept_c = kept_(d_h.add_(d_outputs[t]), k_h, t), kept_(d_c, k_c, t)
+            d_c.addcmul_(d_h, c_slope[t])
+            d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
+            d_gates[t, :, 3].mul_(d_h)
+            product.backward(d_gates[t].view(B, 4 * H), out=d_h)
+            d_c.mul_(f[t])
+            if kept_h is not None and kept_c is not None:
+                d_h.add_(kept_h)
+                d_c.add_(kept_c)
+        d_projected = d_gates.view(T, B, 4 * H)
+        return d_projected, d_h, d_c, product.gradient(d_projected, hs[:-1]), None, None
+
+
+class _GRU(Function):
+    """All hidden states are halved inside, which is exact, and U's rows stand in the order n, r, z.
+
+    A halved tanh is σ(2x) - 1/2, one pass less than a whole one; and with n in front, what U h has a gradient of and
+    what W x has are neighbours: in four columns of d_a, the candidate's behind r, r, z and the candidate's.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_Un: Tensor, noise: Noise, low: torch.dtype | None
+    ) -> Tensor:
+        T, B, H = projected.shape[0], *h.shape
+        product = Product(2 * _candidate_first(U), low)
+        hs = projected.new_empty(T + 1, B, H)
+        torch.mul(h, 0.5, out=hs[0])
+        sums = torch.empty_like(projected)  # of U h_{t-1} with b_Un, or with W x_t; the gates in their turn
+        sums[..., :H], sums[..., H:] = b_Un, projected[..., : 2 * H]
+        U_ns, gates, squashed = sums[..., :H], sums[..., H:], 2 * projected[..., 2 * H :]  # σ(2x) of the candidate
+        halved, half, before = torch.empty_like(h), h.new_tensor(0.5), hs[0]
+        for t, (a, u_n, rz, n, after) in enumerate(zip(sums, U_ns, gates, squashed, hs[1:], strict=True)):
+            product.forward(before, out=a, plus=a)
+            rz.sigmoid_()
+            torch.sub(n.addcmul_(rz[:, :H], u_n, value=2).sigmoid_(), half, out=halved)
+            torch.lerp(dropped(halved, noise.d), before, rz[:, H:], out=after)
+            keep_(after, before, noise.k_h, t)
+            before = after
+        ctx.save_for_backward(hs, sums, squashed, U)
+        ctx.noise, ctx.low = noise, low
+        return 2 * hs[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        hs, sums, squashed, U = ctx.saved_tensors
+        product, (d, k_h, _) = Product(_candidate_first(U), ctx.low), ctx.noise
+        (d_outputs,) = gradients
+        T, B, H = squashed.shape
+        U_ns, r, z = sums.chunk(3, dim=-1)
+        # As in the LSTM: slopes of h_t first, scaled by the arriving gradient in the loop.
+        d_a = sums.new_empty(T, B, 4, H)
+        n_slope = sigmoid_backward(dropped(torch.rsub(z, 4, alpha=4), d), squashed, grad_input=d_a[:, :, 3])
+        torch.mul(n_slope, r, out=d_a[:, :, 0])
+        sigmoid_backward(n_slope * U_ns, r, grad_input=d_a[:, :, 1])
+        minus_n = dropped(torch.rsub(squashed, 1, alpha=2), d)
+        sigmoid_backward(minus_n.add_(hs[:-1], alpha=2), z, grad_input=d_a[:, :, 2])
+        d_U = d_a.view(T, B, 4 * H)[..., : 3 * H]
+        d_h, d_before = d_outputs[-1].clone(), torch.empty_like(hs[0])
+        arriving = [torch.zeros_like(d_h), *d_outputs[:-1]]
+        for t in range(T - 1, -1, -1):
+            kept = kept_(d_h, k_h, t)
+            d_a[t].mul_(d_h.unsqueeze(1))
+            torch.addcmul(arriving[t], d_h, z[t], out=d_before)
+            product.backward(d_U[t], out=d_before, plus=d_before)
+            if kept is not None:
+                d_before.add_(kept)
+            d_h, d_before = d_before, d_h
+        d_projected, d_b_Un = d_a.view(T, B, 4 * H)[..., H:], d_a[:, :, 0].sum((0, 1))
+        return d_projected, d_h, _candidate_last(2 * product.gradient(d_U, hs[:-1])), d_b_Un, None, None
+
+
+def _candidate_first(U: Tensor) -> Tensor:
+    """The rows of r, z, n in the order n, r, z."""
+    return U.roll(len(U) // 3, 0)
+
+
+def _candidate_last(U: Tensor) -> Tensor:
+    """The rows of n, r, z in the order r, z, n."""
+    return U.roll(-len(U) // 3, 0)
+
+
+def rnn_recurrence(projected: Tensor, h: Tensor, U: Tensor, noise: Noise, *, rectified: bool = False) -> Tensor:
+    """Hidden states (T, B, H) of an Elman network with tanh or rectified units, from h (B, H)."""
+    outputs: Tensor = _RNN.apply(projected.to(h), h, U, rectified, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def lstm_recurrence(projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+    """Hidden states (T, B, H) of an LSTM and its last cell state (B, H), from h and c (B, H)."""
+    outputs, c = _LSTM.apply(projected.to(h), h, c, U, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    return outputs, c
+
+
+def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_Un: Tensor, noise: Noise) -> Tensor:
+    """Hidden states (T, B, H) of a GRU, from h (B, H); b_Un (H,) is what stands behind r, other biases in front."""
+    outputs: Tensor = _GRU.apply(projected.to(h), h, U, b_Un, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    return outputs

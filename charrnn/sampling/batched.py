@@ -1,0 +1,258 @@
+"""Many samples side by side: their streams are stepped as one product, their texts come out in order.
+
+A product of one row and one of many round differently, and a rounding makes another draw, once in some 200,000
+characters. So that a sample never depends on how many are drawn with it, sample i always has lane i mod 65, and a lane
+always has the same row of a product of the same shape: lane 0 is by itself, as fast as one stream can be, the others
+are rows of blocks, whose idle rows are computed, too.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from operator import methodcaller
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.config import SamplingConfig
+from charrnn.sampling.chooser import Chooser, surprisals
+from charrnn.sampling.generate import Engine, written
+from charrnn.sampling.states import take_rows
+from charrnn.sampling.stream import Stream
+from charrnn.text.vocabulary import Ids, Vocabulary
+
+__all__ = ["BLOCKS", "Begin", "Beginning", "Piece", "write_samples"]
+
+BLOCKS = (1, 8, 24, 32)  # rows; small ones for few samples, the last two balanced for two threads
+_LANES = sum(BLOCKS)
+_MOST_HELD = 2**18  # characters that a lane may have written while samples before its own are not complete
+_MOST_AHEAD = 4 * _LANES  # samples
+
+
+class Beginning(NamedTuple):
+    """Where a sample begins: a state, of one stream, and the tokens (N,) that are to be read there first.
+
+    Where there are none, logits (1, V) are given, which the last token read before has led to. `before` are the last
+    tokens that were read to come here.
+    """
+
+    stream: Stream
+    state: Any
+    ids: Ids
+    logits: NDArray[np.float32] | None = None
+    before: Ids = np.empty(0, dtype=np.int64)
+
+    def read(self, engine: Engine) -> tuple[NDArray[np.float32], Any]:
+        """Logits (1, V) and state after all tokens."""
+        if len(self.ids):
+            return engine.read(self.ids[None], self.state)
+        assert self.logits is not None
+        return self.logits, self.state
+
+
+Begin = Callable[[int], Beginning]
+
+
+class Piece(NamedTuple):
+    """Some text of a sample; its last piece has its stream, which says how it ended."""
+
+    sample: int
+    text: str
+    finished: Stream | None
+
+
+class _Text:
+    """What a sample has written and nobody has taken yet."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream, self.size = stream, 0
+        self._pieces: list[str] = []
+
+    @property
+    def is_far_ahead(self) -> bool:
+        return self.size >= _MOST_HELD
+
+    def add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+        if len(self._pieces) == 4096:
+            self._pieces = ["".join(self._pieces)]
+
+    def taken(self) -> str:
+        text, self._pieces, self.size = "".join(self._pieces), [], 0
+        return text
+
+
+def write_samples(
+    engine: Engine,
+    vocabulary: Vocabulary,
+    config: SamplingConfig,
+    begin: Begin,
+    count: int,
+    *,
+    measured: bool = False,
+    threads: int = 1,
+) -> Iterator[Piece]:
+    """The texts of samples 0 to `count` - 1, each of which begins as `begin` says, in pieces and in order.
+
+    The first that is not complete comes out as it is written, the others are held meanwhile: those that get far ahead
+    wait, so memory has a bound. `measured` has each stream count its nats. Blocks share so many `threads`.
+
+    Raises:
+        CheckpointError: the model gives no character a probability.
+    """
+    if count == 1:  # as below, with less ado
+        beginning = begin(0)
+        stream, (logits, state) = beginning.stream, beginning.read(engine)
+        for piece in written(engine, Chooser(vocabulary, config), stream, logits, state, measured=measured):
+            yield Piece(0, piece, stream if stream.finish else None)
+        return
+    common = _Common(engine, begin, count, measured)
+    blocks: list[_Alone | _Block] = [
+        _Block(common, Chooser(vocabulary, config), range(last - rows, last))
+        for rows, last in zip(BLOCKS, accumulate(BLOCKS), strict=True)
+        if 0 < last - rows < count
+    ]
+    blocks = [*blocks[::-1], _Alone(common, Chooser(vocabulary, config))]  # the largest first
+    with _mapping(min(threads, len(blocks))) as each_of:
+        for index in range(count):
+            block = next(block for block in blocks if index % _LANES in block.lanes)
+            finished = None
+            while not finished:
+                each_of(methodcaller("advance", index), blocks)
+                text = block.texts[index]
+                finished = text.stream if text.stream.finish else None
+                if text.size or finished:
+                    yield Piece(index, text.taken(), finished)
+            del block.texts[index]
+
+
+@contextmanager
+def _mapping(threads: int) -> Iterator[Callable[[Callable[[Any], object], list[Any]], object]]:
+    """Something that calls a function with each of some things, in so many threads."""
+    if threads < 2:
+        yield lambda function, things: [function(thing) for thing in things]
+        return
+    from concurrent.futures import ThreadPoolExecutor  # a hundredth of a second that few need
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield lambda function, things: list(pool.map(function, things))
+
+
+class _Common(NamedTuple):
+    """What all lanes share."""
+
+    engine: Engine
+    begin: Begin
+    samples: int
+    measured: bool
+
+    def may_begin(self, index: int, first: int) -> bool:
+        """Whether a sample may begin while `first` is the first that is not complete."""
+        return index < self.samples and index <= first + _MOST_AHEAD
+
+
+class _Alone:
+    """Lane 0, whose stream takes steps of its own."""
+
+    lanes = range(1)
+
+    def __init__(self, common: _Common, chooser: Chooser) -> None:
+        self.texts: dict[int, _Text] = {}
+        self._common, self._chooser = common, chooser
+        self._index = 0  # of the sample that it writes, or will write
+        self._steps: Iterator[str] | None = None
+
+    def advance(self, first: int) -> None:
+        """Take a step, unless there is nothing to do before sample `first` is complete."""
+        engine, begin, _, measured = self._common
+        if self._steps is None:
+            if not self._common.may_begin(self._index, first):
+                return
+            beginning = begin(self._index)
+            stream, (logits, state) = beginning.stream, beginning.read(engine)
+            self._steps = written(engine, self._chooser, stream, logits, state, measured=measured)
+            self.texts[self._index] = _Text(stream)
+        text = self.texts[self._index]
+        if text.is_far_ahead and self._index != first:
+            return
+        text.add(next(self._steps))
+        if text.stream.finish:
+            self._index, self._steps = self._index + _LANES, None
+
+
+class _Row:
+    """A lane of a block while it has a sample."""
+
+    def __init__(self, index: int, ids: Ids, text: _Text) -> None:
+        self.index, self.text = index, text
+        self.unread = ids.tolist()[::-1]
+
+
+class _Block:
+    """Lanes that are stepped together."""
+
+    def __init__(self, common: _Common, chooser: Chooser, lanes: range) -> None:
+        self.lanes = lanes
+        self.texts: dict[int, _Text] = {}
+        self._common, self._chooser = common, chooser
+        self._next = list(lanes)  # the sample that a lane writes, or will write
+        self._rows: list[_Row | None] = [None] * len(lanes)
+        self._ids = np.zeros(len(lanes), dtype=np.int64)
+        self._logits, self._state = common.engine.step(self._ids, common.engine.initial_state(len(lanes)))
+
+    def advance(self, first: int) -> None:
+        """Take a step with every lane that has something to do before sample `first` is complete."""
+        engine, _, _, measured = self._common
+        self._begin(first)
+        waiting, drawing, going = [], [], 0
+        for place, row in enumerate(self._rows):
+            if row is None:
+                continue
+            if row.text.is_far_ahead and row.index != first:
+                waiting.append(place)
+            elif row.unread:
+                self._ids[place] = row.unread.pop()
+                going += 1
+            else:
+                drawing.append((place, row))
+        if drawing:
+            places = [place for place, _ in drawing]
+            logits = self._logits[places]
+            tokens = self._chooser.choose(logits, [row.text.stream for _, row in drawing])
+            costs = surprisals(logits, tokens) if measured else [None] * len(tokens)
+            self._ids[places] = tokens
+            for (place, row), token, nats in zip(drawing, tokens, costs, strict=True):
+                stream = row.text.stream
+                row.text.add(stream.take(token, nats))
+                going += not stream.finish
+                if stream.finish:
+                    self._rows[place] = None
+                    self._next[place] += _LANES
+        if going:
+            logits, state = engine.step(self._ids, self._state)
+            if waiting:
+                rows = np.arange(len(self._rows)) + len(self._rows)
+                rows[waiting] -= len(self._rows)
+                state = take_rows(engine.join([self._state, state]), rows)
+                logits[waiting] = self._logits[waiting]
+            self._logits, self._state = logits, state
+
+    def _begin(self, first: int) -> None:
+        """Give samples to the lanes that have none."""
+        rows = np.arange(len(self._rows))
+        begun: list[Any] = []
+        for place, row in enumerate(self._rows):
+            index = self._next[place]
+            if row is not None or not self._common.may_begin(index, first):
+                continue
+            stream, state, ids, logits, _ = self._common.begin(index)
+            self.texts[index] = _Text(stream)
+            self._rows[place] = _Row(index, ids, self.texts[index])
+            rows[place] = len(self._rows) + len(begun)
+            begun.append(state)
+            if logits is not None:
+                self._logits[place] = logits[0]
+        if begun:
+            self._state = take_rows(self._common.engine.join([self._state, *begun]), rows)

@@ -1,0 +1,66 @@
+"""Where samples begin: after a prime that they share, or each after one of its own."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from charrnn.config import SamplingConfig
+from charrnn.sampling.batched import Begin, Beginning
+from charrnn.sampling.generate import Engine, start_token
+from charrnn.sampling.prompt_cache import Primed
+from charrnn.sampling.stream import Stream
+from charrnn.text.vocabulary import Ids, Vocabulary
+
+__all__ = ["after_each", "after_prime", "read_prime", "started"]
+
+_NOTHING = np.empty(0, dtype=np.int64)
+
+
+def started(engine: Engine, start: int) -> Primed:
+    """What there is after a start token alone."""
+    ids = np.array([start])
+    return Primed(*engine.read(ids[None], engine.initial_state(1)), ids)
+
+
+def read_prime(engine: Engine, primed: Primed, pieces: Iterable[Ids]) -> Primed:
+    """What there is after a prime in pieces, too, each of which is dropped once it is read."""
+    for piece in pieces:
+        primed = primed.after(engine, piece.astype(np.int64))
+    return primed
+
+
+def after_prime(
+    engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, prime: Ids, primed: Primed | None
+) -> Begin:
+    """Every sample begins where `primed` is; without it, after its own start token and then the prime (N,)."""
+    known: dict[int | None, Primed] = {} if primed is None else {None: primed}
+
+    def begin(index: int) -> Beginning:
+        stream = Stream(vocabulary, config, index)
+        start = None if primed else start_token(vocabulary, config, stream)
+        if start not in known:
+            assert start is not None
+            known[start] = read_prime(engine, started(engine, start), [prime])
+        logits, state, recent = known[start]
+        stream.remember(recent)
+        return Beginning(stream, state, _NOTHING, logits, recent)
+
+    return begin
+
+
+def after_each(
+    engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, primes: Sequence[Ids], primed: Primed | None
+) -> Begin:
+    """Sample i goes on from `primed`, or its start token, and then from `primes[i]` (N,), which is yet to be read."""
+
+    def begin(index: int) -> Beginning:
+        stream, ids = Stream(vocabulary, config, index), primes[index].astype(np.int64)
+        if primed is None:
+            ids = np.concatenate([[start_token(vocabulary, config, stream)], ids])
+            stream.remember(ids)
+            return Beginning(stream, engine.initial_state(1), ids)
+        stream.remember(primed.recent)
+        stream.remember(ids)
+        return Beginning(stream, primed.state, ids, None if len(ids) else primed.logits, primed.recent)
+
+    return begin

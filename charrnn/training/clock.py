@@ -1,0 +1,130 @@
+"""How fast a training goes, and what follows: the plan of a run with a time budget, and when to report and validate.
+
+Everything else in a training is a function of the step. What depends on the clock is decided here alone and recorded,
+so that a repeat with the record does not depend on the clock.
+"""
+
+import math
+import time
+
+from charrnn.config import TrainingConfig
+from charrnn.distributed import Ranks
+from charrnn.training.schedule import Plan, total_at
+
+__all__ = ["Pace"]
+
+_PROVISIONAL_STEPS = 1000  # planned until the pace is known, a second into the training
+_REPORT_SECONDS = 1.0
+_VALIDATIONS = 20  # in a run, unless that is too seldom or takes too long
+_VALIDATION_SECONDS = 120.0  # apart, at most
+_VALIDATION_SHARE = 0.05  # of the time, at most
+_REPLAN = 0.005  # relative change of the total that is worth a change of plan
+
+
+class Pace:
+    """The clock of one training.
+
+    Args:
+        config: budgets and intervals; intervals that are absent are chosen as soon as the pace is known.
+        plan: the recorded plan, empty for a new run.
+        limit: the step at which a budget of steps or epochs ends.
+        step, spent: where an interrupted training goes on, and the seconds that it took before.
+        validation_steps: what a validation costs, as a number of training steps, by estimate.
+        repeats: follow the plan as it is.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        plan: Plan,
+        limit: int | None,
+        *,
+        step: int = 0,
+        spent: float = 0.0,
+        validation_steps: float = 0.0,
+        repeats: bool = False,
+    ) -> None:
+        self.plan = plan or ((0, limit or _PROVISIONAL_STEPS),)
+        self.report_every, self.validate_every = config.report_every, config.validate_every
+        self._budget = None if repeats else config.time
+        self._limit = limit
+        self._spent = spent
+        self._start = self._lap_start = time.monotonic()
+        self._lap_step = step
+        self._step_seconds = 0.0
+        self._validation_steps = validation_steps
+        self._validation_seconds: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds trained in all."""
+        return self._spent + time.monotonic() - self._start
+
+    def total(self, step: int) -> int:
+        """How many steps the run is planned to have, as of a step."""
+        return total_at(self.plan, step)
+
+    def seconds_left(self, step: int) -> float:
+        """Until the end of the plan, by the present pace."""
+        if self._budget is not None:
+            return max(self._budget - self.seconds, 0.0)
+        return (self.total(step) - step) * self._seconds_each() + self._interruption()
+
+    def report_is_due(self, step: int) -> bool:
+        """Whether to report after `step` steps: for the first time as soon as the pace can be told."""
+        if self.report_every is None:
+            return time.monotonic() - self._start > _REPORT_SECONDS
+        return step % self.report_every == 0
+
+    def validation_is_due(self, step: int) -> bool:
+        """Whether to validate, sample and save after `step` steps."""
+        return self.validate_every is not None and step % self.validate_every == 0
+
+    def lap(self, step: int) -> float:
+        """Take the time since the last lap, plan anew by it, and return its seconds. A lap has at least one step."""
+        now = time.monotonic()
+        seconds = now - self._lap_start
+        fresh = seconds / (step - self._lap_step)
+        self._step_seconds = 0.7 * self._step_seconds + 0.3 * fresh if self._step_seconds else fresh
+        self._lap_start, self._lap_step = now, step
+        self._replan(step)
+        if self.report_every is None:
+            self.report_every = max(round(_REPORT_SECONDS / self._step_seconds), 1)
+        if self.validate_every is None:
+            self.validate_every = self._validation_interval(step)
+        return seconds
+
+    def follow(self, ranks: Ranks) -> None:
+        """Take over what the clock of rank 0 has led to."""
+        plan, self.report_every, self.validate_every = ranks.told((self.plan, self.report_every, self.validate_every))
+        self.plan = tuple((step, total) for step, total in plan)
+
+    def interrupted(self) -> None:
+        """Note that what passed since the last lap went into a validation, a sample and a checkpoint."""
+        now = time.monotonic()
+        self._validation_seconds, self._lap_start = now - self._lap_start, now
+
+    def _replan(self, step: int) -> None:
+        if self._budget is None:
+            return
+        left = self._budget - self.seconds - self._interruption()
+        total = step + max(int(left / self._seconds_each()), 0)
+        if self._limit is not None:
+            total = min(total, self._limit)
+        planned = self.total(step)
+        if abs(total - planned) > _REPLAN * planned or (total == step and planned > step):
+            self.plan = (*(entry for entry in self.plan if entry[0] < step), (step, total))
+
+    def _validation_interval(self, step: int) -> int:
+        costs_too_much = self._interruption() / self._step_seconds / _VALIDATION_SHARE
+        too_far_apart = _VALIDATION_SECONDS / self._step_seconds
+        return math.ceil(max(min(self.total(step) / _VALIDATIONS, too_far_apart), costs_too_much, 1))
+
+    def _interruption(self) -> float:
+        """Seconds that a validation takes: the last one, or an estimate."""
+        measured = self._validation_seconds
+        return self._validation_steps * self._step_seconds if measured is None else measured
+
+    def _seconds_each(self) -> float:
+        """Seconds a step, with its share of the interruptions."""
+        return self._step_seconds + (self._interruption() / self.validate_every if self.validate_every else 0.0)
