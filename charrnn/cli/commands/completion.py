@@ -38,6 +38,7 @@ class _Command(NamedTuple):
 
 
 def command(
+    context: typer.Context,
     shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="Whose script.", show_default=False)],
 ) -> None:
     """Write a shell's completion script: charrnn completion bash
@@ -48,13 +49,8 @@ def command(
 
     fish: charrnn completion fish > ~/.config/fish/completions/charrnn.fish
     """
-    from charrnn.cli.app import app
-
-    commands = [
-        _described(info.name, info.callback)
-        for info in app.registered_commands
-        if info.name and info.callback and not info.hidden
-    ]
+    registered: dict[str, Any] = getattr(context.find_root().command, "commands", {})
+    commands = [_described(name, each.callback) for name, each in registered.items() if not each.hidden]
     writer = TextWriter("utf-8")
     writer.write("\n".join({"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](commands)) + "\n")
     writer.close()
