@@ -42,7 +42,7 @@ class Ranks:
         if self.rank:
             torch.manual_seed(int(numpy.random.SeedSequence((seed, self.rank, step)).generate_state(1)[0]))
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         """Put the sum over all ranks in the place of each tensor."""
         if self.count == 1:
             return
@@ -58,7 +58,7 @@ class Ranks:
             return own
         everything, part = own.new_zeros(rows, *own.shape[1:]), self.part(rows)
         everything[part] = own[: part.stop - part.start]
-        self.add([everything])
+        self.all_reduce([everything])
         return everything
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
@@ -70,7 +70,7 @@ class Ranks:
             distributed.all_reduce(votes)
         return tuple(votes.bool().tolist())
 
-    def told(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The value that rank 0 calls this with, as JSON has it (tuples are lists)."""
         if self.count == 1:
             return value

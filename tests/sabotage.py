@@ -28,7 +28,7 @@ from charrnn.sampling import prime
 from charrnn.text import corpus
 from charrnn.training import learner, loop, resume
 from charrnn.training import loss_monitor as divergence
-from charrnn.training.loss_monitor import Watch
+from charrnn.training.loss_monitor import LossMonitor
 from charrnn.training.optimizer import Optimizer
 
 
@@ -143,29 +143,29 @@ def _divergence_learned_from() -> None:
 
 def _skips_that_touch_the_moments() -> None:
     optimizers: list[Optimizer] = []
-    judge = Watch.judge
+    judge = LossMonitor.judge
 
     def remembered(*arguments: Any) -> Optimizer:
         optimizers.append(Optimizer(*arguments))
         return optimizers[-1]
 
-    def decaying(self: Watch, *numbers: Any) -> Skipped | None:
+    def decaying(self: LossMonitor, *numbers: Any) -> Skipped | None:
         if skipped := judge(self, *numbers):
             for moments in optimizers[-1].moments.values():
                 moments["exp_avg"] *= 0.9
         return skipped
 
     vars(learner)["Optimizer"] = remembered
-    Watch.judge = decaying  # type: ignore[method-assign]
+    LossMonitor.judge = decaying  # type: ignore[method-assign]
 
 
 def _skips_that_are_forgotten() -> None:
-    original = Watch.__init__
+    original = LossMonitor.__init__
 
-    def forgetful(self: Watch, run: Run, counters: Counters, steps_per_epoch: int) -> None:
+    def forgetful(self: LossMonitor, run: Run, counters: Counters, steps_per_epoch: int) -> None:
         original(self, run, replace(counters, skipped_in_a_row=0), steps_per_epoch)
 
-    Watch.__init__ = forgetful  # type: ignore[method-assign]
+    LossMonitor.__init__ = forgetful  # type: ignore[method-assign]
 
 
 def _spoiled_state_carried_on() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RUNS",
-    "Found",
+    "FoundModel",
     "Resumable",
     "Run",
     "find_model",
@@ -305,14 +305,14 @@ def find_named(name: str, root: Path = RUNS) -> Resumable | None:
     return Resumable(run, None)
 
 
-class Found(NamedTuple):
+class FoundModel(NamedTuple):
     """A checkpoint file, and in words how it was chosen."""
 
     path: Path
     why: str
 
 
-def find_model(model: str | None) -> Found:
+def find_model(model: str | None) -> FoundModel:
     """The checkpoint that is meant: `model` (a file, or a run's folder), else the newest run's, else the demo's.
 
     Of a run it is the best checkpoint by validation loss, or the latest where there was no validation.
@@ -322,15 +322,15 @@ def find_model(model: str | None) -> Found:
     """
     if model is not None:
         path = Path(model)
-        return Found(_of_folder(path) if path.is_dir() else path, "as asked")
+        return FoundModel(_of_folder(path) if path.is_dir() else path, "as asked")
     if run := newest_run():
-        return Found(_of_folder(run.path), f"the newest run in ./{RUNS}")
+        return FoundModel(_of_folder(run.path), f"the newest run in ./{RUNS}")
     package = Path(charrnn.__file__).parent
     installed, checked_out = package / "demo", package.parent / RUNS / "demo"
-    return Found(_of_folder(installed if installed.is_dir() else checked_out), "the demo; train one of your own")
+    return FoundModel(_of_folder(installed if installed.is_dir() else checked_out), "the demo; train one of your own")
 
 
-def load_model(model: str | None) -> tuple[Found, "Checkpoint"]:
+def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:
     """Find the model that is meant and read it; a training may save, and drop what was found, in between.
 
     Raises:

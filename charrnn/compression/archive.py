@@ -4,7 +4,7 @@ An archive is a header of 46 bytes, numbers least byte first; what was coded; an
 
     4   CRNN
     1   1, the version of the format
-    1   0 where the bytes are stored as they were, being no longer so; else which of the model's `treatments`, from 1
+    1   0 where the bytes are stored as they were, being no longer so; else which of the model's `text_codecs`, from 1
     8   how many bytes there were
     16  of the sha256 over them
     16  of the model's sha256, which its checkpoint has, too
@@ -21,7 +21,7 @@ from typing import NamedTuple
 from charrnn.checkpoint.format import Checkpoint, model_sha256
 from charrnn.compression.prediction import decoded_text, encode_text
 from charrnn.compression.range_coder import RangeDecoder, RangeEncoder
-from charrnn.compression.text_codec import Treatment, treatments
+from charrnn.compression.text_codec import TextCodec, text_codecs
 from charrnn.errors import CheckpointError, DataError
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.text.sources import Source
@@ -56,7 +56,7 @@ def compressed(source: Source, checkpoint: Checkpoint) -> Iterator[bytes]:
         ResourceError: no room on the disk for a large one.
     """
     sha256 = _sha256(source.chunks())
-    ways = treatments(checkpoint.config.text)
+    ways = text_codecs(checkpoint.config.text)
     method = next(number for number, way in enumerate(ways, 1) if _restores(way, source, sha256))
     with Spool(SMALL) as payload:
         for data in _coded(ways[method - 1], _unchanged(source, sha256), checkpoint):
@@ -82,7 +82,7 @@ def decompressed(source: Source, checkpoint: Checkpoint) -> Iterator[bytes]:
         DataError: it is no archive, or damaged, or is not unpacked to what was packed, as the very end tells.
     """
     header = _header(source)
-    ways = treatments(checkpoint.config.text)
+    ways = text_codecs(checkpoint.config.text)
     if header.model != (own := _model_id(checkpoint)):
         raise CheckpointError(
             f"{source.name} was compressed with another model: sha256 {header.model.hex()}…, not {own.hex()}…\n"
@@ -105,7 +105,7 @@ def decompressed(source: Source, checkpoint: Checkpoint) -> Iterator[bytes]:
         raise _altered(source)
 
 
-def _coded(way: Treatment, chunks: Iterable[bytes], checkpoint: Checkpoint) -> Iterator[bytes]:
+def _coded(way: TextCodec, chunks: Iterable[bytes], checkpoint: Checkpoint) -> Iterator[bytes]:
     coder, text = RangeEncoder(), checkpoint.config.text
     engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
     for _ in encode_text(way.text(chunks), coder, engine, checkpoint.vocabulary, text.documents):
@@ -113,7 +113,7 @@ def _coded(way: Treatment, chunks: Iterable[bytes], checkpoint: Checkpoint) -> I
     yield coder.finish()
 
 
-def _decoded(way: Treatment, body: Iterable[bytes], size: int, checkpoint: Checkpoint) -> Iterator[bytes]:
+def _decoded(way: TextCodec, body: Iterable[bytes], size: int, checkpoint: Checkpoint) -> Iterator[bytes]:
     engine, documents = NumpyEngine(checkpoint.config.model, checkpoint.model), checkpoint.config.text.documents
     text = decoded_text(RangeDecoder(body), engine, checkpoint.vocabulary, documents)
     return way.data(_at_most(_LONGEST_CHARACTER * size, text))
@@ -128,7 +128,7 @@ def _at_most(characters: int, text: Iterable[str]) -> Iterator[str]:
         yield piece
 
 
-def _restores(way: Treatment, source: Source, sha256: bytes) -> bool:
+def _restores(way: TextCodec, source: Source, sha256: bytes) -> bool:
     """Whether the very bytes come back from a treatment."""
     try:
         return _sha256(way.data(way.text(source.chunks()))) == sha256

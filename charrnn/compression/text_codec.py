@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from charrnn.config import Newlines, Normalization, TextConfig
 from charrnn.text.documents import normalized_pieces
 
-__all__ = ["Treatment", "treatments"]
+__all__ = ["TextCodec", "text_codecs"]
 
 
 @dataclass(frozen=True)
-class Treatment:
+class TextCodec:
     """What is done to a text before it is coded, and what to its text afterwards.
 
     Bytes that cannot be decoded become surrogates (PEP 383), so that none is lost.
@@ -43,17 +43,17 @@ def _with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     yield b"", True
 
 
-def treatments(config: TextConfig) -> list[Treatment]:
+def text_codecs(config: TextConfig) -> list[TextCodec]:
     """What can be done to a text for a model: what was done to the text that it learned, undone in each way that
     there is; and at last nothing, from which any bytes come back."""
     if config.unit == "byte":
-        return [Treatment("latin-1")]
+        return [TextCodec("latin-1")]
     newlines: Newlines = "lf" if config.documents == "line" else config.newlines
     restored_newlines = ["\n", "\r\n"] if newlines == "lf" else ["\n"]
     forms: list[Normalization | None] = [None, "nfc", "nfd"] if config.normalize else [None]
     own = [
-        Treatment(config.encoding, config.normalize, newlines, form, newline)
+        TextCodec(config.encoding, config.normalize, newlines, form, newline)
         for newline in restored_newlines
         for form in forms
     ]
-    return [*own, Treatment("utf-8")]
+    return [*own, TextCodec("utf-8")]

@@ -17,7 +17,7 @@ from charrnn.recurrent.registry import core_equations
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["Found", "Property", "Traces", "find_units", "property_of", "read_inside", "trace"]
+__all__ = ["Property", "Traces", "UnitMatch", "find_units", "property_of", "read_inside", "trace"]
 
 Property = Literal["quotes", "brackets", "line-length"]
 Floats = NDArray[np.float32]
@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 Traces = dict[str, Floats]
 
 
-class Found(NamedTuple):
+class UnitMatch(NamedTuple):
     """A unit and its layer, from 1, and Pearson's correlation of one of its values with a property of the text."""
 
     layer: int
@@ -138,7 +138,7 @@ def _line_places(text: list[str]) -> NDArray[np.float64]:
     return np.array(values)
 
 
-def find_units(layers: Mapping[int, Traces], wanted: NDArray[np.float64], count: int) -> list[Found]:
+def find_units(layers: Mapping[int, Traces], wanted: NDArray[np.float64], count: int) -> list[UnitMatch]:
     """The units of which a value correlates most with a property (N,), in either direction."""
     found = []
     centred = wanted - wanted.mean()
@@ -148,7 +148,7 @@ def find_units(layers: Mapping[int, Traces], wanted: NDArray[np.float64], count:
             own -= own.mean(0)
             norms = np.linalg.norm(own, axis=0) * np.linalg.norm(centred)
             correlations = np.divide(centred @ own, norms, out=np.zeros_like(norms), where=norms > 0)
-            found += [Found(layer, unit, gate, float(value)) for unit, value in enumerate(correlations, 1)]
+            found += [UnitMatch(layer, unit, gate, float(value)) for unit, value in enumerate(correlations, 1)]
     return sorted(found, key=lambda unit: -abs(unit.correlation))[:count]
 
 

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equation_core import LetteredCore
+from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.kernels.pointwise import sigmoid_backward
 from charrnn.recurrent.kernels.scan import scan
@@ -135,7 +135,7 @@ def _entered(x: Tensor, W: Tensor | None) -> Tensor:
     return F.linear(x, W) if x.is_floating_point() else F.embedding(x, W.t())
 
 
-class ScanCore(LetteredCore):
+class ScanCore(EquationCore):
     """x_0 = W x, or x above the first layer, then the recurrence and a perceptron, each added to it, and a norm."""
 
     @torch.no_grad()

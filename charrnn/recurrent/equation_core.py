@@ -5,10 +5,10 @@ from torch import nn
 
 from charrnn.recurrent.contract import Core
 
-__all__ = ["LetteredCore"]
+__all__ = ["EquationCore"]
 
 
-class LetteredCore(Core):
+class EquationCore(Core):
     """A core that makes its parameters by the shapes on the page of equations."""
 
     def __init__(self, input_size: int | None, hidden_size: int, **regularisation: float) -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equation_core import LetteredCore
+from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import MOGRIFIER_ROUNDS, Noise
 from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
 from charrnn.recurrent.kernels.pointwise import keep_, kept_, tanh_
@@ -110,7 +110,7 @@ class _Recurrence(Function):
 
 
 @final
-class MogrifierLSTM(LetteredCore):
+class MogrifierLSTM(EquationCore):
     """An LSTM whose input and hidden state scale one another, five times, before each step."""
 
     cell = equations.mogrifier_lstm

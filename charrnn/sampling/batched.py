@@ -1,9 +1,9 @@
 """Many samples side by side: their streams are stepped as one product, their texts come out in order.
 
 A product of one row and one of many round differently, and a rounding makes another draw, once in some 200,000
-characters. So that a sample never depends on how many are drawn with it, sample i always has lane i mod 65, and a lane
-always has the same row of a product of the same shape: lane 0 is by itself, as fast as one stream can be, the others
-are rows of blocks, whose idle rows are computed, too.
+characters. So that a sample never depends on how many are drawn with it, sample i always has row i mod 65, and row
+i always lies in a product of the same shape: row 0 is by itself, as fast as one stream can be, the others are in
+blocks, whose idle rows are computed, too.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,12 +22,12 @@ from charrnn.sampling.states import take_rows
 from charrnn.sampling.stream import Stream
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["BLOCKS", "Begin", "Beginning", "Piece", "write_samples"]
+__all__ = ["BLOCKS", "Begin", "Beginning", "Piece", "write_batched"]
 
 BLOCKS = (1, 8, 24, 32)  # rows; small ones for few samples, the last two balanced for two threads
-_LANES = sum(BLOCKS)
-_MOST_HELD = 2**18  # characters that a lane may have written while samples before its own are not complete
-_MOST_AHEAD = 4 * _LANES  # samples
+_ROWS = sum(BLOCKS)
+_MOST_HELD = 2**18  # characters that a row may have written while samples before its own are not complete
+_MOST_AHEAD = 4 * _ROWS  # samples
 
 
 class Beginning(NamedTuple):
@@ -62,7 +62,7 @@ class Piece(NamedTuple):
     finished: Stream | None
 
 
-class _Text:
+class _Unclaimed:
     """What a sample has written and nobody has taken yet."""
 
     def __init__(self, stream: Stream) -> None:
@@ -84,7 +84,7 @@ class _Text:
         return text
 
 
-def write_samples(
+def write_batched(
     engine: Engine,
     vocabulary: Vocabulary,
     config: SamplingConfig,
@@ -117,7 +117,7 @@ def write_samples(
     blocks = [*blocks[::-1], _Alone(common, Chooser(vocabulary, config))]  # the largest first
     with _mapping(min(threads, len(blocks))) as each_of:
         for index in range(count):
-            block = next(block for block in blocks if index % _LANES in block.lanes)
+            block = next(block for block in blocks if index % _ROWS in block.rows)
             finished = None
             while not finished:
                 each_of(methodcaller("advance", index), blocks)
@@ -141,7 +141,7 @@ def _mapping(threads: int) -> Iterator[Callable[[Callable[[Any], object], list[A
 
 
 class _Common(NamedTuple):
-    """What all lanes share."""
+    """What all rows share."""
 
     engine: Engine
     begin: Begin
@@ -156,10 +156,10 @@ class _Common(NamedTuple):
 class _Alone:
     """Lane 0, whose stream takes steps of its own."""
 
-    lanes = range(1)
+    rows = range(1)
 
     def __init__(self, common: _Common, chooser: Chooser) -> None:
-        self.texts: dict[int, _Text] = {}
+        self.texts: dict[int, _Unclaimed] = {}
         self._common, self._chooser = common, chooser
         self._index = 0  # of the sample that it writes, or will write
         self._steps: Iterator[str] | None = None
@@ -173,19 +173,19 @@ class _Alone:
             beginning = begin(self._index)
             stream, (logits, state) = beginning.stream, beginning.read(engine)
             self._steps = written(engine, self._chooser, stream, logits, state, measured=measured)
-            self.texts[self._index] = _Text(stream)
+            self.texts[self._index] = _Unclaimed(stream)
         text = self.texts[self._index]
         if text.is_far_ahead and self._index != first:
             return
         text.add(next(self._steps))
         if text.stream.finish:
-            self._index, self._steps = self._index + _LANES, None
+            self._index, self._steps = self._index + _ROWS, None
 
 
-class _Row:
-    """A lane of a block while it has a sample."""
+class _Assigned:
+    """A row of a block while it has a sample."""
 
-    def __init__(self, index: int, ids: Ids, text: _Text) -> None:
+    def __init__(self, index: int, ids: Ids, text: _Unclaimed) -> None:
         self.index, self.text = index, text
         self.unread = ids.tolist()[::-1]
 
@@ -193,66 +193,66 @@ class _Row:
 class _Block:
     """Lanes that are stepped together."""
 
-    def __init__(self, common: _Common, chooser: Chooser, lanes: range) -> None:
-        self.lanes = lanes
-        self.texts: dict[int, _Text] = {}
+    def __init__(self, common: _Common, chooser: Chooser, rows: range) -> None:
+        self.rows = rows
+        self.texts: dict[int, _Unclaimed] = {}
         self._common, self._chooser = common, chooser
-        self._next = list(lanes)  # the sample that a lane writes, or will write
-        self._rows: list[_Row | None] = [None] * len(lanes)
-        self._ids = np.zeros(len(lanes), dtype=np.int64)
-        self._logits, self._state = common.engine.step(self._ids, common.engine.initial_state(len(lanes)))
+        self._next = list(rows)  # the sample that a row writes, or will write
+        self._assigned: list[_Assigned | None] = [None] * len(rows)
+        self._ids = np.zeros(len(rows), dtype=np.int64)
+        self._logits, self._state = common.engine.step(self._ids, common.engine.initial_state(len(rows)))
 
     def advance(self, first: int) -> None:
-        """Take a step with every lane that has something to do before sample `first` is complete."""
+        """Take a step with every row that has something to do before sample `first` is complete."""
         engine, _, _, measured = self._common
         self._begin(first)
         waiting, drawing, going = [], [], 0
-        for place, row in enumerate(self._rows):
-            if row is None:
+        for place, assigned in enumerate(self._assigned):
+            if assigned is None:
                 continue
-            if row.text.is_far_ahead and row.index != first:
+            if assigned.text.is_far_ahead and assigned.index != first:
                 waiting.append(place)
-            elif row.unread:
-                self._ids[place] = row.unread.pop()
+            elif assigned.unread:
+                self._ids[place] = assigned.unread.pop()
                 going += 1
             else:
-                drawing.append((place, row))
+                drawing.append((place, assigned))
         if drawing:
             places = [place for place, _ in drawing]
             logits = self._logits[places]
-            tokens = self._chooser.choose(logits, [row.text.stream for _, row in drawing])
+            tokens = self._chooser.choose(logits, [assigned.text.stream for _, assigned in drawing])
             costs = surprisals(logits, tokens) if measured else [None] * len(tokens)
             self._ids[places] = tokens
-            for (place, row), token, nats in zip(drawing, tokens, costs, strict=True):
-                stream = row.text.stream
-                row.text.add(stream.take(token, nats))
+            for (place, assigned), token, nats in zip(drawing, tokens, costs, strict=True):
+                stream = assigned.text.stream
+                assigned.text.add(stream.take(token, nats))
                 going += not stream.finish
                 if stream.finish:
-                    self._rows[place] = None
-                    self._next[place] += _LANES
+                    self._assigned[place] = None
+                    self._next[place] += _ROWS
         if going:
             logits, state = engine.step(self._ids, self._state)
             if waiting:
-                rows = np.arange(len(self._rows)) + len(self._rows)
-                rows[waiting] -= len(self._rows)
-                state = take_rows(engine.join([self._state, state]), rows)
+                order = np.arange(len(self._assigned)) + len(self._assigned)
+                order[waiting] -= len(self._assigned)
+                state = take_rows(engine.join([self._state, state]), order)
                 logits[waiting] = self._logits[waiting]
             self._logits, self._state = logits, state
 
     def _begin(self, first: int) -> None:
-        """Give samples to the lanes that have none."""
-        rows = np.arange(len(self._rows))
+        """Give samples to the rows that have none."""
+        order = np.arange(len(self._assigned))
         begun: list[Any] = []
-        for place, row in enumerate(self._rows):
+        for place, assigned in enumerate(self._assigned):
             index = self._next[place]
-            if row is not None or not self._common.may_begin(index, first):
+            if assigned is not None or not self._common.may_begin(index, first):
                 continue
             stream, state, ids, logits, _ = self._common.begin(index)
-            self.texts[index] = _Text(stream)
-            self._rows[place] = _Row(index, ids, self.texts[index])
-            rows[place] = len(self._rows) + len(begun)
+            self.texts[index] = _Unclaimed(stream)
+            self._assigned[place] = _Assigned(index, ids, self.texts[index])
+            order[place] = len(self._assigned) + len(begun)
             begun.append(state)
             if logits is not None:
                 self._logits[place] = logits[0]
         if begun:
-            self._state = take_rows(self._common.engine.join([self._state, *begun]), rows)
+            self._state = take_rows(self._common.engine.join([self._state, *begun]), order)

@@ -84,7 +84,7 @@ class Continuation(NamedTuple):
 def write_likeliest(
     engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, begin: Begin, count: int
 ) -> Iterator[Piece]:
-    """As `lanes.write_samples`, but that each text is the likeliest that a beam of `config.beam` finds."""
+    """As `batched.write_batched`, but that each text is the likeliest that a beam of `config.beam` finds."""
     for index in range(count):
         beginning = begin(index)
         stream, found = beginning.stream, beam_search(engine, vocabulary, config, *beginning.read(engine))

@@ -19,7 +19,7 @@ from charrnn.text.grams import GramIndex, Grams, unit_values
 from charrnn.text.training_text import training_text
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["Novelty", "novelty_of", "write_novel", "written_novel"]
+__all__ = ["CopyGuard", "copy_guard", "write_novel", "written_novel"]
 
 # Where all that is novel has a smaller share of the probability, the text has come to where it can but copy or write
 # nonsense, and an earlier character is drawn anew.
@@ -28,7 +28,7 @@ _LEAST_SHARE = 0.1
 _PATIENCE, _LIMIT = 100, 10_000
 
 
-class Novelty:
+class CopyGuard:
     """Which tokens would complete a K-gram of `grams`, given the tokens before them."""
 
     def __init__(self, grams: GramIndex, vocabulary: Vocabulary) -> None:
@@ -53,14 +53,14 @@ class Novelty:
         return found
 
 
-def novelty_of(checkpoint: Checkpoint, k: int, corpus: Sequence[str] = ()) -> Novelty:
+def copy_guard(checkpoint: Checkpoint, k: int, corpus: Sequence[str] = ()) -> CopyGuard:
     """What is novel to those who know the texts that `corpus` names, or without any the model's training text.
 
     Raises:
         CharrnnError: as `training_text` does.
     """
     learned = training_text(checkpoint.config, checkpoint.vocabulary, corpus)
-    return Novelty(GramIndex.of(Grams(learned.tokens, learned.vocabulary, k)), checkpoint.vocabulary)
+    return CopyGuard(GramIndex.of(Grams(learned.tokens, learned.vocabulary, k)), checkpoint.vocabulary)
 
 
 class _Place(NamedTuple):
@@ -81,18 +81,16 @@ def write_novel(
     begin: Begin,
     count: int,
     *,
-    novelty: Novelty,
+    guard: CopyGuard,
     measured: bool = False,
 ) -> Iterator[Piece]:
-    """As `lanes.write_samples`, but that no text copies, and that each is complete before the next begins."""
+    """As `batched.write_batched`, but that no text copies, and that each is complete before the next begins."""
     chooser = Chooser(vocabulary, config)
     for index in range(count):
         beginning = begin(index)
         stream, prime = beginning.stream, np.concatenate([beginning.before, beginning.ids])
         logits, state = beginning.read(engine)
-        for text in written_novel(
-            engine, chooser, stream, logits, state, prime=prime, novelty=novelty, measured=measured
-        ):
+        for text in written_novel(engine, chooser, stream, logits, state, prime=prime, guard=guard, measured=measured):
             yield Piece(index, text, stream if stream.finish else None)
 
 
@@ -104,7 +102,7 @@ def written_novel(
     state: Any,
     *,
     prime: Ids,
-    novelty: Novelty,
+    guard: CopyGuard,
     measured: bool = False,
 ) -> Iterator[str]:
     """As `generate.written`, but that no K-gram is a copy that has a character written here, be the others the prime's.
@@ -114,8 +112,8 @@ def written_novel(
     Raises:
         DataError: whatever is drawn, everything that may follow it is a copy.
     """
-    before = novelty.before(prime)
-    place = _Place(stream.mark(), "", before, logits, state, novelty.copies(before))
+    before = guard.before(prime)
+    place = _Place(stream.mark(), "", before, logits, state, guard.copies(before))
     trail: deque[tuple[_Place, int]] = deque()
     steps_back = 0
     while True:
@@ -125,7 +123,7 @@ def written_novel(
         if token == -1:
             if not trail or steps_back == _LIMIT:
                 raise DataError(
-                    f"whatever is written here, {novelty.k} characters in a row stand in the text not to be copied\n"
+                    f"whatever is written here, {guard.k} characters in a row stand in the text not to be copied\n"
                     "ask for a larger --novel, or begin with another prime"
                 )
             place, tried = trail.pop()
@@ -138,12 +136,12 @@ def written_novel(
         if stream.finish:
             yield "".join(held.given for held, _ in trail) + given
             return
-        if len(trail) > novelty.k:
+        if len(trail) > guard.k:
             steps_back = 0
             yield trail.popleft()[0].given
         logits, state = engine.step(np.array([token]), place.state)
-        before = novelty.tail(np.append(place.before, token))
-        place = _Place(stream.mark(), given, before, logits, state, novelty.copies(before))
+        before = guard.tail(np.append(place.before, token))
+        place = _Place(stream.mark(), given, before, logits, state, guard.copies(before))
 
 
 def _novel_share(chooser: Chooser, stream: Stream, place: _Place) -> float:

@@ -11,7 +11,7 @@ from charrnn.config import TrainingConfig
 from charrnn.distributed import Ranks
 from charrnn.training.schedule import Plan, total_at
 
-__all__ = ["Pace"]
+__all__ = ["Clock"]
 
 _PROVISIONAL_STEPS = 1000  # planned until the pace is known, a second into the training
 _REPORT_SECONDS = 1.0
@@ -21,7 +21,7 @@ _VALIDATION_SHARE = 0.05  # of the time, at most
 _REPLAN = 0.005  # relative change of the total that is worth a change of plan
 
 
-class Pace:
+class Clock:
     """The clock of one training.
 
     Args:
@@ -96,7 +96,9 @@ class Pace:
 
     def follow(self, ranks: Ranks) -> None:
         """Take over what the clock of rank 0 has led to."""
-        plan, self.report_every, self.validate_every = ranks.told((self.plan, self.report_every, self.validate_every))
+        plan, self.report_every, self.validate_every = ranks.broadcast(
+            (self.plan, self.report_every, self.validate_every)
+        )
         self.plan = tuple((step, total) for step, total in plan)
 
     def interrupted(self) -> None:

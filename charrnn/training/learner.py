@@ -57,7 +57,7 @@ class Learner:
         model.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
-        self._ranks.add([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
+        self._ranks.all_reduce([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
         numbers = torch.stack([loss, norm])
         self.optimizer.step(step, rate, _is_bad(numbers))

@@ -20,12 +20,12 @@ from charrnn.evaluation.scoring import overlapping, score
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
 from charrnn.model import CharacterModel, model_arrays, parameter_count
 from charrnn.runtime import compute_with, describe_device, versions
-from charrnn.training.clock import Pace
+from charrnn.training.clock import Clock
 from charrnn.training.finetune import begin_from
 from charrnn.training.learner import Learner
-from charrnn.training.loss_monitor import MOST_SKIPPED_IN_A_ROW, Watch
+from charrnn.training.loss_monitor import MOST_SKIPPED_IN_A_ROW, LossMonitor
 from charrnn.training.parallel import announce, follow_announced, own_state
-from charrnn.training.preview import excerpt
+from charrnn.training.preview import preview
 from charrnn.training.resume import capture, newest_that_passes, prepare_again, restore
 from charrnn.training.schedule import extended, learning_rate, step_limit
 from charrnn.training.setup import Setup, prepare
@@ -138,13 +138,13 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
         learner.state = own_state(restore(resumed.training, model, learner.optimizer), ranks)
         counters = resumed.counters
     batches = setup.batches()
-    pace = _pace(setup, batches.steps_per_epoch, resumed)
-    watch = Watch(run, counters, batches.steps_per_epoch)
+    clock = _clock(setup, batches.steps_per_epoch, resumed)
+    monitor = LossMonitor(run, counters, batches.steps_per_epoch)
     yield _began(setup, run, model, counters.step)
 
     step = counters.step
     finished: Literal["budget", "patience", "stopped"] | None = None
-    if step >= pace.total(step):
+    if step >= clock.total(step):
         finished = "budget"
         yield Notice(f"the run is already at step {step:,} of {step:,}; a larger budget makes it go on")
     elif training.patience and counters.stale >= training.patience:
@@ -152,15 +152,15 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
         yield Notice(f"the run ended at step {step:,} by --patience {training.patience}; a larger one makes it go on")
     model.train()
     while not finished:
-        batch, rate = batches.batch(step), learning_rate(step, pace.total(step), training)
+        batch, rate = batches.batch(step), learning_rate(step, clock.total(step), training)
         numbers = learner.learn(batch, step, rate)
         step += 1
-        watch.add(step, rate, batch, numbers)
-        stopped, report_is_due = ranks.any(stop(), pace.report_is_due(step))
-        validation_is_due = pace.validation_is_due(step)
-        interrupted = stopped or validation_is_due or step >= pace.total(step) or report_is_due
-        if interrupted or watch.is_due(device.type):
-            for skipped in watch.read():
+        monitor.add(step, rate, batch, numbers)
+        stopped, report_is_due = ranks.any(stop(), clock.report_is_due(step))
+        validation_is_due = clock.validation_is_due(step)
+        interrupted = stopped or validation_is_due or step >= clock.total(step) or report_is_due
+        if interrupted or monitor.is_due(device.type):
+            for skipped in monitor.read():
                 run.append_metrics(_metrics(skipped, "skipped"))
                 yield skipped
                 if skipped.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
@@ -168,45 +168,45 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
                         f"{skipped.skipped_in_a_row} steps in a row had a loss or a gradient that was not finite, "
                         f"the last a loss of {skipped.loss:g} and a gradient norm of {skipped.gradient_norm:g}"
                     )
-                    raise watch.diverged(why, _settled(config, pace))
+                    raise monitor.diverged(why, _settled(config, clock))
 
         if interrupted:
-            lap_seconds = pace.lap(step)
-            pace.follow(ranks)
-            read, loss = watch.lap()
+            lap_seconds = clock.lap(step)
+            clock.follow(ranks)
+            read, loss = monitor.lap()
             if read:  # else every step since the last report was skipped
                 report = Reported(
                     step=step,
-                    total_steps=pace.total(step),
+                    total_steps=clock.total(step),
                     epoch=step / batches.steps_per_epoch,
                     loss=loss,
-                    gradient_norm=watch.gradient_norm,
+                    gradient_norm=monitor.gradient_norm,
                     learning_rate=rate,
                     characters_per_second=read / lap_seconds,
-                    seconds=pace.seconds,
-                    seconds_left=pace.seconds_left(step),
+                    seconds=clock.seconds,
+                    seconds_left=clock.seconds_left(step),
                 )
                 run.append_metrics(_metrics(report, "training"))
                 yield report
-            finished = "budget" if step >= pace.total(step) else "stopped" if stopped else None
+            finished = "budget" if step >= clock.total(step) else "stopped" if stopped else None
 
         if finished or validation_is_due:
             state_of_all = learner.state_of_all(batch)
             if ranks.rank:
-                finished = ranks.told(None)  # as soon as rank 0 has validated and saved
+                finished = ranks.broadcast(None)  # as soon as rank 0 has validated and saved
                 continue
             arrays = capture(learner.optimizer, state_of_all)
             to_save = {**model_arrays(model), **arrays}
             if bad := [name for name, array in to_save.items() if not np.isfinite(array).all()]:
-                why = f"the loss was {watch.last_loss:g}, but {bad[0]} is no longer finite"
-                raise watch.diverged(why, _settled(config, pace))
+                why = f"the loss was {monitor.last_loss:g}, but {bad[0]} is no longer finite"
+                raise monitor.diverged(why, _settled(config, clock))
             counters = replace(
                 counters,
                 step=step,
-                characters=watch.characters,
+                characters=monitor.characters,
                 loss=None,
-                skipped=watch.skipped,
-                skipped_in_a_row=watch.skipped_in_a_row,
+                skipped=monitor.skipped,
+                skipped_in_a_row=monitor.skipped_in_a_row,
             )
             if validation_is_due or finished == "budget":
                 if setup.validation:
@@ -214,7 +214,7 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
                     result = score(model, setup.validation, validation, setup.vocabulary)
                     if not math.isfinite(result.nats_per_character):
                         why = f"the validation loss is {result.nats_per_character:g}"
-                        raise watch.diverged(why, _settled(config, pace))
+                        raise monitor.diverged(why, _settled(config, clock))
                     counters = _judged(counters, result.nats_per_character)
                     validated = Validated(step, result.nats_per_character, best=counters.best_step == step)
                     run.append_metrics(_metrics(validated, "validation"))
@@ -222,24 +222,24 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
                     if training.patience and counters.stale >= training.patience:
                         finished = finished or "patience"
                 try:
-                    written = excerpt(setup, model, step)
+                    written = preview(setup, model, step)
                 except CheckpointError as error:  # which asks for another model, and this one is in the making
                     why = "its weights are so large that they overflow"
-                    raise watch.diverged(why, _settled(config, pace)) from error
+                    raise monitor.diverged(why, _settled(config, clock)) from error
                 yield Sampled(step, written)
-            counters = replace(counters, seconds=pace.seconds)
-            config = _settled(config, pace)
+            counters = replace(counters, seconds=clock.seconds)
+            config = _settled(config, clock)
             run.write_config(config.to_toml())
             checkpoint = Checkpoint(config, setup.vocabulary, model_arrays(model), counters, arrays, versions())
             is_best = counters.loss is not None and counters.best_step == step
             yield Saved(step, run.save(to_bytes(checkpoint), step, best=is_best))
-            pace.interrupted()
-            ranks.told(finished)
+            clock.interrupted()
+            ranks.broadcast(finished)
     losses = counters.loss, counters.best_loss, counters.best_step
-    yield Finished(finished, run.path, step, pace.seconds, *losses, counters.skipped)
+    yield Finished(finished, run.path, step, clock.seconds, *losses, counters.skipped)
 
 
-def _pace(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Pace:
+def _clock(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Clock:
     training, plan = setup.config.training, setup.config.record.plan
     limit = step_limit(training, steps_per_epoch)
     counters = resumed.counters if resumed else Counters()
@@ -248,7 +248,7 @@ def _pace(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Pac
     # Validating is reading without learning: about a third of the work of a step of as many characters.
     validated = setup.validation.targets if setup.validation else 0
     validation_steps = validated * steps_per_epoch / setup.training.targets / 3
-    return Pace(
+    return Clock(
         training,
         plan,
         limit,
@@ -263,10 +263,10 @@ def _budget(config: RunConfig) -> tuple[float | None, ...]:
     return config.training.time, config.training.epochs, config.training.steps
 
 
-def _settled(config: RunConfig, pace: Pace) -> RunConfig:
+def _settled(config: RunConfig, clock: Clock) -> RunConfig:
     """The configuration with the plan so far and the intervals that were chosen: it repeats the run up to here."""
-    settled = replace(config.training, report_every=pace.report_every, validate_every=pace.validate_every)
-    return replace(config, training=settled, record=replace(config.record, plan=pace.plan))
+    settled = replace(config.training, report_every=clock.report_every, validate_every=clock.validate_every)
+    return replace(config, training=settled, record=replace(config.record, plan=clock.plan))
 
 
 def _judged(counters: Counters, loss: float) -> Counters:

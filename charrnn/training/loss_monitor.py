@@ -16,7 +16,7 @@ from charrnn.events import Skipped
 from charrnn.runtime import versions
 from charrnn.text.batches import Batch
 
-__all__ = ["MOST_SKIPPED_IN_A_ROW", "Watch"]
+__all__ = ["MOST_SKIPPED_IN_A_ROW", "LossMonitor"]
 
 # An odd batch spoils one step, or two when its state is carried on. As a skipped step changes no weight, five batches
 # in a row that all fail fail for the weights, and so will those that follow.
@@ -26,7 +26,7 @@ _REMEMBERED = 100  # steps
 _UNREAD = 16  # steps, at most, that a GPU may be ahead
 
 
-class Watch:
+class LossMonitor:
     """Looks after the numbers of a training's steps.
 
     They are read where they were computed when they are asked for. That costs nothing on a CPU; on a GPU it is a wait

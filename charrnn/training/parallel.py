@@ -38,7 +38,7 @@ class FollowedRun(Run):
 
 def announce(setup: Setup, run: Run, resumed: Path | None = None) -> None:
     """Tell the other ranks, as rank 0, what is trained in which run, and from which checkpoint it goes on."""
-    own_ranks().told([setup.config.to_mapping(), str(run.path.absolute()), resumed and str(resumed.absolute())])
+    own_ranks().broadcast([setup.config.to_mapping(), str(run.path.absolute()), resumed and str(resumed.absolute())])
 
 
 def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
@@ -47,7 +47,7 @@ def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
     Raises:
         CharrnnError: this rank cannot read what rank 0 has read.
     """
-    tables, run, resumed = own_ranks().told(None)
+    tables, run, resumed = own_ranks().broadcast(None)
     config = RunConfig.from_mapping(tables, "rank 0")
     if resumed is None:
         setup, checkpoint = prepare(config), None

@@ -8,12 +8,12 @@ from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.training.setup import Setup
 
-__all__ = ["excerpt"]
+__all__ = ["preview"]
 
 _PRIME, _LENGTH = 64, 240
 
 
-def excerpt(setup: Setup, model: CharacterModel, step: int) -> str:
+def preview(setup: Setup, model: CharacterModel, step: int) -> str:
     """Some 240 characters: documents from their start, or how a passage of the (held-out) running text goes on.
 
     The weights are read where they are, in numpy, so neither the training's state nor its random numbers are touched.

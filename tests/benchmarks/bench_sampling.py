@@ -29,7 +29,7 @@ from peak_memory import COMMAND, run_measured
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.config import ModelConfig, RunConfig, SamplingConfig
 from charrnn.layout import EMBEDDING, model_shapes
-from charrnn.sampling.batched import write_samples
+from charrnn.sampling.batched import write_batched
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import Engine, generate
 from charrnn.sampling.numpy_engine import NumpyEngine
@@ -208,7 +208,7 @@ def streams(rounds: int) -> None:
 def samples_by(engine: Engine, count: int, length: int, threads: int) -> Callable[[], object]:
     config = SamplingConfig(length=length, temperature=0.8, until_end=False, seed=1)
     begin = after_prime(engine, VOCABULARY, config, VOCABULARY.encode(""), None)
-    return lambda: list(write_samples(engine, VOCABULARY, config, begin, count, threads=threads))
+    return lambda: list(write_batched(engine, VOCABULARY, config, begin, count, threads=threads))
 
 
 def product_speed() -> float:

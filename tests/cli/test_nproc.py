@@ -15,7 +15,7 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run
-from charrnn.cli.process.launcher import Place, own_place
+from charrnn.cli.process.launcher import ProcessRank, own_process_rank
 from charrnn.errors import UsageError
 from tests.cli.processes import TINY, shell_code
 from tests.conftest import Command
@@ -114,8 +114,8 @@ def test_a_mistake_is_told_once(small_text: Path, charrnn: Command) -> None:
 def test_torchrun_says_which_process_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    assert own_place(1) == Place(0, 1)  # a scheduler has these for machines, not for processes
+    assert own_process_rank(1) == ProcessRank(0, 1)  # a scheduler has these for machines, not for processes
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert own_place(1) == own_place(2) == Place(1, 2)
+    assert own_process_rank(1) == own_process_rank(2) == ProcessRank(1, 2)
     with pytest.raises(UsageError, match="torchrun has started 2 processes, not 3"):
-        own_place(3)
+        own_process_rank(3)

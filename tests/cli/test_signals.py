@@ -61,7 +61,7 @@ def assert_goes_on_exactly() -> None:
 PHASES = {  # where, for which time, with which signal, and the step of the checkpoint
     "a step": ("charrnn.training.loop.learning_rate", 6, signal.SIGTERM, 6),
     "validation": ("charrnn.training.loop.score", 2, signal.SIGINT, 9),
-    "sampling": ("charrnn.training.loop.excerpt", 2, signal.SIGTERM, 9),
+    "sampling": ("charrnn.training.loop.preview", 2, signal.SIGTERM, 9),
     "writing a checkpoint": ("charrnn.checkpoint.store.write_file", 3, signal.SIGINT, 5),
     "pointing at it": ("charrnn.checkpoint.store.write_file", 5, signal.SIGTERM, 5),
     "a closed terminal": ("charrnn.training.loop.learning_rate", 7, signal.SIGHUP, 7),

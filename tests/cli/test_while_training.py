@@ -10,7 +10,7 @@ import pytest
 
 from charrnn.checkpoint import store
 from charrnn.checkpoint.format import to_bytes
-from charrnn.checkpoint.store import Found, Run, find_model, load_model
+from charrnn.checkpoint.store import FoundModel, Run, find_model, load_model
 from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import CheckpointError
 from charrnn.evaluation.evaluate import evaluate
@@ -74,7 +74,7 @@ def test_a_checkpoint_that_goes_between_finding_and_reading_it(
     old = Run(RUN).save(data, 1, best=True)
     steps = iter([2, 3, 4])
 
-    def find_and_lose(model: str | None) -> Found:
+    def find_and_lose(model: str | None) -> FoundModel:
         found = find_model(model)
         for step in steps:
             if why == "a newer one is saved":

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.errors import CheckpointError, DataError, UsageError
-from charrnn.evaluation.activations import Found, find_units, property_of, read_inside, trace
+from charrnn.evaluation.activations import UnitMatch, find_units, property_of, read_inside, trace
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
@@ -84,7 +84,7 @@ def test_the_unit_that_is_1_within_quotes_is_found(folder: Path) -> None:
     wanted = property_of("quotes", ids, reading.vocabulary)
     assert wanted.tolist() == [0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0]
     assert trace(layers, 1, "h", 3).tolist() == (2 * wanted - 1).tolist()
-    assert find_units({1: layers[0]}, wanted, 2)[0] == Found(1, 3, "h", pytest.approx(1))
+    assert find_units({1: layers[0]}, wanted, 2)[0] == UnitMatch(1, 3, "h", pytest.approx(1))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
-from charrnn.sampling import batched as lanes
-from charrnn.sampling.batched import BLOCKS, Beginning, write_samples
+from charrnn.sampling import batched
+from charrnn.sampling.batched import BLOCKS, Beginning, write_batched
 from charrnn.sampling.generate import Engine, generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.states import take_rows
@@ -21,7 +21,7 @@ from tests.conftest import random_checkpoint
 from tests.doubles import unigram
 
 VOCABULARY = Vocabulary("\nabcdefg")
-LANES = sum(BLOCKS)
+ROWS = sum(BLOCKS)
 NOTHING = np.empty(0, np.int64)
 
 
@@ -52,7 +52,7 @@ def samples(
     begin = beginnings(engine, config, primes)
     texts = [""] * count
     last = 0
-    for index, text, _ in write_samples(engine, VOCABULARY, config, begin, count, threads=threads):
+    for index, text, _ in write_batched(engine, VOCABULARY, config, begin, count, threads=threads):
         assert index in (last, last + 1)
         last = index
         texts[index] += text
@@ -64,7 +64,7 @@ def samples(
 def test_a_sample_does_not_depend_on_how_many_are_drawn(cell: str, kind: str) -> None:
     engine = engine_of(cell, kind)
     config = SamplingConfig(seed=3, length=12, until_end=True, stop=("ab", "gg"), temperature=1.2)
-    most = samples(engine, config, 2 * LANES + 5 if kind == "numpy" else 20)
+    most = samples(engine, config, 2 * ROWS + 5 if kind == "numpy" else 20)
     assert len(set(most)) > len(most) / 2
     for count in (1, 2, 3, 17, 18, 64, 66):
         if count < len(most):
@@ -77,7 +77,7 @@ def test_a_continuation_does_not_depend_on_how_many_are_drawn(kind: str) -> None
     """Each with a prime of its own, of a length of its own."""
     engine = engine_of("gru", kind)
     random = np.random.default_rng(0)
-    primes = [random.integers(VOCABULARY.start, size=index % 7) for index in range(LANES + 9)]
+    primes = [random.integers(VOCABULARY.start, size=index % 7) for index in range(ROWS + 9)]
     config = SamplingConfig(seed=3, length=9, until_end=False)
     most = samples(engine, config, len(primes), primes)
     for count in (1, 2, 20, 66):
@@ -90,27 +90,29 @@ def test_a_continuation_does_not_depend_on_how_many_are_drawn(kind: str) -> None
 def test_threads_change_nothing() -> None:
     engine = engine_of("lstm")
     config = SamplingConfig(seed=1, length=30, until_end=True)
-    assert samples(engine, config, LANES + 9, threads=3) == samples(engine, config, LANES + 9)
+    assert samples(engine, config, ROWS + 9, threads=3) == samples(engine, config, ROWS + 9)
 
 
 def test_samples_that_must_wait_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit on what is held stops lanes in the middle of their texts, and keeps others from beginning."""
+    """A limit on what is held stops rows in the middle of their texts, and keeps others from beginning."""
     engine = engine_of("lstm")
     config = SamplingConfig(seed=1, length=60, until_end=True)
-    free = samples(engine, config, 2 * LANES)
-    monkeypatch.setattr(lanes, "_MOST_HELD", 5)
-    assert samples(engine, config, 2 * LANES) == free
-    monkeypatch.setattr(lanes, "_MOST_AHEAD", 3)
-    assert samples(engine, config, 2 * LANES) == free
+    free = samples(engine, config, 2 * ROWS)
+    monkeypatch.setattr(batched, "_MOST_HELD", 5)
+    assert samples(engine, config, 2 * ROWS) == free
+    monkeypatch.setattr(batched, "_MOST_AHEAD", 3)
+    assert samples(engine, config, 2 * ROWS) == free
 
 
 def test_what_is_held_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "_MOST_HELD", 5)
+    monkeypatch.setattr(batched, "_MOST_HELD", 5)
     sizes = []
-    monkeypatch.setattr(lanes._Text, "taken", lambda text: sizes.append(text.size) or setattr(text, "size", 0) or "")
+    monkeypatch.setattr(
+        batched._Unclaimed, "taken", lambda text: sizes.append(text.size) or setattr(text, "size", 0) or ""
+    )
     engine = engine_of("gru")
     config = SamplingConfig(seed=1, length=200, until_end=False)
-    for _ in write_samples(engine, VOCABULARY, config, beginnings(engine, config), 30):
+    for _ in write_batched(engine, VOCABULARY, config, beginnings(engine, config), 30):
         pass
     assert max(sizes) == 6  # and one more when it is its turn
 
@@ -118,7 +120,7 @@ def test_what_is_held_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_first_sample_comes_as_it_is_written() -> None:
     engine = engine_of("gru")
     config = SamplingConfig(seed=1, length=0, until_end=False)
-    pieces = write_samples(engine, VOCABULARY, config, beginnings(engine, config), 40)
+    pieces = write_batched(engine, VOCABULARY, config, beginnings(engine, config), 40)
     assert [(piece.sample, len(piece.text)) for piece, _ in zip(pieces, range(50), strict=False)] == [(0, 1)] * 50
 
 
@@ -134,7 +136,7 @@ def test_nats_are_those_of_the_models_own_distribution() -> None:
         return Beginning(Stream(vocabulary, config, index), state, NOTHING, logits)
 
     texts, finishes = [""] * 30, set()
-    for index, text, finished in write_samples(engine, vocabulary, config, begin, 30, measured=True):
+    for index, text, finished in write_batched(engine, vocabulary, config, begin, 30, measured=True):
         texts[index] += text
         if finished:
             finishes.add(finished.finish)

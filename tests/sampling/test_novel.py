@@ -12,7 +12,7 @@ from charrnn.config import SamplingConfig
 from charrnn.errors import DataError
 from charrnn.sampling.chooser import Chooser
 from charrnn.sampling.generate import written
-from charrnn.sampling.novel import Novelty, written_novel
+from charrnn.sampling.novel import CopyGuard, written_novel
 from charrnn.sampling.stream import Stream
 from charrnn.text.grams import GramIndex, Grams
 from charrnn.text.tokens import tokenize
@@ -37,20 +37,20 @@ configs = st.builds(
 )
 
 
-def novelty_of(corpus: str, k: int) -> Novelty:
+def copy_guard(corpus: str, k: int) -> CopyGuard:
     own = Vocabulary.of(corpus, "character")
-    return Novelty(GramIndex.of(Grams(tokenize([corpus] if corpus else [], own), own, k)), VOCABULARY)
+    return CopyGuard(GramIndex.of(Grams(tokenize([corpus] if corpus else [], own), own, k)), VOCABULARY)
 
 
-def write(engine: Markov, config: SamplingConfig, prime: Ids, novelty: Novelty | None) -> tuple[str, Stream]:
-    """A text, and its stream at the end; without novelty, as all others are written."""
+def write(engine: Markov, config: SamplingConfig, prime: Ids, guard: CopyGuard | None) -> tuple[str, Stream]:
+    """A text, and its stream at the end; without guard, as all others are written."""
     stream, chooser = Stream(VOCABULARY, config, 0), Chooser(VOCABULARY, config)
     stream.remember(prime)
     logits, state = engine.read(np.array([[VOCABULARY.start, *prime]]), engine.initial_state(1))
-    if novelty is None:
+    if guard is None:
         pieces = written(engine, chooser, stream, logits, state, measured=True)
     else:
-        pieces = written_novel(engine, chooser, stream, logits, state, prime=prime, novelty=novelty, measured=True)
+        pieces = written_novel(engine, chooser, stream, logits, state, prime=prime, guard=guard, measured=True)
     return "".join(pieces), stream
 
 
@@ -58,15 +58,15 @@ def write(engine: Markov, config: SamplingConfig, prime: Ids, novelty: Novelty |
 def test_no_run_of_k_characters_stands_in_the_text(
     seed: int, corpus: str, k: int, prime: str, config: SamplingConfig
 ) -> None:
-    engine, novelty, before = Markov(VOCABULARY, seed), novelty_of(corpus, k), VOCABULARY.encode(prime)
+    engine, guard, before = Markov(VOCABULARY, seed), copy_guard(corpus, k), VOCABULARY.encode(prime)
     try:
-        text, stream = write(engine, config, before, novelty)
+        text, stream = write(engine, config, before, guard)
     except DataError:
         assume(False)
     known = prime.rpartition("x")[2]  # what the model does not know ends a run
     for place in range(max(0, len(known) - k + 1), len(known) + len(text) - k + 1):
         assert (known + text)[place : place + k] not in corpus
-    assert write(engine, config, before, novelty)[0] == text
+    assert write(engine, config, before, guard)[0] == text
     # And it ends as any other text does.
     assert not any(stop in text for stop in config.stop)
     assert text.count("\n") <= (config.lines or 30)
@@ -88,12 +88,12 @@ def test_only_where_every_text_copies_none_is_written(
     for _ in range(config.length):
         longer = {text + character for text in texts for character in "ab\n"}
         texts = {text for text in longer if len(known + text) < k or (known + text)[-k:] not in corpus}
-    engine, novelty, before = Markov(VOCABULARY, seed), novelty_of(corpus, k), VOCABULARY.encode(prime)
+    engine, guard, before = Markov(VOCABULARY, seed), copy_guard(corpus, k), VOCABULARY.encode(prime)
     if texts:
-        assert write(engine, config, before, novelty)[0] in texts
+        assert write(engine, config, before, guard)[0] in texts
     else:
         with pytest.raises(DataError, match="larger --novel"):
-            write(engine, config, before, novelty)
+            write(engine, config, before, guard)
 
 
 @given(st.integers(0, 10**6), primes, configs)
@@ -101,7 +101,7 @@ def test_where_nothing_can_be_copied_the_text_is_that_of_any_sample(
     seed: int, prime: str, config: SamplingConfig
 ) -> None:
     engine, before = Markov(VOCABULARY, seed), VOCABULARY.encode(prime)
-    text, stream = write(engine, config, before, novelty_of(string.digits, 3))
+    text, stream = write(engine, config, before, copy_guard(string.digits, 3))
     expected, plain = write(engine, config, before, None)
     assert (text, stream.finish, stream.written) == (expected, plain.finish, plain.written)
     assert stream.nats == pytest.approx(plain.nats)
@@ -119,7 +119,7 @@ def test_a_model_that_knows_its_text_by_heart_steps_back_from_a_copy() -> None:
     prime = VOCABULARY.encode("a")
     assert write(engine, config, prime, None)[0] == "bbbbb"
     for k in (4, 5, 6):
-        assert write(engine, config, prime, novelty_of(corpus, k))[0] == "\n\n\n\n\n"
+        assert write(engine, config, prime, copy_guard(corpus, k))[0] == "\n\n\n\n\n"
     # What a stop text held back of the way to the copy is forgotten, too.
     config = replace(config, stop=("bbbbbb",))
-    assert write(engine, config, prime, novelty_of(corpus, 6))[0] == "\n\n\n\n\n"
+    assert write(engine, config, prime, copy_guard(corpus, 6))[0] == "\n\n\n\n\n"

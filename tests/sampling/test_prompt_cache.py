@@ -12,7 +12,7 @@ from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
-from charrnn.sampling.batched import write_samples
+from charrnn.sampling.batched import write_batched
 from charrnn.sampling.generate import Engine
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.prefill import after_prime, read_prime, started
@@ -41,7 +41,7 @@ def texts(engine: Engine, begun: Primed) -> list[str]:
     config = SamplingConfig(seed=1, length=20, until_end=False, repetition_penalty=3, repetition_window=40)
     begin = after_prime(engine, VOCABULARY, config, PRIME, begun)
     found = [""] * 20
-    for index, text, _ in write_samples(engine, VOCABULARY, config, begin, 20):
+    for index, text, _ in write_batched(engine, VOCABULARY, config, begin, 20):
         found[index] += text
     return found
 

@@ -1,13 +1,13 @@
-"""The clock of a training, with a clock of our own."""
+"""The fake_time of a training, with a fake_time of our own."""
 
 import pytest
 
 from charrnn.config import TrainingConfig
-from charrnn.training import clock as pace_module
-from charrnn.training.clock import Pace
+from charrnn.training import clock as clock_module
+from charrnn.training.clock import Clock
 
 
-class Clock:
+class FakeTime:
     def __init__(self) -> None:
         self.now = 100.0
 
@@ -16,95 +16,95 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(pace_module, "time", clock)
-    return clock
+def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    fake_time = FakeTime()
+    monkeypatch.setattr(clock_module, "time", fake_time)
+    return fake_time
 
 
-def run(clock: Clock, pace: Pace, step_seconds: list[float], validation_seconds: float = 0.0) -> int:
+def run(fake_time: FakeTime, clock: Clock, step_seconds: list[float], validation_seconds: float = 0.0) -> int:
     """Train with steps of given durations, the last one repeated; the number of steps."""
     step = 0
-    while step < pace.total(step):
-        clock.now += step_seconds[min(step, len(step_seconds) - 1)]
+    while step < clock.total(step):
+        fake_time.now += step_seconds[min(step, len(step_seconds) - 1)]
         step += 1
-        validates = pace.validation_is_due(step)
-        if validates or pace.report_is_due(step) or step >= pace.total(step):
-            pace.lap(step)
-        if validates or step >= pace.total(step):
-            clock.now += validation_seconds
-            pace.interrupted()
+        validates = clock.validation_is_due(step)
+        if validates or clock.report_is_due(step) or step >= clock.total(step):
+            clock.lap(step)
+        if validates or step >= clock.total(step):
+            fake_time.now += validation_seconds
+            clock.interrupted()
     return step
 
 
 @pytest.mark.parametrize("seconds_each", [0.003, 0.1, 0.7, 3.0])
 @pytest.mark.parametrize("validation_seconds", [0.0, 2.0])
-def test_a_time_budget_is_met(clock: Clock, seconds_each: float, validation_seconds: float) -> None:
-    pace = Pace(TrainingConfig(time=120.0), (), None, validation_steps=validation_seconds / seconds_each)
-    run(clock, pace, [seconds_each], validation_seconds)
-    assert 120 - 3 * seconds_each - 2 <= pace.seconds <= 120 + seconds_each + 0.6
+def test_a_time_budget_is_met(fake_time: FakeTime, seconds_each: float, validation_seconds: float) -> None:
+    clock = Clock(TrainingConfig(time=120.0), (), None, validation_steps=validation_seconds / seconds_each)
+    run(fake_time, clock, [seconds_each], validation_seconds)
+    assert 120 - 3 * seconds_each - 2 <= clock.seconds <= 120 + seconds_each + 0.6
 
 
-def test_a_machine_that_slows_down_meets_it_too(clock: Clock) -> None:
-    pace = Pace(TrainingConfig(time=60.0), (), None)
-    run(clock, pace, [0.01] * 1000 + [0.03] * 500 + [0.015])
-    assert pace.seconds == pytest.approx(60, abs=1)
-    assert len(pace.plan) > 3
+def test_a_machine_that_slows_down_meets_it_too(fake_time: FakeTime) -> None:
+    clock = Clock(TrainingConfig(time=60.0), (), None)
+    run(fake_time, clock, [0.01] * 1000 + [0.03] * 500 + [0.015])
+    assert clock.seconds == pytest.approx(60, abs=1)
+    assert len(clock.plan) > 3
 
 
-def test_a_step_longer_than_the_budget_is_the_only_one(clock: Clock) -> None:
-    pace = Pace(TrainingConfig(time=5.0), (), None)
-    assert run(clock, pace, [30.0]) == 1
+def test_a_step_longer_than_the_budget_is_the_only_one(fake_time: FakeTime) -> None:
+    clock = Clock(TrainingConfig(time=5.0), (), None)
+    assert run(fake_time, clock, [30.0]) == 1
 
 
-def test_the_recorded_plan_is_followed_whatever_the_clock_says(clock: Clock) -> None:
-    first = Pace(TrainingConfig(time=30.0), (), None)
-    steps = run(clock, first, [0.01])
-    again = Pace(TrainingConfig(time=30.0), first.plan, None, repeats=True)
-    assert run(clock, again, [1.7]) == steps
+def test_the_recorded_plan_is_followed_whatever_the_clock_says(fake_time: FakeTime) -> None:
+    first = Clock(TrainingConfig(time=30.0), (), None)
+    steps = run(fake_time, first, [0.01])
+    again = Clock(TrainingConfig(time=30.0), first.plan, None, repeats=True)
+    assert run(fake_time, again, [1.7]) == steps
     assert again.plan == first.plan
 
 
-def test_a_budget_of_steps_needs_no_plan_changes(clock: Clock) -> None:
-    pace = Pace(TrainingConfig(steps=700), (), 700)
-    assert run(clock, pace, [0.01]) == 700
-    assert pace.plan == ((0, 700),)
+def test_a_budget_of_steps_needs_no_plan_changes(fake_time: FakeTime) -> None:
+    clock = Clock(TrainingConfig(steps=700), (), 700)
+    assert run(fake_time, clock, [0.01]) == 700
+    assert clock.plan == ((0, 700),)
 
 
-def test_of_time_and_steps_the_first_to_end_counts(clock: Clock) -> None:
-    assert run(clock, Pace(TrainingConfig(time=10.0), (), 200), [0.01]) == 200
-    assert run(clock, Pace(TrainingConfig(time=1.5), (), 200), [0.01]) == pytest.approx(150, abs=5)
+def test_of_time_and_steps_the_first_to_end_counts(fake_time: FakeTime) -> None:
+    assert run(fake_time, Clock(TrainingConfig(time=10.0), (), 200), [0.01]) == 200
+    assert run(fake_time, Clock(TrainingConfig(time=1.5), (), 200), [0.01]) == pytest.approx(150, abs=5)
 
 
-def test_reports_come_every_second_and_validations_twenty_times(clock: Clock) -> None:
-    pace = Pace(TrainingConfig(time=100.0), (), None)
-    run(clock, pace, [0.02])
-    assert pace.report_every == 50
-    assert pace.validate_every == pytest.approx(250, rel=0.05)
+def test_reports_come_every_second_and_validations_twenty_times(fake_time: FakeTime) -> None:
+    clock = Clock(TrainingConfig(time=100.0), (), None)
+    run(fake_time, clock, [0.02])
+    assert clock.report_every == 50
+    assert clock.validate_every == pytest.approx(250, rel=0.05)
 
 
-def test_validation_takes_a_twentieth_of_the_time_at_most(clock: Clock) -> None:
-    pace = Pace(TrainingConfig(time=100.0), (), None, validation_steps=100)
-    run(clock, pace, [0.02], validation_seconds=2.0)
-    assert pace.validate_every == pytest.approx(2000, rel=0.05)
+def test_validation_takes_a_twentieth_of_the_time_at_most(fake_time: FakeTime) -> None:
+    clock = Clock(TrainingConfig(time=100.0), (), None, validation_steps=100)
+    run(fake_time, clock, [0.02], validation_seconds=2.0)
+    assert clock.validate_every == pytest.approx(2000, rel=0.05)
 
 
-def test_in_a_long_run_validation_is_never_far_away(clock: Clock) -> None:
-    pace = Pace(TrainingConfig(time=36_000.0), (), None)
-    run(clock, pace, [5.0])
-    assert pace.validate_every == 24
+def test_in_a_long_run_validation_is_never_far_away(fake_time: FakeTime) -> None:
+    clock = Clock(TrainingConfig(time=36_000.0), (), None)
+    run(fake_time, clock, [5.0])
+    assert clock.validate_every == 24
 
 
-def test_intervals_that_are_given_are_kept(clock: Clock) -> None:
-    pace = Pace(TrainingConfig(steps=300, report_every=7, validate_every=31), (), 300)
-    run(clock, pace, [0.02])
-    assert (pace.report_every, pace.validate_every) == (7, 31)
+def test_intervals_that_are_given_are_kept(fake_time: FakeTime) -> None:
+    clock = Clock(TrainingConfig(steps=300, report_every=7, validate_every=31), (), 300)
+    run(fake_time, clock, [0.02])
+    assert (clock.report_every, clock.validate_every) == (7, 31)
 
 
-def test_time_left_is_told(clock: Clock) -> None:
-    timed = Pace(TrainingConfig(time=100.0), (), None, spent=30.0)
+def test_time_left_is_told(fake_time: FakeTime) -> None:
+    timed = Clock(TrainingConfig(time=100.0), (), None, spent=30.0)
     assert timed.seconds_left(0) == pytest.approx(70)
-    counted = Pace(TrainingConfig(steps=100, report_every=10), (), 100)
-    clock.now += 5.0
+    counted = Clock(TrainingConfig(steps=100, report_every=10), (), 100)
+    fake_time.now += 5.0
     counted.lap(10)
     assert counted.seconds_left(10) == pytest.approx(45)

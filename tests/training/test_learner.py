@@ -21,7 +21,7 @@ from charrnn.text.batches import Batches, Episodes, Tapes
 from charrnn.text.tokens import Tokens, offsets_of
 from charrnn.training import learner, loop
 from charrnn.training.learner import Learner, looked_up
-from charrnn.training.loss_monitor import Watch
+from charrnn.training.loss_monitor import LossMonitor
 from charrnn.training.setup import prepare
 from tests.conftest import everything, tiny_run
 
@@ -113,7 +113,7 @@ def test_numbers_read_late_are_those_read_at_once(
     for name, late in (("at-once", False), ("late", True)):
         with monkeypatch.context() as context:
             if late:
-                context.setattr(Watch, "is_due", lambda *_: False)
+                context.setattr(LossMonitor, "is_due", lambda *_: False)
             events = list(loop.train(config, name))
         skipped = [event for event in events if isinstance(event, Skipped)]
         assert [event.step for event in skipped] == sorted(spoil)
@@ -127,6 +127,6 @@ def test_a_divergence_that_is_read_late_is_one(
     small_text: Path, spoil: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil |= {2, 3, 4, 5, 6}
-    monkeypatch.setattr(Watch, "is_due", lambda *_: False)
+    monkeypatch.setattr(LossMonitor, "is_due", lambda *_: False)
     with pytest.raises(DivergedError, match="diverged at step 6: 5 steps in a row"):
         list(loop.train(tiny_run(small_text, report_every=8, validate_every=12), "late"))

@@ -97,7 +97,7 @@ def command(
     import numpy as np
 
     from charrnn.checkpoint.store import load_model
-    from charrnn.sampling.batched import write_samples
+    from charrnn.sampling.batched import write_batched
     from charrnn.sampling.engines import open_engine
     from charrnn.sampling.generate import check_label, forbidden_ids, start_token
     from charrnn.sampling.prefill import after_each, after_prime, read_prime, started
@@ -133,11 +133,11 @@ def command(
         pieces = iter([np.concatenate([vocabulary.encode(""), *pieces])])
     first = next(pieces, vocabulary.encode(""))  # so that what is wrong with it is told before anything is written
 
-    novelty = None
+    guard = None
     if config.novel is not None:
-        from charrnn.sampling.novel import novelty_of
+        from charrnn.sampling.novel import copy_guard
 
-        novelty = novelty_of(checkpoint, config.novel, corpus or ())
+        guard = copy_guard(checkpoint, config.novel, corpus or ())
     opened = open_engine(checkpoint, config, engine, device)
     primed = None if load_state is None else load(Path(load_state), opened.engine, checkpoint)
     note(f"{found.path} ({found.why}), {opened.device}, seed {config.seed}", quiet=quiet)
@@ -171,12 +171,12 @@ def command(
         from charrnn.sampling.beam import write_likeliest
 
         texts = write_likeliest(opened.engine, vocabulary, config, begin, count)
-    elif novelty is not None:
+    elif guard is not None:
         from charrnn.sampling.novel import write_novel
 
-        texts = write_novel(opened.engine, vocabulary, config, begin, count, novelty=novelty, measured=as_json)
+        texts = write_novel(opened.engine, vocabulary, config, begin, count, guard=guard, measured=as_json)
     else:
-        texts = write_samples(opened.engine, vocabulary, config, begin, count, measured=as_json, threads=opened.threads)
+        texts = write_batched(opened.engine, vocabulary, config, begin, count, measured=as_json, threads=opened.threads)
 
     def prime_of(index: int) -> str:
         return shown(first if prime_lines is None else primes[index]) if is_kept and (echo or as_json) else ""

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from charrnn.cli import options
-from charrnn.cli.process.launcher import Place, own_place, start, take_part
+from charrnn.cli.process.launcher import ProcessRank, own_process_rank, start, take_part
 from charrnn.cli.process.signals import stop_on_signals
 from charrnn.cli.process.terminal import note
 from charrnn.config import ModelConfig, Record, RunConfig, TextConfig, TrainingConfig, flag, parse_duration
@@ -74,10 +74,10 @@ def command(
 
     Checkpoints land in ./checkpoints/NAME. Ctrl-C saves and says how to go on.
     """
-    place = own_place(nproc)
-    if place.rank:
+    process = own_process_rank(nproc)
+    if process.rank:
         if not dry_run:
-            take_part(place)
+            take_part(process)
         return
     if dry_run and resume is not None:
         raise UsageError("--dry-run tells of a new run; leave --resume out")
@@ -96,22 +96,22 @@ def command(
             raise UsageError("--accept-new-corpus is for a --resume whose text has changed; a new run takes any text")
         if resume and not name:
             raise UsageError("--resume auto goes on with a run or begins it; say which one by --name")
-        settings, given = _configuration(context, config, is_told=place.meeting is not None)  # by who started this
+        settings, given = _configuration(context, config, is_told=process.meeting is not None)  # by who started this
     if dry_run:
         from charrnn.cli.commands.dry_run import describe
 
         describe(settings, given.keys(), as_json=as_json, quiet=quiet)
         return
-    if nproc > place.count:
+    if nproc > process.count:
         raise typer.Exit(start(nproc))
 
     from charrnn.cli.render.display import training_display
     from charrnn.events import Began
 
     is_over = False
-    with stop_on_signals(os.getppid() if place.count > 1 else None) as stop:
+    with stop_on_signals(os.getppid() if process.count > 1 else None) as stop:
         try:
-            with training_display(quiet) as show, _others(place):
+            with training_display(quiet) as show, _others(process):
                 from charrnn.training import loop  # takes a second or two, with a sign of life from the display
 
                 if resume is None:
@@ -138,11 +138,11 @@ def command(
         raise typer.Exit(128 + stop.received)
 
 
-def _others(place: Place) -> AbstractContextManager[object]:
+def _others(process: ProcessRank) -> AbstractContextManager[object]:
     """The company of the processes that train with this one."""
     from charrnn.distributed import joined
 
-    return joined(place.rank, place.count, place.meeting)
+    return joined(process.rank, process.count, process.meeting)
 
 
 def _set(context: typer.Context, *sources: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from charrnn.cli.process.terminal import note
 from charrnn.config import check_range
 from charrnn.errors import DivergedError, PeerGoneError, UsageError
 
-__all__ = ["Place", "leave", "own_place", "start", "take_part"]
+__all__ = ["ProcessRank", "leave", "own_process_rank", "start", "take_part"]
 
 _MEETING = "CHARRNN_MEETING"  # the file by which processes that were started here meet
 
@@ -30,7 +30,7 @@ _PATIENCE, _MERCY = 5.0, 25.0  # seconds
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessRank:
     """Which of how many processes this one was started as."""
 
     rank: int = 0
@@ -38,7 +38,7 @@ class Place:
     meeting: str | None = None
 
 
-def own_place(nproc: int) -> Place:
+def own_process_rank(nproc: int) -> ProcessRank:
     """What torchrun, or `start`, has put in the environment; rank 0 of 1 when it was neither.
 
     Raises:
@@ -46,22 +46,22 @@ def own_place(nproc: int) -> Place:
     """
     check_range("nproc", nproc, least=1, most=1024)
     if "LOCAL_RANK" not in os.environ:  # others leave a RANK and a WORLD_SIZE of their own there
-        return Place()
+        return ProcessRank()
     rank, count = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
-    place = Place(rank, count, os.environ.get(_MEETING))
-    if nproc > 1 and 1 < place.count != nproc:
-        raise UsageError(f"torchrun has started {place.count} processes, not {nproc}; leave --nproc out")
-    return place
+    process = ProcessRank(rank, count, os.environ.get(_MEETING))
+    if nproc > 1 and 1 < process.count != nproc:
+        raise UsageError(f"torchrun has started {process.count} processes, not {nproc}; leave --nproc out")
+    return process
 
 
-def take_part(place: Place) -> None:
+def take_part(process: ProcessRank) -> None:
     """Train as another rank than the first, without a word unless something is wrong here and nowhere else."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it waits for the others it can hear no other handler
     from charrnn.distributed import joined
     from charrnn.training import loop
 
     try:
-        with joined(place.rank, place.count, place.meeting), stop_on_signals(os.getppid()) as stop:
+        with joined(process.rank, process.count, process.meeting), stop_on_signals(os.getppid()) as stop:
             stop.run = Path()  # rank 0 knows whether there is one to save
             for _ in loop.follow(stop):
                 pass
@@ -109,7 +109,7 @@ def leave(code: int) -> NoReturn:
                 stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if own_place(1).count > 1:
+    if own_process_rank(1).count > 1:
         os._exit(code)
     sys.exit(code)
 

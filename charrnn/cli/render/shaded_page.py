@@ -3,7 +3,7 @@
 import html
 from collections.abc import Callable, Iterable, Iterator
 
-from charrnn.cli.render.shading import SPECIAL, Cell, Scale, is_dark
+from charrnn.cli.render.shading import SPECIAL, Scale, TextCell, is_dark
 
 __all__ = ["page"]
 
@@ -38,7 +38,7 @@ _FOOT = """</pre>
 """
 
 
-def page(cells: Iterable[Cell], scale: Scale, title: str, footer: Callable[[], str]) -> Iterator[str]:
+def page(cells: Iterable[TextCell], scale: Scale, title: str, footer: Callable[[], str]) -> Iterator[str]:
     """A page, some of it at a time. What is said of a cell is seen where the pointer rests on it; `footer` is asked
     for the last words when all cells have been written.
     """

@@ -18,10 +18,10 @@ from charrnn.config import Unit
 __all__ = [
     "RGB",
     "SURPRISE",
-    "Cell",
     "Colours",
     "Scale",
     "Shaded",
+    "TextCell",
     "cells",
     "colours",
     "is_dark",
@@ -100,7 +100,7 @@ SURPRISE = Scale(
 )
 
 
-class Cell(NamedTuple):
+class TextCell(NamedTuple):
     """Harmless text that takes `width` columns, shaded as one; a tab is as wide as it must be where it stands."""
 
     text: str
@@ -110,7 +110,7 @@ class Cell(NamedTuple):
     ends_line: bool = False
 
 
-def cells(characters: Iterable[Shaded], scale: Scale, unit: Unit = "character") -> Iterator[Cell]:
+def cells(characters: Iterable[Shaded], scale: Scale, unit: Unit = "character") -> Iterator[TextCell]:
     """The cells of a text. Marks, joiners and jamo share that of the character before, the bytes of one are in one."""
     text, members = "", list[Shaded]()
     for character, own in _whole(characters, unit):
@@ -130,9 +130,11 @@ def cells(characters: Iterable[Shaded], scale: Scale, unit: Unit = "character") 
         yield _cell(text, members, scale)
 
 
-def _cell(text: str, members: list[Shaded], scale: Scale) -> Cell:
+def _cell(text: str, members: list[Shaded], scale: Scale) -> TextCell:
     values = [each.value for each in members if each.value is not None]
-    return Cell(text, columns(text), scale.join(values) if values else None, "; ".join(each.title for each in members))
+    return TextCell(
+        text, columns(text), scale.join(values) if values else None, "; ".join(each.title for each in members)
+    )
 
 
 def _whole(characters: Iterable[Shaded], unit: Unit) -> Iterator[tuple[str | None, list[Shaded]]]:
@@ -180,7 +182,7 @@ def is_light() -> bool:
     return os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
 
 
-def picture(cells: Iterable[Cell], scale: Scale, colours: Colours | None, width: int) -> Iterator[str]:
+def picture(cells: Iterable[TextCell], scale: Scale, colours: Colours | None, width: int) -> Iterator[str]:
     """A legend and the rows of a text, folded to `width` columns; without colours each has a row of symbols below."""
     if colours is None:
         levels = (s if s == label else f"{s} {label}" for s, label in zip(scale.symbols, scale.labels, strict=True))
@@ -203,9 +205,9 @@ def picture(cells: Iterable[Cell], scale: Scale, colours: Colours | None, width:
         yield "".join(shown) + f"{_RESET}\n"
 
 
-def _rows(cells: Iterable[Cell], width: int) -> Iterator[list[Cell]]:
+def _rows(cells: Iterable[TextCell], width: int) -> Iterator[list[TextCell]]:
     """The cells that fit side by side; tabs are filled up with spaces."""
-    row, column = list[Cell](), 0
+    row, column = list[TextCell](), 0
     for cell in cells:
         if column + cell.width > width and row:
             yield row

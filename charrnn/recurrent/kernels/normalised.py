@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equation_core import LetteredCore
+from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import EPSILON, Noise
 from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
 from charrnn.recurrent.kernels.pointwise import dropped, keep_, kept_, sigmoid_backward, spread_, tanh_
@@ -48,7 +48,7 @@ def _d_gain_and_b(d_out: Tensor, a: Tensor, gain: Tensor, statistics: _Statistic
     return d_gain, d_b
 
 
-class NormalisedCore(LetteredCore):
+class NormalisedCore(EquationCore):
     """A core that computes in at least single precision: what is normalised is divided by what may be small."""
 
     @final
