@@ -18,7 +18,7 @@ from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.kernels.pointwise import sigmoid_backward
 from charrnn.recurrent.kernels.scan import scan
-from charrnn.recurrent.scan_equations import EPSILON, WIDTH, Convolved
+from charrnn.recurrent.scan_equations import RMS_NORM_EPSILON, WIDTH, Convolved
 
 __all__ = ["ScanCore", "causal_convolution", "gelu", "positive", "rms_norm", "wide"]
 
@@ -37,7 +37,13 @@ def wide(x: Tensor) -> Tensor:
 class _RMSNorm(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(EPSILON).rsqrt_()
+        scale = (
+            torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+            .square_()
+            .div_(x.shape[-1])
+            .add_(RMS_NORM_EPSILON)
+            .rsqrt_()
+        )
         y: Tensor = x * scale
         ctx.save_for_backward(y, scale)
         return y

@@ -25,7 +25,6 @@ __all__ = [
     "b_W",
     "dropped",
     "gru",
-    "kept",
     "ln_gru",
     "ln_lstm",
     "ln_rnn",
@@ -34,6 +33,7 @@ __all__ = [
     "rnn",
     "rnn_relu",
     "sigmoid",
+    "zoneout",
 ]
 
 Array = Any  # numpy.ndarray or torch.Tensor
@@ -95,7 +95,7 @@ class Noise(NamedTuple):
 
 
 SILENT = Noise()
-EPSILON = 1e-5  # of layer normalisation, as in torch
+LAYER_NORM_EPSILON = 1e-5  # of layer normalisation, as in torch
 MOGRIFIER_ROUNDS = 5
 
 
@@ -148,7 +148,7 @@ def dropped(d: Array | None, x: Array) -> Array:
     return x if d is None else d * x
 
 
-def kept(k: Array | None, before: Array, after: Array) -> Array:
+def zoneout(k: Array | None, before: Array, after: Array) -> Array:
     """k ⊙ before + (1 - k) ⊙ after."""
     return after if k is None else after + k * (before - after)
 
@@ -156,14 +156,14 @@ def kept(k: Array | None, before: Array, after: Array) -> Array:
 def _rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """h_t = tanh(W x_t + U (d ⊙ h_{t-1}) + b)        Elman 1990, "Finding structure in time"."""
     h = xp.tanh(projected + dropped(noise.d, state.h) @ weights[U].T + weights[b_U])
-    h = kept(noise.k_h, state.h, h)
+    h = zoneout(noise.k_h, state.h, h)
     return h, Hidden(h)
 
 
 def _rnn_relu_step(_: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """h_t = max(0, W x_t + U (d ⊙ h_{t-1}) + b)      Le, Jaitly & Hinton 2015, arXiv 1504.00941."""
     a = projected + dropped(noise.d, state.h) @ weights[U].T + weights[b_U]
-    h = kept(noise.k_h, state.h, a * (a > 0))
+    h = zoneout(noise.k_h, state.h, a * (a > 0))
     return h, Hidden(h)
 
 
@@ -178,7 +178,7 @@ def _lstm_step(
     i, f, g, o = _lstm_gates(xp, projected, state.h, weights)
     c = f * state.c + i * dropped(noise.d, g)
     h = o * xp.tanh(c)
-    c, h = kept(noise.k_c, state.c, c), kept(noise.k_h, state.h, h)
+    c, h = zoneout(noise.k_c, state.c, c), zoneout(noise.k_h, state.h, h)
     return h, HiddenAndCell(h, c)
 
 
@@ -194,7 +194,7 @@ def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise:
     """
     _, z, n = _gru_gates(xp, projected, state.h, weights)
     n = dropped(noise.d, n)
-    h = kept(noise.k_h, state.h, n + z * (state.h - n))
+    h = zoneout(noise.k_h, state.h, n + z * (state.h - n))
     return h, Hidden(h)
 
 
@@ -208,7 +208,7 @@ def _gru_gates(xp: Any, projected: Array, h: Array, weights: Weights) -> GRUGate
 def _normalised(a: Array) -> Array:
     """LN(a) without gain and bias: every row with mean 0 and variance 1, but for ε."""
     a = a - a.mean(-1, keepdims=True)
-    return a / ((a * a).mean(-1, keepdims=True) + EPSILON) ** 0.5
+    return a / ((a * a).mean(-1, keepdims=True) + LAYER_NORM_EPSILON) ** 0.5
 
 
 def _ln_rnn_project(x: Array, weights: Weights) -> Array:
@@ -219,7 +219,7 @@ def _ln_rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noi
     """h_t = tanh(γ ⊙ LN(W x_t + U (d ⊙ h_{t-1})) + b)      Ba, Kiros & Hinton 2016, arXiv 1607.06450, equation 4."""
     a = projected + dropped(noise.d, state.h) @ weights["U"].T
     h = xp.tanh(weights["gain"] * _normalised(a) + weights["b"])
-    h = kept(noise.k_h, state.h, h)
+    h = zoneout(noise.k_h, state.h, h)
     return h, Hidden(h)
 
 
@@ -237,7 +237,7 @@ def _ln_lstm_step(
     i, f, g, o = _split(projected + weights["gain_U"] * _normalised(state.h @ weights["U"].T), 4)
     c = sigmoid(xp, f) * state.c + sigmoid(xp, i) * dropped(noise.d, xp.tanh(g))
     h = sigmoid(xp, o) * xp.tanh(weights["gain_c"] * _normalised(c) + weights["b_c"])
-    c, h = kept(noise.k_c, state.c, c), kept(noise.k_h, state.h, h)
+    c, h = zoneout(noise.k_c, state.c, c), zoneout(noise.k_h, state.h, h)
     return h, HiddenAndCell(h, c)
 
 
@@ -258,7 +258,7 @@ def _ln_gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noi
     U_r, U_z, U_n = _ln_gru_blocks(state.h @ weights["U"].T, weights["gain_U"])
     r, z = sigmoid(xp, W_r + U_r + b_r), sigmoid(xp, W_z + U_z + b_z)
     n = dropped(noise.d, xp.tanh(W_n + b_n + r * (U_n + weights["b_Un"])))
-    h = kept(noise.k_h, state.h, n + z * (state.h - n))
+    h = zoneout(noise.k_h, state.h, n + z * (state.h - n))
     return h, Hidden(h)
 
 
@@ -288,7 +288,7 @@ def _mogrifier_lstm_step(
     i, f, g, o = _split(x @ weights["W"].T + h @ weights["U"].T + weights["b"], 4)
     c = sigmoid(xp, f) * state.c + sigmoid(xp, i) * dropped(noise.d, xp.tanh(g))
     h = sigmoid(xp, o) * xp.tanh(c)
-    c, h = kept(noise.k_c, state.c, c), kept(noise.k_h, state.h, h)
+    c, h = zoneout(noise.k_c, state.c, c), zoneout(noise.k_h, state.h, h)
     return h, HiddenAndCell(h, c)
 
 

@@ -13,7 +13,7 @@ from charrnn.recurrent.contract import State
 from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import MOGRIFIER_ROUNDS, Noise
 from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
-from charrnn.recurrent.kernels.pointwise import keep_, kept_, tanh_
+from charrnn.recurrent.kernels.pointwise import tanh_, zoneout_, zoneout_backward_
 from charrnn.recurrent.kernels.products import Product, autocast_type
 
 __all__ = ["MogrifierLSTM"]
@@ -59,8 +59,8 @@ class _Recurrence(Function):
             a = product.forward(both[t], out=gates[t], plus=b)
             next_cell_state(a, cs[t], noise.d, out=cs[t + 1])
             torch.mul(a[:, 3 * H :], tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
-            keep_(hs[t + 1], hs[t], noise.k_h, t)
-            keep_(cs[t + 1], cs[t], noise.k_c, t)
+            zoneout_(hs[t + 1], hs[t], noise.k_h, t)
+            zoneout_(cs[t + 1], cs[t], noise.k_c, t)
         ctx.save_for_backward(cs, both, gates, squashed, W_and_U, *M, *scales, *values[:-2])
         ctx.noise, ctx.low = noise, low
         return hs[1:].clone(), cs[-1].clone()
@@ -87,7 +87,7 @@ class _Recurrence(Function):
             d_c.clone(),
         )
         for t in range(T - 1, -1, -1):
-            kept_h, kept_c = kept_(d_h.add_(d_outputs[t]), k_h, t), kept_(d_c, k_c, t)
+            past_h, past_c = zoneout_backward_(d_h.add_(d_outputs[t]), k_h, t), zoneout_backward_(d_c, k_c, t)
             d_c.addcmul_(d_h, c_slope[t])
             d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
             d_gates[t, :, 3].mul_(d_h)
@@ -99,9 +99,9 @@ class _Recurrence(Function):
             d_h = made
             d_x[t] = read
             d_c.mul_(f[t])
-            if kept_h is not None and kept_c is not None:
-                d_h.add_(kept_h)
-                d_c.add_(kept_c)
+            if past_h is not None and past_c is not None:
+                d_h.add_(past_h)
+                d_c.add_(past_c)
         d_a = d_gates.view(T, B, 4 * H)
         d_W, d_U = torch.split(product.gradient(d_a, both), [D, H], dim=1)
         values[1] = values[1][:-1]  # h_0 … h_{T-1}

@@ -14,7 +14,7 @@ from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu,
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, dropped
 from charrnn.recurrent.kernels.pointwise import sigmoid_backward
-from charrnn.recurrent.scan_equations import DECAY, EPSILON
+from charrnn.recurrent.scan_equations import DECAY, RMS_NORM_EPSILON
 
 __all__ = ["RGLRU"]
 
@@ -54,7 +54,7 @@ class _DecayAndInput(Function):
         below = (r * log_open).expm1_()  # a - 1, from which 1 - a² comes without cancellation
         a = below + 1
         # The small number keeps the slope of the root finite where a = 1.
-        norm = torch.addcmul(below, below, a, out=below).neg_().add_(EPSILON**2).sqrt_()
+        norm = torch.addcmul(below, below, a, out=below).neg_().add_(RMS_NORM_EPSILON**2).sqrt_()
         ctx.save_for_backward(r, i, v, log_open, a, norm)
         return a, (i * v).mul_(norm)
 

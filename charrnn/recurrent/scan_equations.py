@@ -9,12 +9,12 @@ them, x_0 = x_t. Letters and readers are those of `equations`.
 import math
 from typing import Any, NamedTuple
 
-from charrnn.recurrent.equations import Array, Cell, Noise, Weights, dropped, input_product, kept, sigmoid
+from charrnn.recurrent.equations import Array, Cell, Noise, Weights, dropped, input_product, sigmoid, zoneout
 
-__all__ = ["DECAY", "EPSILON", "WIDTH", "Convolved", "min_gru", "min_lstm", "rg_lru"]
+__all__ = ["DECAY", "RMS_NORM_EPSILON", "WIDTH", "Convolved", "min_gru", "min_lstm", "rg_lru"]
 
 WIDTH = 4  # of the convolution: this step and three before it
-EPSILON = 1e-6  # added to mean squares
+RMS_NORM_EPSILON = 1e-6  # added to mean squares
 DECAY = 8.0  # of rg-lru, c in the paper
 
 
@@ -33,7 +33,7 @@ def _entered(x: Array, weights: Weights) -> Array:
 
 def _rms_norm(xp: Any, x: Array) -> Array:
     """x / √(mean x²)     Zhang & Sennrich 2019, arXiv 1910.07467; no gain, as weights follow wherever it is used."""
-    return x / xp.sqrt((x * x).mean(-1)[..., None] + EPSILON)
+    return x / xp.sqrt((x * x).mean(-1)[..., None] + RMS_NORM_EPSILON)
 
 
 def _gelu(xp: Any, x: Array) -> Array:
@@ -75,7 +75,7 @@ def _min_gru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: 
     v = _convolved(u, state, weights["C"])
     z = sigmoid(xp, v @ weights["W_z"].T + weights["b_z"])
     candidate = _positive(xp, v @ weights["W_h"].T + weights["b_h"])
-    h = kept(noise.k_h, state.h, (1 - z) * state.h + z * dropped(noise.d, candidate))
+    h = zoneout(noise.k_h, state.h, (1 - z) * state.h + z * dropped(noise.d, candidate))
     return _min_block(xp, x, h, weights), Convolved(h, u, state.x1, state.x2)
 
 
@@ -90,7 +90,7 @@ def _min_lstm_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise:
     log_f, log_i = (-_softplus(xp, -(v @ weights[f"W_{gate}"].T) - weights[f"b_{gate}"]) for gate in "fi")
     candidate = _positive(xp, v @ weights["W_h"].T + weights["b_h"])
     share = sigmoid(xp, log_i - log_f)
-    h = kept(noise.k_h, state.h, (1 - share) * state.h + share * dropped(noise.d, candidate))
+    h = zoneout(noise.k_h, state.h, (1 - share) * state.h + share * dropped(noise.d, candidate))
     return _min_block(xp, x, h, weights), Convolved(h, u, state.x1, state.x2)
 
 
@@ -113,8 +113,8 @@ def _rg_lru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: N
     v = _convolved(u, state, weights["C"])
     r, i = (sigmoid(xp, _blockwise(v, weights[f"W_{gate}"]) + weights[f"b_{gate}"]) for gate in "ri")
     log_a = -DECAY * _softplus(xp, weights["Lambda"]) * r
-    b = xp.sqrt(EPSILON**2 - xp.expm1(2 * log_a)) * i * dropped(noise.d, v)
-    h = kept(noise.k_h, state.h, xp.exp(log_a) * state.h + b)
+    b = xp.sqrt(RMS_NORM_EPSILON**2 - xp.expm1(2 * log_a)) * i * dropped(noise.d, v)
+    h = zoneout(noise.k_h, state.h, xp.exp(log_a) * state.h + b)
     y = x + (h * _gelu(xp, normed @ weights["W_g"].T)) @ weights["W_o"].T
     normed = _rms_norm(xp, y)
     inner = _gelu(xp, normed @ weights["W_1"].T + weights["b_1"]) * (normed @ weights["W_3"].T)

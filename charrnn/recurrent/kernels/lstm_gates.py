@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from charrnn.recurrent.kernels.pointwise import dropped, sigmoid_backward, spread_, tanh_backward
+from charrnn.recurrent.equations import dropped
+from charrnn.recurrent.kernels.pointwise import sigmoid_backward, spread_, tanh_backward
 
 __all__ = ["gate_slopes", "next_cell_state"]
 
@@ -14,7 +15,7 @@ def next_cell_state(a: Tensor, c: Tensor, d: Tensor | None, out: Tensor) -> Tens
     g.add_(g)  # tanh x is of σ(2x), so that one σ serves all
     a.sigmoid_()
     spread_(g)
-    return torch.mul(f, c, out=out).addcmul_(i, dropped(g, d))
+    return torch.mul(f, c, out=out).addcmul_(i, dropped(d, g))
 
 
 def gate_slopes(gates: Tensor, cs: Tensor, squashed: Tensor, d: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -25,8 +26,8 @@ def gate_slopes(gates: Tensor, cs: Tensor, squashed: Tensor, d: Tensor | None) -
     """
     i, f, g, o = gates.chunk(4, dim=-1)
     slopes = gates.new_empty(*squashed.shape[:2], 4, squashed.shape[2])
-    sigmoid_backward(dropped(g, d), i, grad_input=slopes[:, :, 0])
+    sigmoid_backward(dropped(d, g), i, grad_input=slopes[:, :, 0])
     sigmoid_backward(cs, f, grad_input=slopes[:, :, 1])
-    tanh_backward(dropped(i, d), g, grad_input=slopes[:, :, 2])
+    tanh_backward(dropped(d, i), g, grad_input=slopes[:, :, 2])
     sigmoid_backward(squashed, o, grad_input=slopes[:, :, 3])
     return slopes, torch.ops.aten.tanh_backward(o, squashed)

@@ -17,9 +17,15 @@ from torch.nn import functional as F
 
 from charrnn.recurrent.contract import State
 from charrnn.recurrent.equation_core import EquationCore
-from charrnn.recurrent.equations import EPSILON, Noise
+from charrnn.recurrent.equations import LAYER_NORM_EPSILON, Noise, dropped
 from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
-from charrnn.recurrent.kernels.pointwise import dropped, keep_, kept_, sigmoid_backward, spread_, tanh_
+from charrnn.recurrent.kernels.pointwise import (
+    sigmoid_backward,
+    spread_,
+    tanh_,
+    zoneout_,
+    zoneout_backward_,
+)
 from charrnn.recurrent.kernels.products import Product, autocast_type
 
 __all__ = ["NormalisedCore", "ln_gru_recurrence", "ln_lstm_recurrence", "ln_rnn_recurrence", "normalised", "product"]
@@ -30,7 +36,7 @@ _Statistics = list[tuple[Tensor, Tensor]]  # mean and 1/deviation of every row (
 
 def _normalise(a: Tensor, gain: Tensor, b: Tensor | None, statistics: _Statistics) -> Tensor:
     """gain ⊙ LN(a) + b of one step, (B, N); what the backward pass needs goes to `statistics`."""
-    out, mean, scale = torch.native_layer_norm(a, a.shape[-1:], gain, b, EPSILON)
+    out, mean, scale = torch.native_layer_norm(a, a.shape[-1:], gain, b, LAYER_NORM_EPSILON)
     statistics.append((mean, scale))
     return out
 
@@ -96,7 +102,7 @@ class _LNRNN(Function):
             activations = hs[1:]
         ctx.statistics = []
         for t in range(T):
-            product.forward(dropped(hs[t], noise.d), out=sums[t], plus=projected[t])
+            product.forward(dropped(noise.d, hs[t]), out=sums[t], plus=projected[t])
             tanh_(activations[t].copy_(_normalise(sums[t], gain, b, ctx.statistics)))
             if noise.k_h is not None:
                 torch.lerp(activations[t], hs[t], noise.k_h[t], out=hs[t + 1])
@@ -113,14 +119,14 @@ class _LNRNN(Function):
         d_normal = 1 - activations.square()  # slopes first, which the loop scales by the gradient that arrives
         d_sums, d_h = torch.empty_like(sums), torch.zeros_like(hs[0])
         for t in range(len(sums) - 1, -1, -1):
-            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
+            past = zoneout_backward_(d_h.add_(d_outputs[t]), k_h, t)
             rows = d_sums[t].copy_(_d_rows(d_normal[t].mul_(d_h), sums[t], gain, ctx.statistics[t]))
             product.backward(rows, out=d_h)
             if d is not None:
                 d_h.mul_(d)
-            if kept is not None:
-                d_h.add_(kept)
-        d_U = product.gradient(d_sums, dropped(hs[:-1], d))
+            if past is not None:
+                d_h.add_(past)
+        d_U = product.gradient(d_sums, dropped(d, hs[:-1]))
         return d_sums, d_h, d_U, *_d_gain_and_b(d_normal, sums, gain, ctx.statistics), None, None
 
 
@@ -154,7 +160,7 @@ class _LNLSTM(Function):
             spread_(torch.sigmoid(_normalise(new, gain_c2, b_c2, ctx.of_cells), out=squash))
             before, h, c = (h, c), hs[t + 1], cs[t + 1]
             torch.mul(a[:, 3 * H :], squash, out=h)
-            keep_(h, before[0], noise.k_h, t)
+            zoneout_(h, before[0], noise.k_h, t)
             if noise.k_c is not None:
                 torch.lerp(new, before[1], noise.k_c[t], out=c)
         ctx.save_for_backward(hs, cs, news, sums, gates, squashed, U, gain_U, gain_c)
@@ -173,16 +179,16 @@ class _LNLSTM(Function):
         f, steps = gates[..., H : 2 * H], list(zip(d_outputs, d_gates, d_normal, d_sums, sums, news, strict=True))
         for t in range(T - 1, -1, -1):
             d_output, d_gate, d_norm, d_sum, total, new = steps[t]
-            kept_h, kept_c = kept_(d_h.add_(d_output), k_h, t), kept_(d_c, k_c, t)
+            past_h, past_c = zoneout_backward_(d_h.add_(d_output), k_h, t), zoneout_backward_(d_c, k_c, t)
             d_c.add_(_d_rows(d_norm.mul_(d_h), new, gain_c, ctx.of_cells[t]))
             d_gate[:, :3].mul_(d_c.unsqueeze(1))
             d_gate[:, 3].mul_(d_h)
             d_sum.copy_(_d_rows(d_gate.view(B, 4 * H), total, gain_U, ctx.of_sums[t]))
             product.backward(d_sum, out=d_h)
             d_c.mul_(f[t])
-            if kept_h is not None and kept_c is not None:
-                d_h.add_(kept_h)
-                d_c.add_(kept_c)
+            if past_h is not None and past_c is not None:
+                d_h.add_(past_h)
+                d_c.add_(past_c)
         d_projected = d_gates.view(T, B, 4 * H)
         d_gain_U, _ = _d_gain_and_b(d_projected, sums, gain_U, ctx.of_sums)
         d_gain_c, d_b_c = _d_gain_and_b(d_normal, news, gain_c, ctx.of_cells)
@@ -217,8 +223,8 @@ class _LNGRU(Function):
             r, z = a.sigmoid_().chunk(2, dim=-1)
             u = U_ns[t].copy_(_normalise(n_sums[t], gain_n, b_Un, ctx.of_n_sums))
             n = tanh_(torch.addcmul(W_n[t], r, u, out=ns[t]))
-            torch.lerp(dropped(n, noise.d), hs[t], z, out=hs[t + 1])
-            keep_(hs[t + 1], hs[t], noise.k_h, t)
+            torch.lerp(dropped(noise.d, n), hs[t], z, out=hs[t + 1])
+            zoneout_(hs[t + 1], hs[t], noise.k_h, t)
         ctx.save_for_backward(hs, sums, gates, n_sums, ns, U_ns, U, gain, gain_n)
         ctx.noise, ctx.low = noise, low
         return hs[1:].clone()
@@ -232,21 +238,21 @@ class _LNGRU(Function):
         T, B, H = ns.shape
         r, z = gates.chunk(2, dim=-1)
         # Slopes first: of what σ reads, of what tanh reads, and of γ_Un ⊙ LN(U_n h) + b_Un, which r scales.
-        d_n = dropped(torch.ops.aten.tanh_backward(1 - z, ns), d)
+        d_n = dropped(d, torch.ops.aten.tanh_backward(1 - z, ns))
         d_gates, d_U_n = torch.empty_like(gates).view(T, B, 2, H), d_n * r
         sigmoid_backward(d_n * U_ns, r, grad_input=d_gates[:, :, 0])
-        sigmoid_backward(hs[:-1] - dropped(ns, d), z, grad_input=d_gates[:, :, 1])
+        sigmoid_backward(hs[:-1] - dropped(d, ns), z, grad_input=d_gates[:, :, 1])
         d_sums, d_h = gates.new_empty(T, B, 3 * H), torch.zeros_like(hs[0])
         for t in range(T - 1, -1, -1):
-            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
+            past = zoneout_backward_(d_h.add_(d_outputs[t]), k_h, t)
             d_gates[t].mul_(d_h.unsqueeze(1))
             d_n[t].mul_(d_h)
             d_U_n[t].mul_(d_h)
             d_sums[t, :, : 2 * H] = _d_rows(d_gates[t].view(B, 2 * H), sums[t], gain, ctx.of_sums[t])
             d_sums[t, :, 2 * H :] = _d_rows(d_U_n[t], n_sums[t], gain_n, ctx.of_n_sums[t])
             product.backward(d_sums[t], out=d_h, plus=d_h.mul_(z[t]))
-            if kept is not None:
-                d_h.add_(kept)
+            if past is not None:
+                d_h.add_(past)
         d_W_gates = d_gates.view(T, B, 2 * H)
         d_gain, _ = _d_gain_and_b(d_W_gates, sums, gain, ctx.of_sums)
         d_gain_n, d_b_Un = _d_gain_and_b(d_U_n, n_sums, gain_n, ctx.of_n_sums)
@@ -263,8 +269,8 @@ def product(inputs: Tensor, W: Tensor) -> Tensor:
 def normalised(inputs: Tensor, W: Tensor, gain: Tensor, b: Tensor) -> Tensor:
     """gain ⊙ LN(W x) + b (T, B, N) likewise; the columns of token ids are normalised once for all steps."""
     if inputs.is_floating_point():
-        return F.layer_norm(product(inputs, W), gain.shape, gain, b, EPSILON)
-    return F.embedding(inputs.transpose(0, 1), F.layer_norm(W.t(), gain.shape, gain, b, EPSILON))
+        return F.layer_norm(product(inputs, W), gain.shape, gain, b, LAYER_NORM_EPSILON)
+    return F.embedding(inputs.transpose(0, 1), F.layer_norm(W.t(), gain.shape, gain, b, LAYER_NORM_EPSILON))
 
 
 def ln_rnn_recurrence(projected: Tensor, h: Tensor, U: Tensor, gain: Tensor, b: Tensor, noise: Noise) -> Tensor:

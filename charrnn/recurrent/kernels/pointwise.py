@@ -1,9 +1,9 @@
-"""What hand-written recurrences do element by element: activations and their slopes, dropout, zoneout."""
+"""Elementwise steps of the hand-written recurrences: activations and their slopes, zoneout."""
 
 import torch
 from torch import Tensor
 
-__all__ = ["dropped", "keep_", "kept_", "sigmoid_backward", "spread_", "tanh_", "tanh_backward"]
+__all__ = ["sigmoid_backward", "spread_", "tanh_", "tanh_backward", "zoneout_", "zoneout_backward_"]
 
 _MINUS_ONE = torch.tensor(-1.0)  # a number would be made a tensor of at every call, which takes longer than the sum
 
@@ -21,21 +21,16 @@ def spread_(x: Tensor) -> Tensor:
     return torch.sub(_MINUS_ONE, x, alpha=-2, out=x)
 
 
-def keep_(after: Tensor, before: Tensor, k: Tensor | None, t: int) -> None:
+def zoneout_(after: Tensor, before: Tensor, k: Tensor | None, t: int) -> None:
     """Zoneout of step t, in place: the units that k (T, B, H) names keep what they were before."""
     if k is not None:
         after.lerp_(before, k[t])
 
 
-def kept_(d_after: Tensor, k: Tensor | None, t: int) -> Tensor | None:
-    """The backward pass of `keep_`: the gradient that goes straight to the step before is taken out of d_after."""
+def zoneout_backward_(d_after: Tensor, k: Tensor | None, t: int) -> Tensor | None:
+    """The backward pass of `zoneout_`: the gradient that goes straight to the step before is taken out of d_after."""
     if k is None:
         return None
-    kept = d_after * k[t]
-    d_after.sub_(kept)
-    return kept
-
-
-def dropped(x: Tensor, d: Tensor | None) -> Tensor:
-    """x under a mask of recurrent dropout, if there is one."""
-    return x if d is None else x * d
+    past = d_after * k[t]
+    d_after.sub_(past)
+    return past

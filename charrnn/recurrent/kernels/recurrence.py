@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.equations import Noise, dropped
 from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
-from charrnn.recurrent.kernels.pointwise import dropped, keep_, kept_, sigmoid_backward, tanh_
+from charrnn.recurrent.kernels.pointwise import sigmoid_backward, tanh_, zoneout_, zoneout_backward_
 from charrnn.recurrent.kernels.products import Product, autocast_type
 
 __all__ = ["gru_recurrence", "lstm_recurrence", "rnn_recurrence"]
@@ -32,7 +32,7 @@ class _RNN(Function):
         hs = torch.cat([h.unsqueeze(0), projected])  # h_0 … h_T, each overwritten in its turn
         activations = hs[1:] if noise.k_h is None else projected.clone()
         for t, activation in enumerate(activations.unbind(0)):
-            activate(product.forward(dropped(hs[t], noise.d), out=activation, plus=activation))
+            activate(product.forward(dropped(noise.d, hs[t]), out=activation, plus=activation))
             if noise.k_h is not None:
                 torch.lerp(activation, hs[t], noise.k_h[t], out=hs[t + 1])
         ctx.save_for_backward(hs, activations, U)
@@ -48,13 +48,13 @@ class _RNN(Function):
         d_gates = (activations > 0).to(hs) if ctx.rectified else 1 - activations.square()  # slopes first
         d_h = torch.zeros_like(hs[0])
         for t in range(len(d_gates) - 1, -1, -1):
-            kept = kept_(d_h.add_(d_outputs[t]), k_h, t)
+            past = zoneout_backward_(d_h.add_(d_outputs[t]), k_h, t)
             product.backward(d_gates[t].mul_(d_h), out=d_h)
             if d is not None:
                 d_h.mul_(d)
-            if kept is not None:
-                d_h.add_(kept)
-        return d_gates, d_h, product.gradient(d_gates, dropped(hs[:-1], d)), None, None, None
+            if past is not None:
+                d_h.add_(past)
+        return d_gates, d_h, product.gradient(d_gates, dropped(d, hs[:-1])), None, None, None
 
 
 class _LSTM(Function):
@@ -72,8 +72,8 @@ class _LSTM(Function):
             a = product.forward(hs[t], out=gates[t], plus=projected[t])
             next_cell_state(a, cs[t], noise.d, out=cs[t + 1])
             torch.mul(a[:, 3 * H :], tanh_(squashed[t].copy_(cs[t + 1])), out=hs[t + 1])
-            keep_(hs[t + 1], hs[t], noise.k_h, t)
-            keep_(cs[t + 1], cs[t], noise.k_c, t)
+            zoneout_(hs[t + 1], hs[t], noise.k_h, t)
+            zoneout_(cs[t + 1], cs[t], noise.k_c, t)
         ctx.save_for_backward(hs, cs, gates, squashed, U)
         ctx.noise, ctx.low = noise, low
         return hs[1:].clone(), cs[-1].clone()
@@ -90,15 +90,15 @@ class _LSTM(Function):
         f = gates[..., H : 2 * H]
         d_h, d_c = torch.zeros_like(hs[0]), d_c.clone()
         for t in range(T - 1, -1, -1):
-            kept_h, kept_c = kept_(d_h.add_(d_outputs[t]), k_h, t), kept_(d_c, k_c, t)
+            past_h, past_c = zoneout_backward_(d_h.add_(d_outputs[t]), k_h, t), zoneout_backward_(d_c, k_c, t)
             d_c.addcmul_(d_h, c_slope[t])
             d_gates[t, :, :3].mul_(d_c.unsqueeze(1))
             d_gates[t, :, 3].mul_(d_h)
             product.backward(d_gates[t].view(B, 4 * H), out=d_h)
             d_c.mul_(f[t])
-            if kept_h is not None and kept_c is not None:
-                d_h.add_(kept_h)
-                d_c.add_(kept_c)
+            if past_h is not None and past_c is not None:
+                d_h.add_(past_h)
+                d_c.add_(past_c)
         d_projected = d_gates.view(T, B, 4 * H)
         return d_projected, d_h, d_c, product.gradient(d_projected, hs[:-1]), None, None
 
@@ -126,8 +126,8 @@ class _GRU(Function):
             product.forward(before, out=a, plus=a)
             rz.sigmoid_()
             torch.sub(n.addcmul_(rz[:, :H], u_n, value=2).sigmoid_(), half, out=halved)
-            torch.lerp(dropped(halved, noise.d), before, rz[:, H:], out=after)
-            keep_(after, before, noise.k_h, t)
+            torch.lerp(dropped(noise.d, halved), before, rz[:, H:], out=after)
+            zoneout_(after, before, noise.k_h, t)
             before = after
         ctx.save_for_backward(hs, sums, squashed, U)
         ctx.noise, ctx.low = noise, low
@@ -143,21 +143,21 @@ class _GRU(Function):
         U_ns, r, z = sums.chunk(3, dim=-1)
         # As in the LSTM: slopes of h_t first, scaled by the arriving gradient in the loop.
         d_a = sums.new_empty(T, B, 4, H)
-        n_slope = sigmoid_backward(dropped(torch.rsub(z, 4, alpha=4), d), squashed, grad_input=d_a[:, :, 3])
+        n_slope = sigmoid_backward(dropped(d, torch.rsub(z, 4, alpha=4)), squashed, grad_input=d_a[:, :, 3])
         torch.mul(n_slope, r, out=d_a[:, :, 0])
         sigmoid_backward(n_slope * U_ns, r, grad_input=d_a[:, :, 1])
-        minus_n = dropped(torch.rsub(squashed, 1, alpha=2), d)
+        minus_n = dropped(d, torch.rsub(squashed, 1, alpha=2))
         sigmoid_backward(minus_n.add_(hs[:-1], alpha=2), z, grad_input=d_a[:, :, 2])
         d_U = d_a.view(T, B, 4 * H)[..., : 3 * H]
         d_h, d_before = d_outputs[-1].clone(), torch.empty_like(hs[0])
         arriving = [torch.zeros_like(d_h), *d_outputs[:-1]]
         for t in range(T - 1, -1, -1):
-            kept = kept_(d_h, k_h, t)
+            past = zoneout_backward_(d_h, k_h, t)
             d_a[t].mul_(d_h.unsqueeze(1))
             torch.addcmul(arriving[t], d_h, z[t], out=d_before)
             product.backward(d_U[t], out=d_before, plus=d_before)
-            if kept is not None:
-                d_before.add_(kept)
+            if past is not None:
+                d_before.add_(past)
             d_h, d_before = d_before, d_h
         d_projected, d_b_Un = d_a.view(T, B, 4 * H)[..., H:], d_a[:, :, 0].sum((0, 1))
         return d_projected, d_h, _candidate_last(2 * product.gradient(d_U, hs[:-1])), d_b_Un, None, None
