@@ -42,10 +42,10 @@ def labelled_unigram(probabilities: Mapping[str, Mapping[str | None, float]], co
     vocabulary = Vocabulary.of("".join(c or "" for own in probabilities.values() for c in own), text.unit, counts)
     config = ModelConfig("rnn-relu", 1, len(counts), "one-hot", None, 0.0)
     arrays = {name: np.zeros_like(array) for name, array in random_checkpoint(config, vocabulary).model.items()}
-    arrays["stack.layers.0.fused.weight_hh_l0"] += np.eye(len(counts), dtype=np.float32)
+    arrays["stack.layers.0.U"] += np.eye(len(counts), dtype=np.float32)
     arrays["head.weight"][:] = -1e4
     for unit, (label, start) in enumerate(zip(vocabulary.labels, vocabulary.starts, strict=True)):
-        arrays["stack.layers.0.fused.weight_ih_l0"][unit, start] = 1
+        arrays["stack.layers.0.W"][unit, start] = 1
         for character, probability in probabilities[label].items():
             token = vocabulary.end if character is None else vocabulary.characters.index(character)
             arrays["head.weight"][token, unit] = np.float32(math.log(probability))
@@ -69,8 +69,8 @@ def quote_detector(characters: str) -> Checkpoint:
     vocabulary = Vocabulary.of(characters + "“”", "character")
     config = ModelConfig("rnn", 1, 5, "one-hot", None, 0.0)
     arrays = {name: np.zeros_like(array) for name, array in random_checkpoint(config, vocabulary).model.items()}
-    arrays["stack.layers.0.fused.weight_hh_l0"][2, 2] = 30  # tanh of 20 is 1 in single precision
-    arrays["stack.layers.0.fused.bias_hh_l0"][2] = -10
+    arrays["stack.layers.0.U"][2, 2] = 30  # tanh of 20 is 1 in single precision
+    arrays["stack.layers.0.b_U"][2] = -10
     for character, weight in {"“": 60, "”": -60}.items():
-        arrays["stack.layers.0.fused.weight_ih_l0"][2, vocabulary.characters.index(character)] = weight
+        arrays["stack.layers.0.W"][2, vocabulary.characters.index(character)] = weight
     return Checkpoint(RunConfig(model=config), vocabulary, arrays)

@@ -2,7 +2,8 @@
 
 Arrays are `model.*` and, for going on with the training, `optimizer.*`, `rng.*` and `state.*`. The metadata holds
 format and version, two JSON texts (`model`: configuration and vocabulary; `training`: counters and versions) and a
-sha256 for either, over that text and the arrays that belong to it, so that a sampler checks only what it reads.
+sha256 for either, over that text and the arrays that belong to it, so that a sampler checks only what it reads. The
+model's is over the names of version 1 in any version: a model has the same digest, whatever file it comes from.
 """
 
 import hashlib
@@ -20,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from charrnn.checkpoint.header import Entry, HeaderError, read_array, read_entries, read_header, strict_json
+from charrnn.checkpoint.header import HeaderError, read_array, read_entries, read_header, strict_json
+from charrnn.checkpoint.versions import OLDEST, VERSION, from_version_1, to_version_1
 from charrnn.config import RunConfig, check_range, from_table
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.layout import model_shapes
@@ -29,7 +31,6 @@ from charrnn.text.vocabulary import Vocabulary
 __all__ = ["Arrays", "Checkpoint", "Counters", "from_file", "model_sha256", "to_bytes"]
 
 FORMAT = "charrnn"
-VERSION = 1
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -67,7 +68,8 @@ class Checkpoint:
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as the content of a file."""
-    model, model_text = _model_part(checkpoint)
+    model = {_MODEL + name: np.require(array, requirements="C") for name, array in checkpoint.model.items()}
+    model_text = _model_text(checkpoint)
     training = {name: np.require(array, requirements="C") for name, array in checkpoint.training.items()}
     # What is as in a new run is left out: a charrnn that does not know a counter reads the runs that do without it.
     new, own = asdict(Counters()), asdict(checkpoint.counters)
@@ -77,7 +79,7 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
         "format": FORMAT,
         "version": str(VERSION),
         "model": model_text,
-        "model_sha256": _digest(model_text, model),
+        "model_sha256": _model_digest(model_text, checkpoint.model, checkpoint.config),
         "training": training_text,
         "training_sha256": _digest(training_text, training),
     }
@@ -86,17 +88,20 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
 
 def model_sha256(checkpoint: Checkpoint) -> str:
     """The digest over all that a sampler reads of the checkpoint, which its file has, too: it tells models apart."""
-    arrays, text = _model_part(checkpoint)
-    return _digest(text, arrays)
+    return _model_digest(_model_text(checkpoint), checkpoint.model, checkpoint.config)
 
 
-def _model_part(checkpoint: Checkpoint) -> tuple[Arrays, str]:
-    """What a sampler reads: the arrays by their names in the file, and what the metadata says of them."""
-    arrays = {_MODEL + name: np.require(array, requirements="C") for name, array in checkpoint.model.items()}
+def _model_text(checkpoint: Checkpoint) -> str:
+    """What the metadata says of the model."""
     # Labels that are not there are left out: a charrnn that knows none reads the models without.
     vocabulary = {key: value for key, value in asdict(checkpoint.vocabulary).items() if value != ()}
     about = {"configuration": checkpoint.config.to_mapping(), "vocabulary": vocabulary}
-    return arrays, _canonical(about)
+    return _canonical(about)
+
+
+def _model_digest(text: str, model: Arrays, config: RunConfig) -> str:
+    """The digest over all that a sampler reads, given the arrays by the model's own names for them."""
+    return _digest(text, {_MODEL + to_version_1(name, config.model.cell): array for name, array in model.items()})
 
 
 def from_file(path: Path, *, training: bool = False) -> Checkpoint:
@@ -133,21 +138,29 @@ def _read(file: BufferedReader, size: int, with_training: bool) -> Checkpoint:
     if strange := [name for name in entries if not name.startswith((_MODEL, *_TRAINING))]:
         raise _Refused(f"a checkpoint has no array {strange[0]}")
     config, vocabulary, shapes = _model(metadata["model"])
+    is_old, cell = metadata["version"] == "1", config.model.cell
 
-    model = {name.removeprefix(_MODEL): entry for name, entry in entries.items() if name.startswith(_MODEL)}
-    if model.keys() != shapes.keys():
+    names = {name: _MODEL + (to_version_1(name, cell) if is_old else name) for name in shapes}
+    if {name for name in entries if name.startswith(_MODEL)} != set(names.values()):
         raise _Refused("its arrays are not those of its configuration")
+    model = {name: entries[in_file] for name, in_file in names.items()}
     for name, shape in shapes.items():
         if (model[name].dtype, model[name].shape) != ("F32", shape):
             raise _Refused(f"{name} should be F32 {shape}, is {model[name].dtype} {model[name].shape}")
-    arrays = _load(file, metadata, "model", {_MODEL + name: entry for name, entry in model.items()})
-    arrays = {name.removeprefix(_MODEL): array for name, array in arrays.items()}
+    arrays = {name: read_array(file, entry) for name, entry in model.items()}
+    _check("model", arrays, _model_digest(metadata["model"], arrays, config), metadata)
     if not with_training:
         return Checkpoint(config, vocabulary, arrays)
 
     counters, versions = _progress(metadata["training"])
-    rest = {name: entry for name, entry in entries.items() if not name.startswith(_MODEL)}
-    return Checkpoint(config, vocabulary, arrays, counters, _load(file, metadata, "training", rest), versions)
+    rest = {name: read_array(file, entry) for name, entry in entries.items() if not name.startswith(_MODEL)}
+    _check("training", rest, _digest(metadata["training"], rest), metadata)
+    if is_old:
+        renamed = {from_version_1(name, cell): array for name, array in rest.items()}
+        if len(renamed) != len(rest):
+            raise _Refused("its training part has names of two versions")
+        rest = renamed
+    return Checkpoint(config, vocabulary, arrays, counters, rest, versions)
 
 
 def _metadata(table: Any) -> dict[str, str]:
@@ -155,11 +168,11 @@ def _metadata(table: Any) -> dict[str, str]:
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise _Refused("it was not written by charrnn")
     version = table.get("version")
-    if version != str(VERSION):
+    if version not in [str(number) for number in range(OLDEST, VERSION + 1)]:
         if not isinstance(version, str) or not re.fullmatch("[0-9]{1,9}", version):
             raise _Refused(f"its format version is {version!r:.40}, not a number")
         reader = "a newer charrnn reads it" if int(version) > VERSION else "no charrnn reads it any more"
-        raise _Refused(f"it has format version {version}; {reader}, this charrnn reads version {VERSION}")
+        raise _Refused(f"it has format version {version}; {reader}, this charrnn reads version {OLDEST} to {VERSION}")
     if table.keys() != _KEYS or not all(map(_is_text, table.values())):
         raise _Refused("its metadata is not that of a checkpoint")
     return table
@@ -208,13 +221,12 @@ def _parse(text: str, key: str, keys: set[str]) -> dict[str, Any]:
     return parsed
 
 
-def _load(file: BufferedReader, metadata: Mapping[str, str], key: str, entries: Mapping[str, Entry]) -> Arrays:
-    arrays = {name: read_array(file, entry) for name, entry in entries.items()}
-    if _digest(metadata[key], arrays) != metadata[f"{key}_sha256"]:
+def _check(key: str, arrays: Arrays, digest: str, metadata: Mapping[str, str]) -> None:
+    if digest != metadata[f"{key}_sha256"]:
         raise _Refused(f"its {key} part is damaged: the sha256 does not match")
-    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+    prefix = _MODEL if key == "model" else ""
+    if bad := [prefix + name for name, array in arrays.items() if not np.isfinite(array).all()]:
         raise _Refused(f"not all numbers in it are finite: {', '.join(bad[:3])}")
-    return arrays
 
 
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:

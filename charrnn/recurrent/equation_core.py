@@ -1,4 +1,4 @@
-"""Cores whose parameters have the letters of their equations for names."""
+"""Cores that make their parameters by their page of equations alone."""
 
 import torch
 from torch import nn

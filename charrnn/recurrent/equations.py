@@ -19,10 +19,6 @@ __all__ = [
     "Hidden",
     "HiddenAndCell",
     "Noise",
-    "U",
-    "W",
-    "b_U",
-    "b_W",
     "dropped",
     "gru",
     "ln_gru",
@@ -38,10 +34,6 @@ __all__ = [
 
 Array = Any  # numpy.ndarray or torch.Tensor
 Weights = Mapping[str, Array]
-
-# The letters, as torch.nn's fused layers call them and as they therefore stand in a checkpoint. torch has two biases
-# where the papers have one; only the GRU's candidate needs both. Cells that torch does not have call theirs by letter.
-W, U, b_W, b_U = (f"fused.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
 
 
 class Hidden(NamedTuple):
@@ -113,7 +105,7 @@ class Cell(NamedTuple):
     project: Callable[[Array, Weights], Array]
     step: Callable[[Any, Array, Any, Weights, Noise], tuple[Array, Any]]
     shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
-    reads: tuple[str, ...] = (W,)
+    reads: tuple[str, ...] = ("W",)
     gates: Callable[[Any, Array, Array, Weights], LSTMGates | GRUGates] | None = None
     is_residual: bool = False
 
@@ -131,7 +123,7 @@ def input_product(x: Array, W: Array) -> Array:
 
 
 def _affine(x: Array, weights: Weights) -> Array:
-    return input_product(x, weights[W]) + weights[b_W]
+    return input_product(x, weights["W"]) + weights["b_W"]
 
 
 def sigmoid(xp: Any, x: Array) -> Array:
@@ -155,14 +147,14 @@ def zoneout(k: Array | None, before: Array, after: Array) -> Array:
 
 def _rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """h_t = tanh(W x_t + U (d ⊙ h_{t-1}) + b)        Elman 1990, "Finding structure in time"."""
-    h = xp.tanh(projected + dropped(noise.d, state.h) @ weights[U].T + weights[b_U])
+    h = xp.tanh(projected + dropped(noise.d, state.h) @ weights["U"].T + weights["b_U"])
     h = zoneout(noise.k_h, state.h, h)
     return h, Hidden(h)
 
 
 def _rnn_relu_step(_: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """h_t = max(0, W x_t + U (d ⊙ h_{t-1}) + b)      Le, Jaitly & Hinton 2015, arXiv 1504.00941."""
-    a = projected + dropped(noise.d, state.h) @ weights[U].T + weights[b_U]
+    a = projected + dropped(noise.d, state.h) @ weights["U"].T + weights["b_U"]
     h = zoneout(noise.k_h, state.h, a * (a > 0))
     return h, Hidden(h)
 
@@ -183,7 +175,7 @@ def _lstm_step(
 
 
 def _lstm_gates(xp: Any, projected: Array, h: Array, weights: Weights) -> LSTMGates:
-    i, f, g, o = _split(projected + h @ weights[U].T + weights[b_U], 4)
+    i, f, g, o = _split(projected + h @ weights["U"].T + weights["b_U"], 4)
     return LSTMGates(sigmoid(xp, i), sigmoid(xp, f), xp.tanh(g), sigmoid(xp, o))
 
 
@@ -200,7 +192,7 @@ def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise:
 
 def _gru_gates(xp: Any, projected: Array, h: Array, weights: Weights) -> GRUGates:
     W_r, W_z, W_n = _split(projected, 3)
-    U_r, U_z, U_n = _split(h @ weights[U].T + weights[b_U], 3)
+    U_r, U_z, U_n = _split(h @ weights["U"].T + weights["b_U"], 3)
     r, z = sigmoid(xp, W_r + U_r), sigmoid(xp, W_z + U_z)
     return GRUGates(r, z, xp.tanh(W_n + r * U_n))
 
@@ -293,8 +285,11 @@ def _mogrifier_lstm_step(
 
 
 def _stacked(blocks: int) -> Callable[[int, int], dict[str, tuple[int, ...]]]:
-    """Shapes where W, U and the biases hold `blocks` blocks of H rows."""
-    return lambda D, H: {W: (blocks * H, D), U: (blocks * H, H), b_W: (blocks * H,), b_U: (blocks * H,)}
+    """Shapes where W, U and the biases hold `blocks` blocks of H rows.
+
+    The biases are two, as torch.nn has them, where the papers have one; only the GRU's candidate needs both.
+    """
+    return lambda D, H: {"W": (blocks * H, D), "U": (blocks * H, H), "b_W": (blocks * H,), "b_U": (blocks * H,)}
 
 
 def _ln_shapes(blocks: int, *rest: str) -> Callable[[int, int], dict[str, tuple[int, ...]]]:
@@ -322,8 +317,7 @@ ln_rnn = Cell(
     _ln_rnn_project,
     _ln_rnn_step,
     lambda D, H: {"W": (H, D), "U": (H, H), "gain": (H,), "b": (H,)},
-    reads=("W",),
 )
-ln_lstm = Cell(HiddenAndCell, _ln_lstm_project, _ln_lstm_step, _ln_shapes(4, "gain_c", "b_c"), reads=("W",))
-ln_gru = Cell(Hidden, _ln_rnn_project, _ln_gru_step, _ln_shapes(3, "b_Un"), reads=("W",))
+ln_lstm = Cell(HiddenAndCell, _ln_lstm_project, _ln_lstm_step, _ln_shapes(4, "gain_c", "b_c"))
+ln_gru = Cell(Hidden, _ln_rnn_project, _ln_gru_step, _ln_shapes(3, "b_Un"))
 mogrifier_lstm = Cell(HiddenAndCell, _dense, _mogrifier_lstm_step, _mogrifier_shapes, reads=("W", "R2", "R4"))

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, U, b_U, b_W
+from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.kernels.recurrence import gru_recurrence
 
@@ -23,10 +23,9 @@ class GRU(FusedCore):
     kernel_wins_on_cpu = False
 
     def input_bias(self) -> Tensor:
-        b, H = self.weights(), self.hidden_size
-        return b[b_W] + F.pad(b[b_U][: 2 * H], (0, H))
+        H = self.hidden_size
+        return self.b_W + F.pad(self.b_U[: 2 * H], (0, H))
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        weights = self.weights()
-        outputs = gru_recurrence(projected, state.h, weights[U], weights[b_U][2 * self.hidden_size :], noise)
+        outputs = gru_recurrence(projected, state.h, self.U, self.b_U[2 * self.hidden_size :], noise)
         return outputs, self.cell.state(outputs[-1])

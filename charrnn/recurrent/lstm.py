@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, U, b_W
+from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.kernels.recurrence import lstm_recurrence
 
@@ -26,13 +26,13 @@ class LSTM(FusedCore):
     def reset_parameters(self) -> None:
         """Forget-gate bias 1 (Gers et al. 2000, Jozefowicz et al. 2015), in one of torch's two biases: they add up."""
         super().reset_parameters()
-        _, forget, _, _ = self.weights()[b_W].chunk(4)  # i, f, g, o
+        _, forget, _, _ = self.b_W.chunk(4)  # i, f, g, o
         forget.fill_(1)
 
     def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        outputs, (h, c) = self.fused(inputs, (state.h.unsqueeze(0), state.c.unsqueeze(0)))
+        outputs, (h, c) = self._layer(inputs, (state.h.unsqueeze(0), state.c.unsqueeze(0)))
         return outputs, self.cell.state(h.squeeze(0).to(state.h), c.squeeze(0).to(state.c))
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        outputs, c = lstm_recurrence(projected, state.h, state.c, self.weights()[U], noise)
+        outputs, c = lstm_recurrence(projected, state.h, state.c, self.U, noise)
         return outputs, self.cell.state(outputs[-1], c)

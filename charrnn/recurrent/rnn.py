@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, U
+from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.kernels.recurrence import rnn_recurrence
 
@@ -22,5 +22,5 @@ class RNN(FusedCore):
     kernel_wins_on_cpu = False
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        outputs = rnn_recurrence(projected, state.h, self.weights()[U], noise)
+        outputs = rnn_recurrence(projected, state.h, self.U, noise)
         return outputs, self.cell.state(outputs[-1])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from charrnn.recurrent import equations
 from charrnn.recurrent.contract import State
-from charrnn.recurrent.equations import Noise, U
+from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.kernels.recurrence import rnn_recurrence
 
@@ -28,8 +28,8 @@ class RNNReLU(FusedCore):
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
-        nn.init.eye_(self.weights()[U])
+        nn.init.eye_(self.U)
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        outputs = rnn_recurrence(projected, state.h, self.weights()[U], noise, rectified=True)
+        outputs = rnn_recurrence(projected, state.h, self.U, noise, rectified=True)
         return outputs, self.cell.state(outputs[-1])

@@ -141,8 +141,6 @@ def _rg_lru_shapes(D: int, H: int) -> dict[str, tuple[int, ...]]:
     return shapes | {"Lambda": (H,), "W_o": (H, H), "W_1": (M, H), "b_1": (M,), "W_3": (M, H), "W_2": (H, M)}
 
 
-min_gru = Cell(Convolved, _entered, _min_gru_step, lambda D, H: _min_shapes("zh", D, H), reads=("W",), is_residual=True)
-min_lstm = Cell(
-    Convolved, _entered, _min_lstm_step, lambda D, H: _min_shapes("fih", D, H), reads=("W",), is_residual=True
-)
-rg_lru = Cell(Convolved, _entered, _rg_lru_step, _rg_lru_shapes, reads=("W",), is_residual=True)
+min_gru = Cell(Convolved, _entered, _min_gru_step, lambda D, H: _min_shapes("zh", D, H), is_residual=True)
+min_lstm = Cell(Convolved, _entered, _min_lstm_step, lambda D, H: _min_shapes("fih", D, H), is_residual=True)
+rg_lru = Cell(Convolved, _entered, _rg_lru_step, _rg_lru_shapes, is_residual=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Arrays
-from charrnn.recurrent.equations import Cell, Hidden, HiddenAndCell, Noise, U, W, b_U, b_W, gru, lstm
+from charrnn.recurrent.equations import Cell, Hidden, HiddenAndCell, Noise, gru, lstm
 
 __all__ = ["EquationLayer", "Layer", "numpy_layer"]
 
@@ -55,11 +55,11 @@ class _LSTMLayer:
     """
 
     def __init__(self, weights: Arrays) -> None:
-        H = weights[U].shape[1]
+        H = weights["U"].shape[1]
         self._scale = np.repeat(np.array([[0.5, 0.5, 1, 0.5]], np.float32), H, axis=1)
         self._shift = 1 - self._scale
-        self._W, self._U = (np.ascontiguousarray(weights[name].T * self._scale) for name in (W, U))
-        self._b = (weights[b_W] + weights[b_U]) * self._scale
+        self._W, self._U = (np.ascontiguousarray(weights[name].T * self._scale) for name in ("W", "U"))
+        self._b = (weights["b_W"] + weights["b_U"]) * self._scale
 
     def project(self, x: NDArray[Any]) -> Floats:
         projected = _product(x, self._W)
@@ -84,13 +84,13 @@ class _GRULayer:
     """As the LSTM's, but that the candidate's b_U stays by itself: the reset gate falls on it."""
 
     def __init__(self, weights: Arrays) -> None:
-        H = weights[U].shape[1]
+        H = weights["U"].shape[1]
         scale = np.repeat(np.array([[0.5, 0.5, 1]], np.float32), H, axis=1)
         self._half = scale[:, : 2 * H]
-        self._W, self._U = (np.ascontiguousarray(weights[name].T * scale) for name in (W, U))
-        self._b = weights[b_W] * scale
-        self._b[:, : 2 * H] += weights[b_U][: 2 * H] * self._half
-        self._b_Un = weights[b_U][None, 2 * H :]
+        self._W, self._U = (np.ascontiguousarray(weights[name].T * scale) for name in ("W", "U"))
+        self._b = weights["b_W"] * scale
+        self._b[:, : 2 * H] += weights["b_U"][: 2 * H] * self._half
+        self._b_Un = weights["b_U"][None, 2 * H :]
 
     def project(self, x: NDArray[Any]) -> Floats:
         projected = _product(x, self._W)

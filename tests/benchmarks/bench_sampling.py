@@ -128,7 +128,7 @@ def stream(rounds: int) -> None:
             read = sum(
                 array.nbytes
                 for name, array in checkpoint.model.items()
-                if name != EMBEDDING and not name.endswith("layers.0.fused.weight_ih_l0")
+                if name != EMBEDDING and not name.endswith("layers.0.W")
             )
             print(
                 f"  {cell} 2x{hidden_size:<4}{speeds['torch']:12,.0f}{speeds['charrnn']:9,.0f}"

@@ -74,9 +74,18 @@ def container(header: Json | str | bytes, body: bytes = b"", length: int | None 
     return (len(text) if length is None else length).to_bytes(8, "little") + text + body
 
 
+# By which parameters are digested, as version 1 had them.
+OLD_NAMES = {
+    "model.stack.layers.0.W": "model.stack.layers.0.fused.weight_ih_l0",
+    "model.stack.layers.0.U": "model.stack.layers.0.fused.weight_hh_l0",
+    "model.stack.layers.0.b_W": "model.stack.layers.0.fused.bias_ih_l0",
+    "model.stack.layers.0.b_U": "model.stack.layers.0.fused.bias_hh_l0",
+}
+
+
 def digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     total = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
-    for name, array in sorted(arrays.items()):
+    for name, array in sorted((OLD_NAMES.get(name, name), array) for name, array in arrays.items()):
         total.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode("utf-8", "surrogatepass") + array.tobytes())
     return total.hexdigest()
 
@@ -99,7 +108,7 @@ def parts(
     training_text = training if isinstance(training, str) else dumps(training)
     about = {
         "format": "charrnn",
-        "version": "1",
+        "version": "2",
         "model": model_text,
         "model_sha256": digest(model_text, arrays),
         "training": training_text,
@@ -411,16 +420,17 @@ CATALOGUE = {
     "no format": Hostile(lambda: without("format"), "not written by charrnn"),
     "no version": Hostile(lambda: without("version"), "its format version is None, not a number"),
     "version 0": Hostile(lambda: checkpoint(version="0"), "format version 0; no charrnn reads it any more"),
-    "version 2": Hostile(lambda: checkpoint(version="2"), "format version 2; a newer charrnn reads it, this charrnn"),
-    "version 2 with all else new": Hostile(
+    "version 3": Hostile(lambda: checkpoint(version="3"), "format version 3; a newer charrnn reads it, this charrnn"),
+    "version 1 with names of version 2": Hostile(lambda: checkpoint(version="1"), "not those of its configuration"),
+    "version 3 with all else new": Hostile(
         lambda: container(
             {
-                "__metadata__": {"format": "charrnn", "version": "2", "weights": "w"},
+                "__metadata__": {"format": "charrnn", "version": "3", "weights": "w"},
                 "w": {"dtype": "F4", "shape": [1], "data_offsets": [0, 1]},
             },
             b"1",
         ),
-        "format version 2; a newer charrnn reads it, this charrnn reads version 1",
+        "format version 3; a newer charrnn reads it, this charrnn reads version 1 to 2",
     ),
     "version 2**31": Hostile(lambda: checkpoint(version=str(2**31)), "not a number"),
     "version 01": Hostile(lambda: checkpoint(version="01"), "version"),

@@ -114,7 +114,7 @@ def test_values_that_overflow_are_told(folder: Path) -> None:
     (folder / "t.txt").write_text("ab" * 20)
     config = ModelConfig("rnn-relu", 1, 4, "one-hot", None, 0.0)
     checkpoint = random_checkpoint(config, Vocabulary.of("ab", "character"))
-    checkpoint.model["stack.layers.0.fused.weight_hh_l0"][:] = 1e30
+    checkpoint.model["stack.layers.0.U"][:] = 1e30
     tokens = open_reading(checkpoint, ("t.txt",), device="cpu").tokens
     with pytest.raises(CheckpointError, match="overflow"):
         read_inside(checkpoint, tokens, np.arange(5), 100)

@@ -117,6 +117,6 @@ def test_a_label_that_the_model_does_not_know_is_refused() -> None:
 def test_weights_that_overflow_are_refused() -> None:
     checkpoint = labelled_unigram(KNOWN, COUNTS)
     checkpoint.model["head.weight"][0] = 3e38
-    checkpoint.model["stack.layers.0.fused.weight_ih_l0"] *= 1e3
+    checkpoint.model["stack.layers.0.W"] *= 1e3
     with pytest.raises(CheckpointError, match="no finite number"):
         classified(checkpoint, "ab\n")

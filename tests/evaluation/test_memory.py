@@ -20,7 +20,7 @@ from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 
 AB = Vocabulary.of("ab", "character")
-W, U, b_W, b_U = (f"stack.layers.0.fused.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+W, U, b_W, b_U = (f"stack.layers.0.{letter}" for letter in ("W", "U", "b_W", "b_U"))
 
 
 def last_characters(folder: Path, text: str, remembered: float, documents: str = "none") -> Reading:

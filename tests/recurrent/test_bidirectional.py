@@ -41,7 +41,7 @@ def test_stacked_layers_equal_those_of_torch_with_the_same_weights(name: str) ->
     outputs = vectors()
     for index, layer in enumerate([make(name), make(name, 2 * H)]):
         for core, suffix in ((layer.forward_core, ""), (layer.backward_core, "_reverse")):
-            own = {f"fused.{key}_l0": getattr(twin, f"{key}_l{index}{suffix}") for key in KEYS}
+            own = {letter: getattr(twin, f"{key}_l{index}{suffix}") for letter, key in LETTERS.items()}
             core.load_state_dict(own)
         outputs, states = layer(outputs, layer.initial_state(B))
         assert_close(states.forward.h, hs[2 * index])
@@ -52,7 +52,7 @@ def test_stacked_layers_equal_those_of_torch_with_the_same_weights(name: str) ->
     assert_close(outputs, expected)
 
 
-KEYS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+LETTERS = {"W": "weight_ih", "U": "weight_hh", "b_W": "bias_ih", "b_U": "bias_hh"}
 
 
 @cores

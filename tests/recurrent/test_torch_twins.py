@@ -22,6 +22,6 @@ def test_equations_are_those_of_torch(name: str) -> None:
     inputs = torch.randn(2, 6, 4, dtype=torch.float64)
     expected, _ = twin(inputs)
     core = core_class(name)(4, 5).double()
-    weights = {f"fused.{key}": value for key, value in twin.named_parameters()}
+    weights = dict(zip(("W", "U", "b_W", "b_U"), twin.parameters(), strict=True))
     outputs, _ = unroll(core.cell, weights, inputs, core.initial_state(2))
     torch.testing.assert_close(outputs, expected, rtol=1e-10, atol=1e-10)

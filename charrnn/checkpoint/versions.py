@@ -1,0 +1,39 @@
+"""The versions of the format, and the names that parameters have in each: the only place that knows old ones.
+
+Version 2 has the letters of `recurrent.equations` for the parameters of every core. Version 1 had torch.nn's names for
+those of the cores that torch.nn has, too.
+"""
+
+import re
+
+__all__ = ["OLDEST", "VERSION", "from_version_1", "to_version_1"]
+
+VERSION = 2
+OLDEST = 1
+
+_CELLS = ("rnn", "rnn-relu", "lstm", "gru")
+_OLD_NAMES = {
+    "W": "fused.weight_ih_l0",
+    "U": "fused.weight_hh_l0",
+    "b_W": "fused.bias_ih_l0",
+    "b_U": "fused.bias_hh_l0",
+}
+_LETTERS = {old: letter for letter, old in _OLD_NAMES.items()}
+
+
+def to_version_1(name: str, cell: str) -> str:
+    """The name in a file of version 1 of a parameter, or an array that belongs to one, of a model of such cells."""
+    return _renamed(name, cell, _OLD_NAMES)
+
+
+def from_version_1(name: str, cell: str) -> str:
+    """The name today of what has this one in a file of version 1."""
+    return _renamed(name, cell, _LETTERS)
+
+
+def _renamed(name: str, cell: str, names: dict[str, str]) -> str:
+    if cell not in _CELLS:
+        return name
+    alternatives = "|".join(map(re.escape, names))
+    pattern = rf"(?<![^.])(stack\.layers\.\d+\.)({alternatives})(?![^.])"
+    return re.sub(pattern, lambda match: match[1] + names[match[2]], name, count=1)
