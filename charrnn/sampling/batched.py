@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import SamplingConfig
+from charrnn.recurrent.states import take_rows
 from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.generate import Engine, written
-from charrnn.sampling.states import take_rows
 from charrnn.sampling.stream import Stream
 from charrnn.text.vocabulary import Ids, Vocabulary
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from charrnn.config import SamplingConfig
 from charrnn.errors import CheckpointError
+from charrnn.recurrent.states import take_rows
 from charrnn.sampling.batched import Begin, Piece
 from charrnn.sampling.chooser import forbidden_ids
 from charrnn.sampling.generate import Engine
-from charrnn.sampling.states import take_rows
 from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = ["Beam", "Candidates", "Continuation", "beam_search", "log_probabilities", "write_likeliest"]

@@ -11,8 +11,8 @@ from charrnn.config import ModelConfig
 from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.registry import core_equations
+from charrnn.recurrent.states import joined
 from charrnn.sampling.numpy_layers import numpy_layer
-from charrnn.sampling.states import joined
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["NumpyEngine"]

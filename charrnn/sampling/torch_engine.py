@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
-from charrnn.sampling.states import joined, mapped
+from charrnn.recurrent.states import joined, mapped
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["TorchEngine"]

@@ -9,11 +9,11 @@ import pytest
 from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
+from charrnn.recurrent.states import take_rows
 from charrnn.sampling import batched
 from charrnn.sampling.batched import BLOCKS, Beginning, write_batched
 from charrnn.sampling.generate import Engine, generate
 from charrnn.sampling.numpy_engine import NumpyEngine
-from charrnn.sampling.states import take_rows
 from charrnn.sampling.stream import Stream
 from charrnn.sampling.torch_engine import TorchEngine
 from charrnn.text.vocabulary import Ids, Vocabulary
