@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from charrnn.errors import DivergedError
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import Score, Scored, cost
+from charrnn.recurrent.states import map_state
 from charrnn.text.batches import IGNORED
 
 __all__ = ["DECAY", "RATE", "dynamic_score", "dynamic_scored"]
@@ -81,7 +82,7 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
                 if gradients is not None:
                     segments += 1
                     _learn(parameters, gradients, trained, squares, segments, rate, decay)
-                state = tuple(type(layer)(*(part.detach() for part in layer)) for layer in state)
+                state = map_state(Tensor.detach, state)
                 tokens.release()
     finally:
         with torch.no_grad():

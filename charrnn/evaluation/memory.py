@@ -14,6 +14,7 @@ from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored
 from charrnn.model import CharacterModel
+from charrnn.recurrent.states import map_state
 
 __all__ = ["LONGEST", "Memory", "gradient_norms", "memory", "target_places"]
 
@@ -126,7 +127,7 @@ def gradient_norms(model: CharacterModel, ids: Tensor, distances: tuple[int, ...
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # whose backward pass is for training only
         for start, end in pairwise([*edges, T]):
             if not states:
-                state = tuple(type(layer)(*(part.detach().requires_grad_() for part in layer)) for layer in state)
+                state = map_state(lambda part: part.detach().requires_grad_(), state)
             states.append([part for layer in state for part in layer])
             logits, state = model(inputs[:, start:end], state)
         loss = F.cross_entropy(logits[:, -1].float(), targets, reduction="sum")  # each row's is its own

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
-from charrnn.recurrent.states import joined, mapped
+from charrnn.recurrent.states import joined, map_state
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["TorchEngine"]
@@ -32,12 +32,12 @@ class TorchEngine:
 
     def as_arrays(self, state: StackState) -> StackState:
         """A state whose parts are arrays of numpy, as those of a `NumpyEngine`."""
-        arrays: StackState = mapped(lambda part: part.float().cpu().numpy(), [state])
+        arrays: StackState = map_state(lambda part: part.float().cpu().numpy(), state)
         return arrays
 
     def from_arrays(self, state: StackState) -> StackState:
         """The state of which `as_arrays` has made this one."""
-        tensors: StackState = mapped(lambda part: torch.from_numpy(part).to(self._device), [state])
+        tensors: StackState = map_state(lambda part: torch.from_numpy(part).to(self._device), state)
         return tensors
 
     def step(self, ids: Ids, state: StackState) -> tuple[NDArray[np.float32], StackState]:

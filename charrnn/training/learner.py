@@ -16,10 +16,11 @@ from charrnn.config import TrainingConfig
 from charrnn.distributed import Ranks
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
+from charrnn.recurrent.states import map_state
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.text.vocabulary import Ids
 from charrnn.training.optimizer import Optimizer
-from charrnn.training.parallel import each, own_batch, own_state, whole_state
+from charrnn.training.parallel import own_batch, own_state, whole_state
 
 __all__ = ["Learner", "begin_anew_where_not_finite", "looked_up", "reader"]
 
@@ -61,7 +62,7 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
         numbers = torch.stack([loss, norm])
         self.optimizer.step(step, rate, _is_bad(numbers))
-        self.state = begin_anew_where_not_finite(each(Tensor.detach, state))
+        self.state = begin_anew_where_not_finite(map_state(Tensor.detach, state))
         return numbers
 
     def state_of_all(self, batch: Batch) -> StackState:
@@ -74,7 +75,8 @@ class Learner:
             return own_state(self._model.initial_state(len(batch.offsets)), self._ranks)
         if batch.state == "shift":
             whole = self.state_of_all(batch)
-            return own_state(each(lambda part: torch.cat([torch.zeros_like(part[:1]), part[:-1]]), whole), self._ranks)
+            shifted = map_state(lambda part: torch.cat([torch.zeros_like(part[:1]), part[:-1]]), whole)
+            return own_state(shifted, self._ranks)
         return self.state
 
 
@@ -87,7 +89,8 @@ def begin_anew_where_not_finite(state: StackState) -> StackState:
     whole = torch.stack([part for layer in state for part in layer])
     unsound = (whole * 0).sum((0, 2)).isnan()  # (B,)
     parts = iter(whole.masked_fill_(unsound[:, None], 0))
-    return each(lambda _: next(parts), state)
+    sound: StackState = map_state(lambda _: next(parts), state)
+    return sound
 
 
 def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Tensor]]:

@@ -4,7 +4,7 @@ Every rank counts out the whole batch and reads its rows of it. Losses are summe
 divided by the number of all, so that sums over ranks are what one process would have.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from charrnn.config import RunConfig
 from charrnn.distributed import Ranks, own_ranks
 from charrnn.errors import DataError
 from charrnn.recurrent.stack import StackState
+from charrnn.recurrent.states import map_state
 from charrnn.text.batches import Batch
 from charrnn.training.resume import prepare_again
 from charrnn.training.setup import Setup, prepare
 
-__all__ = ["FollowedRun", "announce", "each", "follow_announced", "own_batch", "own_state", "whole_state"]
+__all__ = ["FollowedRun", "announce", "follow_announced", "own_batch", "own_state", "whole_state"]
 
 
 class FollowedRun(Run):
@@ -68,11 +69,6 @@ def own_batch(batch: Batch, ranks: Ranks) -> Batch:
     return batch._replace(offsets=batch.offsets[:1], counts=np.zeros_like(batch.counts[:1]))
 
 
-def each(function: Callable[[Tensor], Tensor], state: StackState) -> StackState:
-    """A state whose parts are what a function makes of them."""
-    return tuple(type(layer)(*map(function, layer)) for layer in state)
-
-
 def own_state(state: StackState, ranks: Ranks) -> StackState:
     """A rank's rows of the state of all, as in `own_batch`."""
 
@@ -80,9 +76,11 @@ def own_state(state: StackState, ranks: Ranks) -> StackState:
         own = ranks.part(len(part))
         return part[own] if own.start < own.stop else part[:1]
 
-    return each(rows, state)
+    found: StackState = map_state(rows, state)
+    return found
 
 
 def whole_state(state: StackState, rows: int, ranks: Ranks) -> StackState:
     """The state of all `rows` of a batch, of which every rank has its own."""
-    return each(lambda part: ranks.gather(part, rows), state)
+    found: StackState = map_state(lambda part: ranks.gather(part, rows), state)
+    return found
