@@ -1,16 +1,17 @@
 """One layer's steps in numpy: of any core, straight from its equations; of an LSTM or a GRU by hand, twice as fast."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.checkpoint.format import Arrays
 from charrnn.recurrent.equations import Cell, Hidden, HiddenAndCell, Noise, gru, lstm
 
 __all__ = ["EquationLayer", "Layer", "numpy_layer"]
 
 Floats = NDArray[np.float32]
+Arrays = Mapping[str, Floats]
 
 
 class Layer(Protocol):
