@@ -10,9 +10,9 @@ from charrnn.checkpoint.format import Arrays
 from charrnn.config import ModelConfig
 from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.numpy_layers import numpy_layer
 from charrnn.recurrent.registry import core_equations
 from charrnn.recurrent.states import joined
-from charrnn.sampling.numpy_layers import numpy_layer
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["NumpyEngine"]
