@@ -17,7 +17,7 @@ FLOORS = [
     ["text"],
     ["recurrent"],
     ["layout"],
-    ["encoders"],
+    ["encoders", "network"],
     ["model"],
     ["checkpoint"],
     ["distributed"],
@@ -31,7 +31,7 @@ FLOORS = [
     ["cli.app"],
 ]
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_FREE = ("errors", "events", "files", "config", "text", "layout", "checkpoint", "cli")
+TORCH_FREE = ("errors", "events", "files", "config", "text", "layout", "network", "checkpoint", "cli")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

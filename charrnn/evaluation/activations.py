@@ -4,16 +4,14 @@ After Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import CheckpointError, DataError, UsageError
-from charrnn.layout import EMBEDDING, layer_prefix
-from charrnn.recurrent.equations import Noise
-from charrnn.recurrent.registry import core_equations
+from charrnn.network import LayerTrace, NumpyNetwork, quiet_overflow
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
@@ -44,6 +42,7 @@ def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count:
     Raises:
         CheckpointError: a value is no finite number, as huge weights can make it.
     """
+    network = NumpyNetwork(checkpoint.config.model, checkpoint.model)
     kept, read = [], 0
     documents = []
     for first, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True):
@@ -51,8 +50,8 @@ def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count:
         if length <= 0:
             break
         ids = tokens.ids[first : first + 1 + length]
-        with np.errstate(over="ignore", invalid="ignore"):
-            documents.append(_read(checkpoint, translation[ids]))
+        with quiet_overflow():
+            documents.append([_named(trace) for trace in network.trace(translation[ids])])
         kept.append(ids[1:])
         read += length
     layers = [
@@ -64,34 +63,14 @@ def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count:
     return layers, kept
 
 
-def _read(checkpoint: Checkpoint, ids: Ids) -> list[Traces]:
-    """The values of a document's characters; the first of its ids is the start token."""
-    config, arrays = checkpoint.config.model, checkpoint.model
-    cell = core_equations(config.cell)
-    noise = Noise(k_h=config.zoneout, k_c=config.zoneout) if config.zoneout else Noise()
-    x: Any = arrays[EMBEDDING][ids] if config.encoder == "embedding" else ids.astype(np.int64)
-    found = []
-    for index in range(config.layers or 0):
-        prefix = layer_prefix(index)
-        weights = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        projected = cell.project(x, weights)
-        size = config.hidden_size or 0
-        state: Any = cell.state(*(np.zeros((1, size), np.float32) for _ in cell.state._fields))  # type: ignore[attr-defined]
-        outputs, states = [], [state]
-        for step in projected[:, None]:
-            output, state = cell.step(np, step, state, weights, noise)
-            outputs.append(output[0])
-            states.append(state)
-        h = np.stack(outputs)
-        traces = {"h": h[1:]}
-        if "c" in state._fields:
-            traces["c"] = np.tanh(np.concatenate([each.c for each in states[2:]]))
-        if cell.gates is not None:
-            gates = cell.gates(np, projected, np.concatenate([each.h for each in states[:-1]]), weights)
-            traces |= {name: values[1:] for name, values in gates._asdict().items()}
-        found.append(traces)
-        x = x + h if config.residual and index else h
-    return found
+def _named(trace: LayerTrace) -> Traces:
+    """A layer's values by name after each character of a document, whose first token is the start token."""
+    traces = {"h": trace.outputs[1:]}
+    if "c" in trace.state._fields:
+        traces["c"] = np.tanh(trace.state.c[1:])
+    if trace.gates is not None:
+        traces |= {name: values[1:] for name, values in trace.gates._asdict().items()}
+    return traces
 
 
 def property_of(wanted: Property, documents: list[Ids], vocabulary: Vocabulary) -> NDArray[np.float64]:
