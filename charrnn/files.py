@@ -4,13 +4,30 @@ import contextlib
 import errno
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from charrnn.errors import ResourceError, UsageError
 
-__all__ = ["append", "leftovers", "make_folder", "open_own", "remove", "write_file", "write_new"]
+if sys.platform != "win32":  # where nobody can remove a file that another has open
+    import fcntl
+
+__all__ = [
+    "DISK_FULL",
+    "append",
+    "check_new",
+    "leftovers",
+    "make_folder",
+    "open_own",
+    "remove",
+    "remove_abandoned",
+    "write_file",
+    "write_new",
+    "write_placed",
+]
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp")
 
@@ -19,7 +36,7 @@ _OWN = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds, where a virus scanner or a file server holds a file for a moment
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -33,7 +50,7 @@ def write_file(path: Path, data: bytes) -> None:
             unless the new was in place already and only its durability is in doubt.
     """
     try:
-        _write_aside(path, [data], _replace)
+        _write_aside(path, _in_order([data]), _replace)
     except OSError as error:
         raise _cannot_write(path, f" ({len(data):,} bytes)", error) from error
 
@@ -41,34 +58,81 @@ def write_file(path: Path, data: bytes) -> None:
 def write_new(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file that is not there yet, in the same way; whatever stops the pieces, nothing of it is left.
 
+    What dead writers of a file of this name have left is removed.
+
     Raises:
         UsageError: there is something at `path`, which stays as it is.
         ResourceError: as `write_file`.
     """
-    if os.path.lexists(path):
-        raise _taken(path)
+    check_new(path)
+    remove_abandoned(path.parent, lambda name: name == path.name)
     try:
-        _write_aside(path, pieces, _put_new)
+        _write_aside(path, _in_order(pieces), _put_new)
     except OSError as error:
         raise _cannot_write(path, "", error) from error
 
 
-def _write_aside(path: Path, pieces: Iterable[bytes], put: Callable[[Path, Path], None]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(temporary, _OWN | os.O_WRONLY | os.O_EXCL, 0o666)
-    try:
+def write_placed(path: Path, pieces: Iterable[tuple[int, bytes]], size: int, *, mode: int) -> None:
+    """Write a file of `size` bytes of pieces, each at its place, as `write_file` does.
+
+    Raises:
+        OSError: the disk is full or fails, or the folder cannot be written.
+    """
+
+    def fill(descriptor: int) -> None:
+        for place, data in pieces:
+            os.lseek(descriptor, place, os.SEEK_SET)
+            _write(descriptor, data)
+        os.truncate(descriptor, size)  # were there nothing at the end
+
+    _write_aside(path, fill, _replace, mode)
+
+
+def check_new(path: Path) -> None:
+    """Raise UsageError where there is something at `path`, which is then not overwritten."""
+    if os.path.lexists(path):
+        raise _taken(path)
+
+
+def _in_order(pieces: Iterable[bytes]) -> Callable[[int], None]:
+    def fill(descriptor: int) -> None:
+        for data in pieces:
+            _write(descriptor, data)
+
+    return fill
+
+
+def _write_aside(path: Path, fill: Callable[[int], None], put: Callable[[Path, Path], None], mode: int = 0o666) -> None:
+    temporary, descriptor, lock = _open_temporary(path, mode)
+    with lock:
         try:
-            for data in pieces:
-                _write(descriptor, data)
-            os.fsync(descriptor)  # never tried again on the same file: the second call may lie
-        finally:
-            os.close(descriptor)
-        put(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            remove(temporary)
-        raise
+            try:
+                fill(descriptor)
+                os.fsync(descriptor)  # never tried again on the same file: the second call may lie
+            finally:
+                os.close(descriptor)
+            put(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove(temporary)
+            raise
     _sync_folder(path.parent)
+
+
+def _open_temporary(path: Path, mode: int) -> tuple[Path, int, contextlib.AbstractContextManager[object]]:
+    """A new file beside `path`, open for writing, and what holds its lock until its writer is done or dead."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+        descriptor = os.open(temporary, _OWN | os.O_WRONLY | os.O_EXCL, mode)
+        if sys.platform == "win32":
+            return temporary, descriptor, contextlib.nullcontext()
+        lock: IO[bytes] = os.fdopen(os.dup(descriptor), "ab", buffering=0)
+        with contextlib.suppress(OSError):  # a file system that has no locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return temporary, descriptor, lock
+        lock.close()  # somebody has taken it, not locked yet, for abandoned
+        os.close(descriptor)
 
 
 def append(path: Path, data: bytes) -> None:
@@ -116,6 +180,25 @@ def leftovers(folder: Path) -> Iterator[tuple[Path, str]]:
     for path in folder.iterdir():
         if match := _TEMPORARY.fullmatch(path.name):
             yield path, match[1]
+
+
+def remove_abandoned(folder: Path, is_ours: Callable[[str], bool]) -> None:
+    """Remove the temporary files that dead writers left, of those that were to get such names."""
+    with contextlib.suppress(OSError):
+        for path in [path for path, name in leftovers(folder) if is_ours(name)]:
+            with contextlib.suppress(OSError):
+                _remove_unlocked(path)
+
+
+def _remove_unlocked(path: Path) -> None:
+    """Remove a temporary file. OSError where its writer lives, or it is no file."""
+    if sys.platform != "win32":
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(path)
+    else:
+        remove(path)
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -167,5 +250,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _cannot_write(path: Path, size: str, error: OSError) -> ResourceError:
-    advice = "; make room for it" if error.errno in _FULL else ""
+    advice = "; make room for it" if error.errno in DISK_FULL else ""
     return ResourceError(f"cannot write {path}{size}: {error.strerror or error}{advice}")

@@ -4,14 +4,12 @@ A file is whole or absent: it is written aside and renamed when it is on the dis
 that whoever has it mapped is safe from whatever happens to the texts; deleting it harms nobody.
 """
 
-import contextlib
 import hashlib
 import json
 import mmap
 import os
 import struct
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import ResourceError
+from charrnn.files import remove_abandoned, write_placed
 from charrnn.text.spool import cache_folder, cannot_write
 
 __all__ = ["Cached", "build", "find"]
@@ -26,7 +25,7 @@ __all__ = ["Cached", "build", "find"]
 _MAGIC = b"charrnn\n"
 _PREFIX = struct.Struct("<8sQ32s")  # magic; length of the header, which is JSON; its sha256
 _ALIGNMENT = 64
-_DEAD_AFTER = 3600.0  # seconds in which a living builder has written something
+_SUFFIX = ".ids"
 
 Key = Mapping[str, object]
 Shapes = Mapping[str, tuple[np.dtype[Any], int]]
@@ -74,26 +73,17 @@ def build(key: Key, notes: Any, shapes: Shapes, pieces: Iterable[tuple[str, NDAr
     """
     path = _path(key)
     header, places, size = _header(key, notes, shapes)
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+
+    def placed() -> Iterator[tuple[int, bytes]]:
+        yield 0, header
+        for name, piece in pieces:
+            yield places[name], piece.tobytes()
+            places[name] += piece.nbytes
+
     try:
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
-        _remove_leftovers(path.parent)
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(temporary, flags, 0o600)
-        try:
-            try:
-                _write(descriptor, 0, header)
-                for name, piece in pieces:
-                    places[name] = _write(descriptor, places[name], piece.tobytes())
-                os.truncate(descriptor, size)  # were the last array empty
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.replace(temporary, path)  # noqa: PTH105
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        remove_abandoned(path.parent, lambda name: name.endswith(_SUFFIX))
+        write_placed(path, placed(), size, mode=0o600)
     except OSError as error:
         raise cannot_write(error) from error
     if (cached := find(key)) is None:
@@ -102,7 +92,7 @@ def build(key: Key, notes: Any, shapes: Shapes, pieces: Iterable[tuple[str, NDAr
 
 
 def _path(key: Key) -> Path:
-    return cache_folder() / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]}.ids"
+    return cache_folder() / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]}{_SUFFIX}"
 
 
 def _header(key: Key, notes: Any, shapes: Shapes) -> tuple[bytes, dict[str, int], int]:
@@ -120,19 +110,3 @@ def _header(key: Key, notes: Any, shapes: Shapes) -> tuple[bytes, dict[str, int]
     start = -(-(_PREFIX.size + room) // _ALIGNMENT) * _ALIGNMENT
     text, places, size = laid_out(start)
     return _PREFIX.pack(_MAGIC, len(text), hashlib.sha256(text).digest()) + text, places, size
-
-
-def _write(descriptor: int, place: int, data: bytes) -> int:
-    """Write at a place; the one after it."""
-    os.lseek(descriptor, place, os.SEEK_SET)
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-    return place + len(data)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.glob(".*.ids.*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _DEAD_AFTER:
-                path.unlink()

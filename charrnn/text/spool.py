@@ -1,6 +1,5 @@
 """Where what is too large for memory is put: a private folder, and nameless files in it. Knows no text."""
 
-import errno
 import io
 import os
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from tempfile import TemporaryFile
 from typing import IO, Self
 
 from charrnn.errors import ResourceError
+from charrnn.files import DISK_FULL
 
 __all__ = ["CHUNK", "SMALL", "Spool", "cache_folder", "cannot_write"]
 
@@ -16,8 +16,6 @@ __all__ = ["CHUNK", "SMALL", "Spool", "cache_folder", "cannot_write"]
 SMALL = 2**24
 
 CHUNK = 2**20  # bytes that are read at once
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cache_folder() -> Path:
@@ -30,7 +28,7 @@ def cache_folder() -> Path:
 
 def cannot_write(error: OSError) -> ResourceError:
     """What is said where the cache folder has no more room, or cannot be written."""
-    advice = "make room for twice the size of the text" if error.errno in _FULL else "make it writable"
+    advice = "make room for twice the size of the text" if error.errno in DISK_FULL else "make it writable"
     return ResourceError(
         f"cannot write {cache_folder()}, where large texts are kept: {error.strerror or error}\n"
         f"{advice}, or name another folder by CHARRNN_CACHE"

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -120,3 +122,32 @@ def test_a_disk_that_fails_anywhere_leaves_all_or_nothing(
 def test_a_folder_that_is_not_there_is_told(folder: Path) -> None:
     with pytest.raises(ResourceError, match=r"cannot write .*none/new: No such file or directory"):
         write_new(folder / "none" / "new", PIECES)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL, and locks")
+def test_what_a_killed_writer_left_is_removed_by_the_next_of_its_kind_and_a_living_ones_is_not(folder: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from charrnn.files import write_new\n"
+        "def pieces():\n    yield b'some'\n    print('here', flush=True)\n    sys.stdin.read()\n"
+        "write_new(Path('new'), pieces())"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder
+    )
+    assert writer.stdout
+    assert writer.stdout.readline() == b"here\n"
+    (left,) = folder.iterdir()
+    stranger = folder / ".other.0123456789abcdef.tmp"
+    stranger.write_bytes(b"of another file")
+    with pytest.raises(DataError):
+        write_new(folder / "new", failing())
+    assert left.exists()
+    writer.kill()
+    writer.communicate(timeout=60)
+    write_new(folder / "new", iter(PIECES))
+    assert {path.name for path in folder.iterdir()} == {"new", stranger.name}
+
+
+def failing() -> Iterator[bytes]:
+    yield b"a piece"
+    raise DataError("no more")

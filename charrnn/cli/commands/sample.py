@@ -14,6 +14,7 @@ from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.cli.render.samples import write_json, write_text
 from charrnn.config import SamplingConfig, TrainingConfig
 from charrnn.errors import UsageError
+from charrnn.files import check_new
 
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Ids
@@ -204,8 +205,8 @@ def _check(
         raise UsageError("--prime-lines writes one continuation a line; it cannot go with --num-samples")
     if "--prime-lines" in primes and save_state is not None:
         raise UsageError("--save-state keeps the state after one prime; it cannot go with --prime-lines")
-    if save_state is not None and os.path.lexists(save_state):
-        raise UsageError(f"{save_state} is there already, and nothing is overwritten; name another file")
+    if save_state is not None:
+        check_new(Path(save_state))
     if load_state is not None and config.label is not None:
         raise UsageError("--load-state goes on with a document that has begun; it cannot go with --label")
     if as_json and null:

@@ -1,13 +1,13 @@
 """Pictures in PNG or SVG by matplotlib, the `plot` extra, which is looked for only when one is asked for."""
 
 import importlib.util
-import os
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from charrnn.errors import UsageError
+from charrnn.files import check_new
 
 __all__ = ["check_plot", "write_curves", "write_map"]
 
@@ -22,8 +22,7 @@ def check_plot(path: str | None) -> None:
         return
     if Path(path).suffix not in (".png", ".svg"):
         raise UsageError(f"--plot writes .png or .svg, by the file's ending, not {path}")
-    if os.path.lexists(path):
-        raise UsageError(f"{path} is there already, and nothing is overwritten; name another file")
+    check_new(Path(path))
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("--plot needs matplotlib, which is not installed: pip install 'charrnn[plot]'")
 
