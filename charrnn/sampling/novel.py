@@ -15,7 +15,8 @@ from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.filters import softmax
 from charrnn.sampling.generate import Engine
 from charrnn.sampling.stream import Stream
-from charrnn.text.grams import GramIndex, Grams, unit_values
+from charrnn.text.grams import GramIndex, Grams
+from charrnn.text.rolling_hash import unit_values
 from charrnn.text.training_text import training_text
 from charrnn.text.vocabulary import Ids, Vocabulary
 

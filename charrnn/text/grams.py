@@ -1,7 +1,6 @@
 """K-grams, the runs of K characters that stand in a text: which of them another text has, exactly or in little memory.
 
-A K-gram lies within one document. It is told by a polynomial of its code points modulo 2^64 (Karp & Rabin 1987), so
-that two different ones are taken for the same with a probability of about 2^-64.
+A K-gram lies within one document. It is told by its rolling hash.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,17 +10,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.text.rolling_hash import WORD, Hashes, gram_hashes, grams_ending, unit_values
 from charrnn.text.tokens import Tokens
-from charrnn.text.vocabulary import Ids, Vocabulary, code_points
+from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["GramIndex", "Grams", "count_shared", "gram_hashes", "unit_values"]
+__all__ = ["GramIndex", "Grams", "count_shared"]
 
-Hashes = NDArray[np.uint64]
-
-_BASE = 0x9E3779B97F4A7C15
 _BLOCK = 1 << 20  # characters hashed at a time
 _PART = 1 << 23  # hashes sorted at a time: 64 MB
-_WORD = 1 << 64
 
 
 @dataclass(frozen=True)
@@ -102,8 +98,7 @@ class GramIndex:
 
         Of special tokens that says nothing.
         """
-        prefix = int(gram_hashes(values[before], self.k - 1)[0]) if self.k > 1 else 0
-        return self.has(np.uint64(prefix * _BASE % _WORD) + values)
+        return self.has(grams_ending(values[before], values, self.k))
 
 
 def count_shared(grams: Grams, others: Grams) -> int:
@@ -118,45 +113,11 @@ def count_shared(grams: Grams, others: Grams) -> int:
     return shared
 
 
-def gram_hashes(values: Hashes, k: int) -> Hashes:
-    """The hash of each run of `k` of these (N,): sum of values[i + j] base^(k - 1 - j) modulo 2^64, (N - k + 1,)."""
-    # Runs of 1, 2, 4, 8 ... values, of which those that k's binary digits name are joined.
-    doubled, size = values, 1
-    joined = np.zeros(len(values) + 1, np.uint64)
-    total = 0
-    while True:
-        if k & size:
-            joined = _join(joined, total, doubled, size)
-            total += size
-        if 2 * size > k:
-            return joined[: len(values) - k + 1]
-        doubled = _join(doubled, size, doubled, size)
-        size *= 2
-
-
-def _join(left: Hashes, left_size: int, right: Hashes, right_size: int) -> Hashes:
-    """The hashes of each run of `left_size` and the one of `right_size` that follows it."""
-    following = right[left_size:]
-    return left[: len(following)] * np.uint64(pow(_BASE, right_size, _WORD)) + following
-
-
-def unit_values(vocabulary: Vocabulary) -> Hashes:
-    """What each token id (V,) stands for in a hash, whatever the vocabulary: its code point, well mixed."""
-    points = np.zeros(vocabulary.size, np.uint64)
-    points[: vocabulary.start] = code_points(vocabulary.characters)
-    points[vocabulary.start :] = 0x110000  # beyond every code point
-    # Steele, Lea & Flood 2014, as in java.util.SplittableRandom: bits that are near become far.
-    mixed = (points + np.uint64(1)) * np.uint64(_BASE)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
 def _distinct(grams: Grams) -> Iterator[Hashes]:
     """The distinct hashes in growing order, in parts whose ranges follow each other."""
     parts = -(-grams.count // _PART)
     for part in range(parts):
-        low, high = (np.uint64(min(_WORD * edge // parts, _WORD - 1)) for edge in (part, part + 1))
+        low, high = (np.uint64(min(WORD * edge // parts, WORD - 1)) for edge in (part, part + 1))
         yield _sorted_set(
             hashes[(hashes >= low) & ((hashes < high) | (part == parts - 1))] for hashes in grams.hashes()
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.text.rolling_hash import BASE, Hashes, RunHasher
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
@@ -19,11 +20,6 @@ RARE = 10  # a character that is seen less often is learned badly
 _CHUNK = 2**18  # ids at a time
 _MOST_KEPT = 2**20  # hashes; of more distinct pieces, duplicates are counted in a sample
 _PENDING = 2**18
-
-_BASE = 0x9E3779B97F4A7C15  # of the polynomial hash modulo 2⁶⁴; odd, so that it has an inverse
-_INVERSE = pow(_BASE, -1, 2**64)
-
-Hashes = NDArray[np.uint64]
 
 
 class Pieces(NamedTuple):
@@ -75,7 +71,7 @@ class _PieceCounter:
         self._is_border = is_border
         self._values = np.random.default_rng(0).integers(2**64, size=len(is_border), dtype=np.uint64)
         self._values[is_border] = 0
-        self._powers, self._inverses = _powers(_BASE), _powers(_INVERSE)
+        self._hasher = RunHasher(_CHUNK)
         self._open_hash, self._open_length = 0, 0  # of the piece that goes on in the next ids
         self._count = self._total = self._longest = 0
         self._duplicates = _DuplicateCounter()
@@ -84,11 +80,9 @@ class _PieceCounter:
         """Go on with at most `_CHUNK` ids."""
         borders = np.flatnonzero(self._is_border[ids])
         starts, stops = np.concatenate([[0], borders + 1]), np.concatenate([borders, [len(ids)]])
-        # Σ_j v_j r^j over a piece is a difference of prefix sums; divided by r^start it is a hash of the piece alone.
-        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(self._values[ids] * self._powers[: len(ids)])])
-        hashes, lengths = (sums[stops] - sums[starts]) * self._inverses[starts], stops - starts
-        first = self._open_hash + pow(_BASE, self._open_length, 2**64) * int(hashes[0])
-        hashes[0], lengths[0] = first % 2**64, lengths[0] + self._open_length
+        hashes, lengths = self._hasher.hashes(self._values[ids], starts, stops), stops - starts
+        hashes[0] = self._hasher.joined(self._open_hash, self._open_length, int(hashes[0]))
+        lengths[0] += self._open_length
         self._open_hash, self._open_length = int(hashes[-1]), int(lengths[-1])
         is_whole = lengths[:-1] > 0
         hashes, lengths = hashes[:-1][is_whole], lengths[:-1][is_whole]
@@ -101,13 +95,6 @@ class _PieceCounter:
         """What was counted."""
         mean = self._total / self._count if self._count else 0.0
         return Pieces(self._count, mean, self._longest, self._duplicates.share())
-
-
-def _powers(base: int) -> Hashes:
-    """The powers of a number modulo 2⁶⁴, from 0 to `_CHUNK`."""
-    factors = np.full(_CHUNK + 1, base, np.uint64)
-    factors[0] = 1
-    return np.cumprod(factors)
 
 
 class _DuplicateCounter:
@@ -125,7 +112,7 @@ class _DuplicateCounter:
 
     def add(self, hashes: Hashes) -> None:
         mixed = hashes ^ (hashes >> np.uint64(32))  # their low bits depend on little of the text, the high ones on all
-        mixed *= np.uint64(_BASE)
+        mixed *= np.uint64(BASE)
         self._pending.append(self._sampled(mixed))
         if sum(map(len, self._pending)) > _PENDING:
             self._merge()

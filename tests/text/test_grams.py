@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charrnn.text import grams
-from charrnn.text.grams import GramIndex, Grams, count_shared, gram_hashes, unit_values
+from charrnn.text.grams import GramIndex, Grams, count_shared
+from charrnn.text.rolling_hash import BASE, gram_hashes, unit_values
 from charrnn.text.tokens import tokenize
 from charrnn.text.vocabulary import Vocabulary
 
@@ -71,7 +72,7 @@ def test_a_text_that_is_large_keeps_every_gram_in_three_bytes_and_seldom_says_ye
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=40), st.integers(1, 40))
 def test_hashes_are_the_polynomial_that_is_said(numbers: list[int], k: int) -> None:
     expected = [
-        sum(number * grams._BASE ** (k - 1 - place) for place, number in enumerate(numbers[first : first + k])) % 2**64
+        sum(number * BASE ** (k - 1 - place) for place, number in enumerate(numbers[first : first + k])) % 2**64
         for first in range(len(numbers) - k + 1)
     ]
     assert gram_hashes(np.array(numbers, np.uint64), k).tolist() == expected
