@@ -4,9 +4,11 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -17,11 +19,13 @@ if sys.platform != "win32":  # where nobody can remove a file that another has o
 
 __all__ = [
     "DISK_FULL",
+    "NotAFileError",
     "append",
     "check_new",
     "leftovers",
     "make_folder",
     "open_own",
+    "open_strange",
     "remove",
     "remove_abandoned",
     "write_file",
@@ -154,6 +158,27 @@ def append(path: Path, data: bytes) -> None:
 def open_own(path: Path, flags: int) -> int:
     """A descriptor of a file of ours, made if it is not there; a symbolic link in its place is an error."""
     return os.open(path, _OWN | flags, 0o666)
+
+
+class NotAFileError(Exception):
+    """What was to be read is a folder, a device or a socket, or a pipe where a file is needed."""
+
+
+@contextlib.contextmanager
+def open_strange(path: Path, *, may_be_pipe: bool = False) -> Iterator[tuple[BufferedReader, int | None]]:
+    """Open a file that anyone may have made, for reading; its size, None for a pipe, is that of the file opened.
+
+    It is looked at before it is opened, which waits for ever at a pipe and may do anything at a device.
+
+    Raises:
+        NotAFileError: it is no regular file, nor a pipe that is allowed.
+        OSError: it cannot be read.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not (may_be_pipe and stat.S_ISFIFO(mode)):
+        raise NotAFileError(path)
+    with path.open("rb") as file:
+        yield file, os.fstat(file.fileno()).st_size if stat.S_ISREG(mode) else None
 
 
 def make_folder(path: Path) -> None:

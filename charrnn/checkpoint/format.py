@@ -8,9 +8,7 @@ model's is over the names of version 1 in any version: a model has the same dige
 
 import hashlib
 import json
-import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from io import BufferedReader
@@ -21,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from charrnn.checkpoint.header import HeaderError, read_array, read_entries, read_header, strict_json
+from charrnn.checkpoint.header import HeaderError, open_container, read_array, read_entries, read_header, strict_json
 from charrnn.checkpoint.versions import OLDEST, VERSION, from_version_1, to_version_1
 from charrnn.config import RunConfig, check_range, from_table
 from charrnn.errors import CheckpointError, UsageError
@@ -113,14 +111,8 @@ def from_file(path: Path, *, training: bool = False) -> Checkpoint:
         CheckpointError: the file is missing, not one of ours, damaged, or of another format version.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # before it is opened, which waits for ever at a pipe
-            raise CheckpointError(f"{path} is not a file")
-        with path.open("rb") as file:
-            return _read(file, os.fstat(file.fileno()).st_size, training)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint at {path}") from error
-    except OSError as error:
-        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+        with open_container(path, "checkpoint") as (file, size):
+            return _read(file, size, training)
     except HeaderError as error:
         raise CheckpointError(f"{path} is not a charrnn checkpoint: no safetensors file ({error})") from error
     except _Refused as error:

@@ -5,16 +5,22 @@ the header says is believed before it agrees with the size of the file, so a lie
 read once, into memory of its own: a file that changes meanwhile can only be refused.
 """
 
+import contextlib
 import json
 import math
+from collections.abc import Iterator
 from io import BufferedReader
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Entry", "HeaderError", "read_array", "read_entries", "read_header", "strict_json"]
+from charrnn.errors import CheckpointError
+from charrnn.files import NotAFileError, open_strange
+
+__all__ = ["Entry", "HeaderError", "open_container", "read_array", "read_entries", "read_header", "strict_json"]
 
 MAX_BYTES = 8 * 2**20
 _MAX_VALUES = 2**17  # a value may take a hundred times its text in memory
@@ -65,6 +71,28 @@ def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError("a number is not finite")
     return number
+
+
+@contextlib.contextmanager
+def open_container(path: Path, kind: str, advice: str = "") -> Iterator[tuple[BufferedReader, int]]:
+    """Open a file, from anyone, that is said to be of a kind, such as "checkpoint"; the file and its size.
+
+    Args:
+        advice: what to add where there is no such file.
+
+    Raises:
+        CheckpointError: it is missing, no file, or cannot be read.
+    """
+    try:
+        with open_strange(path) as (file, size):
+            assert size is not None
+            yield file, size
+    except NotAFileError as error:
+        raise CheckpointError(f"{path} is not a file") from error
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no {kind} at {path}{advice}") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read the {kind} {path}: {error.strerror or error}") from error
 
 
 def read_header(file: BufferedReader, size: int) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """The state after a prime, and the same in a file: what takes long to read need be read but once."""
 
 import hashlib
-import os
-import stat
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from charrnn.checkpoint.format import Arrays, Checkpoint, model_sha256
-from charrnn.checkpoint.header import HeaderError, read_array, read_entries, read_header
+from charrnn.checkpoint.header import HeaderError, open_container, read_array, read_entries, read_header
 from charrnn.errors import CheckpointError
 from charrnn.files import write_new
 from charrnn.sampling.generate import Engine
@@ -60,14 +58,8 @@ def load_state(path: Path, engine: Engine, checkpoint: Checkpoint) -> Primed:
         CheckpointError: the file is missing, damaged, not one of ours, or that of another model.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise CheckpointError(f"{path} is not a file")
-        with path.open("rb") as file:
-            return _read(file, os.fstat(file.fileno()).st_size, engine, checkpoint)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no state at {path}; --save-state {path} writes it") from error
-    except OSError as error:
-        raise CheckpointError(f"cannot read the state {path}: {error.strerror or error}") from error
+        with open_container(path, "state", advice=f"; --save-state {path} writes it") as (file, size):
+            return _read(file, size, engine, checkpoint)
     except HeaderError as error:
         raise CheckpointError(f"cannot use the state {path}: {error}") from error
 

@@ -8,7 +8,6 @@ import gzip
 import io
 import os
 import re
-import stat
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import IO, Any
 
 from charrnn.config import TextConfig
 from charrnn.errors import DataError, UsageError
+from charrnn.files import NotAFileError, open_strange
 from charrnn.text.spool import CHUNK, Spool
 from charrnn.text.vocabulary import code_points
 
@@ -167,13 +167,13 @@ def _unreadable(name: str, error: OSError | ValueError) -> DataError:
 
 
 def _file(path: Path, spool: Spool) -> Source:
-    found = path.stat()
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
-        raise DataError(f"{str(path)!r} is neither a file nor a folder")
-    with path.open("rb") as file:
-        if found.st_size and stat.S_ISREG(found.st_mode):
-            return Source(str(path), file.read(_HEAD), found.st_size, path)
-        return _spooled(str(path), file, spool)  # a pipe, or a file that does not tell its size, such as one in /proc
+    try:
+        with open_strange(path, may_be_pipe=True) as (file, size):
+            if size:
+                return Source(str(path), file.read(_HEAD), size, path)
+            return _spooled(str(path), file, spool)  # a pipe, or a file that tells no size, such as one in /proc
+    except NotAFileError as error:
+        raise DataError(f"{str(path)!r} is neither a file nor a folder") from error
 
 
 def _spooled(name: str, file: IO[bytes] | gzip.GzipFile, spool: Spool) -> Source:
