@@ -11,6 +11,7 @@ import charrnn
 from charrnn.config import Device, Precision
 from charrnn.distributed import own_ranks
 from charrnn.errors import UsageError
+from charrnn.machine import core_count
 
 __all__ = ["choose_device", "compute_with", "describe_device", "keep_memory", "multiplies_bf16", "versions"]
 
@@ -58,8 +59,7 @@ def compute_with(device: torch.device, precision: Precision, threads: int | None
     if threads is not None:
         torch.set_num_threads(threads)
     elif here > 1:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        torch.set_num_threads(max(cores // here, 1))  # for torchrun has set one a process
+        torch.set_num_threads(max(core_count() // here, 1))  # for torchrun has set one a process
     if device.type == "cuda":
         if device.index is not None:
             torch.cuda.set_device(device)

@@ -3,7 +3,7 @@
 A product of one row and one of many round differently, and a rounding makes another draw, once in some 200,000
 characters. So that a sample never depends on how many are drawn with it, sample i always has row i mod 65, and row
 i always lies in a product of the same shape: row 0 is by itself, as fast as one stream can be, the others are in
-blocks, whose idle rows are computed, too.
+blocks, whose idle rows are computed, too. A GPU, to which many rows cost no more than one, has all in one block.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,10 +22,11 @@ from charrnn.sampling.generate import Engine, written
 from charrnn.sampling.stream import Stream
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["BLOCKS", "Begin", "Beginning", "Piece", "write_batched"]
+__all__ = ["BLOCKS", "ONE_BLOCK", "Begin", "Beginning", "Piece", "write_batched"]
 
 BLOCKS = (1, 8, 24, 32)  # rows; small ones for few samples, the last two balanced for two threads
 _ROWS = sum(BLOCKS)
+ONE_BLOCK = (_ROWS,)
 _MOST_HELD = 2**18  # characters that a row may have written while samples before its own are not complete
 _MOST_AHEAD = 4 * _ROWS  # samples
 
@@ -93,34 +94,38 @@ def write_batched(
     *,
     measured: bool = False,
     threads: int = 1,
+    blocks: tuple[int, ...] = BLOCKS,
 ) -> Iterator[Piece]:
     """The texts of samples 0 to `count` - 1, each of which begins as `begin` says, in pieces and in order.
 
     The first that is not complete comes out as it is written, the others are held meanwhile: those that get far ahead
-    wait, so memory has a bound. `measured` has each stream count its nats. Blocks share so many `threads`.
+    wait, so memory has a bound. `measured` has each stream count its nats. The rows are stepped in `blocks`, which are
+    `BLOCKS` or `ONE_BLOCK` and share so many `threads`.
 
     Raises:
         CheckpointError: the model gives no character a probability.
     """
-    if count == 1:  # as below, with less ado
+    if count == 1 and blocks[0] == 1:  # as below, with less ado
         beginning = begin(0)
         stream, (logits, state) = beginning.stream, beginning.read(engine)
         for piece in written(engine, Chooser(vocabulary, config), stream, logits, state, measured=measured):
             yield Piece(0, piece, stream if stream.finish else None)
         return
     common = _Common(engine, begin, count, measured)
-    blocks: list[_Alone | _Block] = [
-        _Block(common, Chooser(vocabulary, config), range(last - rows, last))
-        for rows, last in zip(BLOCKS, accumulate(BLOCKS), strict=True)
-        if 0 < last - rows < count
-    ]
-    blocks = [*blocks[::-1], _Alone(common, Chooser(vocabulary, config))]  # the largest first
-    with _mapping(min(threads, len(blocks))) as each_of:
+    firsts = [last - rows for rows, last in zip(blocks, accumulate(blocks), strict=True)]
+    stepped: list[_Alone | _Block] = [
+        _Alone(common, Chooser(vocabulary, config))
+        if rows == 1
+        else _Block(common, Chooser(vocabulary, config), range(first, first + rows))
+        for rows, first in zip(blocks, firsts, strict=True)
+        if first < count
+    ][::-1]  # the largest first
+    with _mapping(min(threads, len(stepped))) as each_of:
         for index in range(count):
-            block = next(block for block in blocks if index % _ROWS in block.rows)
+            block = next(block for block in stepped if index % _ROWS in block.rows)
             finished = None
             while not finished:
-                each_of(methodcaller("advance", index), blocks)
+                each_of(methodcaller("advance", index), stepped)
                 text = block.texts[index]
                 finished = text.stream if text.stream.finish else None
                 if text.size or finished:

@@ -1,28 +1,32 @@
 """Which engine steps a model: numpy on a CPU, so that torch need not even be imported, else torch."""
 
-import os
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import Device, SamplingConfig
 from charrnn.errors import UsageError
+from charrnn.machine import core_count, has_cuda_device
+from charrnn.sampling.batched import BLOCKS, ONE_BLOCK
 from charrnn.sampling.generate import Engine
 
 __all__ = ["OpenedEngine", "open_engine"]
 
-# Importing torch and waking a GPU takes some seconds; numpy on a CPU does about 1e10 multiplications in each.
-_WORTH_A_GPU = 1e11
+# Multiplications of one step of all streams; numpy on a CPU does about 1e10 in a second, and to have a GPU take a step
+# takes some milliseconds, however small it is.
+_WORTH_A_GPU = 5e7
+# Multiplications of all steps; importing torch and waking a GPU takes some seconds.
+_WORTH_THE_START = 1e11
 # Parameters; with fewer, handing a step to a thread takes as long as taking it.
 _WORTH_THREADS = 1e6
 
 
 class OpenedEngine(NamedTuple):
-    """An engine, where it computes, in words, and how many threads may step streams in it."""
+    """An engine, where it computes, in words, and how many threads may step streams in it, in blocks of so many."""
 
     engine: Engine
     device: str
     threads: int = 1
+    blocks: tuple[int, ...] = BLOCKS
 
 
 def open_engine(
@@ -35,34 +39,39 @@ def open_engine(
     """
     if engine == "numpy" and device not in ("auto", "cpu"):
         raise UsageError(f"--engine numpy computes on the CPU; it cannot go with --device {device}")
-    if engine == "auto":
-        on_gpu = device not in ("auto", "cpu") or (device == "auto" and _gpu_pays(checkpoint, config))
-        engine = "torch" if on_gpu else "numpy"
-    if engine == "numpy":
-        from charrnn.sampling.numpy_engine import NumpyEngine
+    if engine == "numpy" or (engine == "auto" and device == "cpu"):
+        return _in_numpy(checkpoint)
+    may_be_numpy = engine == device == "auto"
+    if may_be_numpy and not (has_cuda_device() and _gpu_pays(_parameters(checkpoint), config)):
+        return _in_numpy(checkpoint)
 
-        threads = _cores() if _parameters(checkpoint) > _WORTH_THREADS else 1
-        return OpenedEngine(NumpyEngine(checkpoint.config.model, checkpoint.model), "numpy on the CPU", threads)
-
-    from charrnn.model import model_from_arrays
-    from charrnn.runtime import choose_device, describe_device
-    from charrnn.sampling.torch_engine import TorchEngine
+    from charrnn.runtime import choose_device
 
     chosen = choose_device(device)
+    if may_be_numpy and chosen.type == "cpu":  # a torch that knows no GPU, or a GPU that it cannot use
+        return _in_numpy(checkpoint)
+
+    from charrnn.model import model_from_arrays
+    from charrnn.runtime import describe_device
+    from charrnn.sampling.torch_engine import TorchEngine
+
     model = model_from_arrays(checkpoint.config.model, checkpoint.vocabulary, checkpoint.model).to(chosen)
-    return OpenedEngine(TorchEngine(model), f"torch on {describe_device(chosen)}")
+    blocks = BLOCKS if chosen.type == "cpu" else ONE_BLOCK
+    return OpenedEngine(TorchEngine(model), f"torch on {describe_device(chosen)}", blocks=blocks)
 
 
-def _gpu_pays(checkpoint: Checkpoint, config: SamplingConfig) -> bool:
-    """Whether there seems to be a CUDA device, by its device file, and work enough to go there."""
-    work = _parameters(checkpoint) * config.num_samples * (config.length or float("inf"))
-    return Path("/dev/nvidiactl").exists() and work > _WORTH_A_GPU
+def _in_numpy(checkpoint: Checkpoint) -> OpenedEngine:
+    from charrnn.sampling.numpy_engine import NumpyEngine
+
+    threads = core_count() if _parameters(checkpoint) > _WORTH_THREADS else 1
+    return OpenedEngine(NumpyEngine(checkpoint.config.model, checkpoint.model), "numpy on the CPU", threads)
+
+
+def _gpu_pays(parameters: int, config: SamplingConfig) -> bool:
+    """Whether steps are large enough for a GPU and, where their number is known, enough of them to start it for."""
+    step = parameters * min(config.num_samples, sum(BLOCKS))
+    return step > _WORTH_A_GPU and (not config.length or step * config.length > _WORTH_THE_START)
 
 
 def _parameters(checkpoint: Checkpoint) -> int:
     return sum(array.size for array in checkpoint.model.values())
-
-
-def _cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

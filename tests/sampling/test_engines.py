@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from charrnn import runtime
 from charrnn.checkpoint.format import Arrays, to_bytes
 from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import UsageError
@@ -16,6 +17,7 @@ from charrnn.model import model_from_arrays
 from charrnn.recurrent.equations import Array, Noise
 from charrnn.recurrent.registry import CORES, core_equations
 from charrnn.sampling import engines as engines_module
+from charrnn.sampling.batched import BLOCKS, ONE_BLOCK
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
@@ -144,9 +146,42 @@ def test_numpy_is_for_a_cpu_and_torch_for_the_rest() -> None:
             open_engine(checkpoint, config, "auto", "cuda")
 
 
+@pytest.mark.parametrize("torch_knows", [True, False])
+@pytest.mark.parametrize(
+    ("hidden_size", "streams", "length", "pays"),
+    [
+        (6, 1, 0, False),  # an endless text does not make a step larger
+        (6, 10**6, 0, False),  # as no more than 65 streams are stepped at once
+        (300, 1, 0, False),
+        (300, 64, 0, True),
+        (300, 64, 10**6, True),
+        (300, 64, 10, False),  # done before torch is there
+    ],
+)
+def test_a_gpu_is_for_large_steps_if_torch_knows_it(
+    monkeypatch: pytest.MonkeyPatch, hidden_size: int, streams: int, length: int, pays: bool, torch_knows: bool
+) -> None:
+    """The device that torch would have is a stand-in; which engine is opened is all that is asked."""
+    checkpoint = random_checkpoint(ModelConfig("lstm", 2, hidden_size, "embedding", 5, 0.0), VOCABULARY)
+    monkeypatch.setattr(engines_module, "has_cuda_device", lambda: True)
+    monkeypatch.setattr(runtime, "choose_device", lambda _: torch.device("meta" if torch_knows else "cpu"))
+    config = SamplingConfig(num_samples=streams, length=length)
+    opened = open_engine(checkpoint, config, "auto", "auto")
+    assert isinstance(opened.engine, TorchEngine if pays and torch_knows else NumpyEngine)
+    assert opened.blocks == (ONE_BLOCK if pays and torch_knows else BLOCKS)
+
+
+def test_without_a_device_file_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = random_checkpoint(ModelConfig("lstm", 2, 300, "embedding", 5, 0.0), VOCABULARY)
+    monkeypatch.setattr(engines_module, "has_cuda_device", lambda: False)
+    monkeypatch.setattr(runtime, "choose_device", None)
+    opened = open_engine(checkpoint, SamplingConfig(num_samples=64, length=0), "auto", "auto")
+    assert isinstance(opened.engine, NumpyEngine)
+
+
 def test_a_large_model_is_stepped_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = random_checkpoint(ModelConfig("gru", 1, 6, "embedding", 5, 0.0), VOCABULARY)
-    monkeypatch.setattr(engines_module, "_cores", lambda: 7)
+    monkeypatch.setattr(engines_module, "core_count", lambda: 7)
     assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == 1
     monkeypatch.setattr(engines_module, "_WORTH_THREADS", sum(array.size for array in checkpoint.model.values()) - 1)
     assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == 7

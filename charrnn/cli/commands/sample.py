@@ -177,7 +177,10 @@ def command(
 
         texts = write_novel(opened.engine, vocabulary, config, begin, count, guard=guard, measured=as_json)
     else:
-        texts = write_batched(opened.engine, vocabulary, config, begin, count, measured=as_json, threads=opened.threads)
+        stepped, threads, blocks = opened.engine, opened.threads, opened.blocks
+        texts = write_batched(
+            stepped, vocabulary, config, begin, count, measured=as_json, threads=threads, blocks=blocks
+        )
 
     def prime_of(index: int) -> str:
         return shown(first if prime_lines is None else primes[index]) if is_kept and (echo or as_json) else ""
