@@ -4,6 +4,8 @@ A message says what was received, what is accepted and what to do next, in one t
 misuse of the library is a `ValueError`, not one of these.
 """
 
+OVERFLOW = "its weights are so large that they overflow"
+
 
 class CharrnnError(Exception):
     """A mistake or mishap to be told in a few lines, without a traceback."""
@@ -55,6 +57,11 @@ class ResourceError(CharrnnError):
 
 class PeerGoneError(ResourceError):
     """Another process has ended, of several that train together."""
+
+
+def overflow(sign: str) -> CheckpointError:
+    """The error for a model of huge weights, by what shows it: a sign such as "a value is no finite number"."""
+    return CheckpointError(f"{sign}: {OVERFLOW}; use another model")
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from charrnn.compression.range_coder import Coder
 from charrnn.config import Documents
-from charrnn.errors import CheckpointError
+from charrnn.errors import overflow
 from charrnn.sampling.filters import softmax
 from charrnn.sampling.generate import Engine
 from charrnn.text.vocabulary import Vocabulary
@@ -93,9 +93,7 @@ class _Predictor:
         shares[self._unknown] = escape / (1 - escape)
         cumulative = np.concatenate([[0.0], np.cumsum(shares)])
         if not np.isfinite(cumulative[-1]):
-            raise CheckpointError(
-                "the model's probabilities are not numbers: its weights are so large that they overflow; use another"
-            )
+            raise overflow("the model's probabilities are not numbers")
         cumulative *= (_TOTAL - len(shares)) / cumulative[-1]
         return cumulative.astype(np.int64) + self._one_each
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.errors import CheckpointError, DataError, UsageError
+from charrnn.errors import DataError, UsageError, overflow
 from charrnn.network import LayerTrace, NumpyNetwork, quiet_overflow
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
@@ -59,7 +59,7 @@ def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count:
         for index in range(len(documents[0]))
     ]
     if not all(np.isfinite(values).all() for traces in layers for values in traces.values()):
-        raise CheckpointError("the model's weights are so large that its values overflow; use another model")
+        raise overflow("the model has values that are no finite numbers")
     return layers, kept
 
 

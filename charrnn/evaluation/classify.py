@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CheckpointError
+from charrnn.errors import overflow
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import carried, scored
 from charrnn.text.tokens import Tokens
@@ -86,8 +86,5 @@ def _nats(reading: Reading, first: int, last: int) -> NDArray[np.float64]:
         documents = np.searchsorted(tokens.offsets, piece.places, "right") - 1
         np.add.at(nats, documents, np.where(piece.ranks > 0, piece.nats, 0.0))
     if not np.isfinite(nats).all():
-        raise CheckpointError(
-            "a document's cost is no finite number: the model's weights are so large that they overflow; "
-            "use another model"
-        )
+        raise overflow("the model gives a document a cost that is no finite number")
     return nats.reshape(len(vocabulary.labels), -1).T

@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.config import Device
-from charrnn.errors import CheckpointError, DataError
+from charrnn.errors import DataError, overflow
 from charrnn.evaluation.characters import CharacterScore, character_scores
+from charrnn.evaluation.protocols import WINDOW
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored, windowed
 from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device, keep_memory
@@ -69,7 +70,7 @@ def evaluate(
     *,
     encoding: str | None = None,
     protocol: Literal["carried", "windowed"] = "carried",
-    window: int = 256,
+    window: int = WINDOW,
     device: Device = "auto",
 ) -> Evaluation:
     """The score of a text that is opened and read with these arguments of `open_reading`."""
@@ -83,7 +84,7 @@ def open_reading(
     *,
     encoding: str | None = None,
     protocol: Literal["carried", "windowed"] = "carried",
-    window: int = 256,
+    window: int = WINDOW,
     device: Device = "auto",
     may_lack_label: bool = False,
 ) -> Reading:
@@ -123,6 +124,4 @@ def open_reading(
 
 def _check(nats: float) -> None:
     if not math.isfinite(nats):
-        raise CheckpointError(
-            f"the text costs the model {nats} nats: its weights are so large that they overflow; use another model"
-        )
+        raise overflow(f"the text costs the model {nats} nats")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from charrnn.errors import CheckpointError, DataError
+from charrnn.errors import DataError, overflow
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored
 from charrnn.model import CharacterModel
@@ -71,7 +71,7 @@ def memory(reading: Reading, targets: int = 300) -> Memory:
     ]
     gradients = np.concatenate([gradient_norms(model, ids, contexts) for ids in _batches(windows)]).mean(0)
     if not np.isfinite([*bits, whole.nats, *gradients]).all():
-        raise CheckpointError("the model's weights are so large that its costs overflow; use another model")
+        raise overflow("the model gives a text costs that are no finite numbers")
     return Memory(contexts, tuple(bits), whole.bits_per_character, tuple(gradients.tolist()), whole.characters)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import SamplingConfig
-from charrnn.errors import CheckpointError
+from charrnn.errors import overflow
 from charrnn.recurrent.states import take_rows
 from charrnn.sampling.batched import Begin, Piece
 from charrnn.sampling.chooser import forbidden_ids
@@ -58,7 +58,7 @@ class Beam(NamedTuple):
         likeliest = np.argsort(-totals, axis=None, kind="stable")[:width]
         likeliest = likeliest[totals.flat[likeliest] > -np.inf]
         if not len(likeliest):
-            raise _overflow()
+            raise overflow("the model gives no character a probability")
         rows, tokens = np.unravel_index(likeliest, totals.shape)
         return Candidates(rows, tokens, totals[rows, tokens])
 
@@ -142,14 +142,8 @@ def log_probabilities(logits: NDArray[np.floating[Any]]) -> Log:
     """The logarithm of the softmax (..., V). CheckpointError where a logit is no number, or all are infinite."""
     best = logits.max(axis=-1, keepdims=True).astype(np.float64)
     if not (best > -np.inf).all():
-        raise _overflow()
+        raise overflow("the model gives no character a probability")
     with np.errstate(over="ignore", invalid="ignore"):
         below = np.where(logits == best, 0, logits - best)
     log: Log = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
     return log
-
-
-def _overflow() -> CheckpointError:
-    return CheckpointError(
-        "the model gives no character a probability: its weights are so large that they overflow; use another model"
-    )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import SamplingConfig
-from charrnn.errors import CheckpointError
+from charrnn.errors import overflow
 
 __all__ = ["draw", "keep_min_p", "keep_top_k", "keep_top_p", "keep_typical", "penalized", "probabilities"]
 
@@ -82,9 +82,7 @@ def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
         CheckpointError: a logit is not a number, or all are -inf, as huge weights can make them.
     """
     if not (logits.max(axis=-1) > -np.inf).all():
-        raise CheckpointError(
-            "the model gives no character a probability: its weights are so large that they overflow; use another model"
-        )
+        raise overflow("the model gives no character a probability")
     logits = logits.astype(np.float64)
     is_best = np.arange(logits.shape[-1]) == logits.argmax(axis=-1, keepdims=True)
     if config.temperature == 0:

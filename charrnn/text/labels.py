@@ -10,6 +10,7 @@ from charrnn.config import TextConfig
 from charrnn.errors import DataError
 from charrnn.text.documents import mark_of
 from charrnn.text.sources import Source
+from charrnn.text.units import readable
 from charrnn.text.vocabulary import Ids, Vocabulary, as_label, is_label
 
 __all__ = ["Labels"]
@@ -74,9 +75,7 @@ class Labels:
         return text
 
     def _decoded(self, text: str) -> str:
-        if self._config.unit == "byte":
-            text = text.encode("latin-1").decode("utf-8", "surrogateescape")
-        return as_label(text)
+        return as_label(readable(text, self._config.unit))
 
     def _complaint(self, label: str, source: Source) -> str:
         number, wanted = len(self._indices) + 1, "of at most 100 printable characters"

@@ -19,6 +19,7 @@ from charrnn.checkpoint.format import Checkpoint, from_file
 from charrnn.checkpoint.store import Run
 from charrnn.config import RunConfig, SamplingConfig
 from charrnn.errors import CheckpointError, DataError, DivergedError
+from charrnn.evaluation.protocols import WINDOW
 from charrnn.evaluation.scoring import carried, score, windowed
 from charrnn.events import Began, Event, Finished, Notice, Reported
 from charrnn.model import model_from_arrays
@@ -33,7 +34,6 @@ from charrnn.training.setup import Setup, prepare
 
 __all__ = ["Compared", "ComparisonEvent", "Planned", "Started", "Tried", "compare", "hold_out"]
 
-_WINDOW = 256  # of the windowed score, as in `charrnn eval`
 _SAMPLED = 2_000  # characters, to tell how fast they come
 _NEVER = 2**62  # steps
 
@@ -284,7 +284,7 @@ def _scored(row: Compared, setup: Setup, run: Run) -> Compared:
     assert tokens is not None
     checkpoint = from_file(path)
     model = model_from_arrays(setup.config.model, setup.vocabulary, checkpoint.model).to(setup.device)
-    scores = [score(model, tokens, each, setup.vocabulary) for each in (carried(tokens), windowed(tokens, _WINDOW))]
+    scores = [score(model, tokens, each, setup.vocabulary) for each in (carried(tokens), windowed(tokens, WINDOW))]
     if not all(math.isfinite(each.nats) for each in scores):
         raise DivergedError(f"the loss of {path} on the validation text is not finite")
     return replace(

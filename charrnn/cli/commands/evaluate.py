@@ -11,6 +11,7 @@ from charrnn.cli.render import evaluation as views
 from charrnn.cli.render.novelty import write_novelty
 from charrnn.config import TrainingConfig, check_range
 from charrnn.errors import UsageError
+from charrnn.evaluation.protocols import WINDOW
 
 if TYPE_CHECKING:
     from charrnn.evaluation.evaluate import Reading
@@ -22,7 +23,7 @@ def command(
     text: options.Text = None,
     model: options.Model = None,
     protocol: options.Protocol = "carried",
-    window: options.Window = 256,
+    window: options.Window = WINDOW,
     encoding: options.TextEncoding = None,
     device: options.Device = TrainingConfig.device,
     per_line: options.PerLine = False,

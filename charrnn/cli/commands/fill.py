@@ -9,6 +9,7 @@ from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.score_rows import columns_line, json_line
 from charrnn.config import SamplingConfig, TrainingConfig, Unit, check_range
 from charrnn.errors import UsageError
+from charrnn.text.units import readable
 
 if TYPE_CHECKING:
     from charrnn.sampling.fill import Filling
@@ -92,8 +93,8 @@ def command(
             writer.write(
                 json_line(
                     {
-                        "filling": _as_text(filling, vocabulary.unit),
-                        "text": _as_text(whole, vocabulary.unit),
+                        "filling": readable(filling, vocabulary.unit),
+                        "text": readable(whole, vocabulary.unit),
                         "log_probability": each.log_probability,
                         "filling_log_probability": each.filling_log_probability,
                         "following_log_probability": each.following_log_probability,
@@ -112,14 +113,9 @@ def _print_table(before: str, after: str, listed: "list[tuple[str, Filling]]", u
     for filling, each in listed:
         whole = f"{before[-_SHOWN_BESIDE:]}{filling}{after[:_SHOWN_BESIDE]}"
         costs = (each.log_probability, each.filling_log_probability, each.following_log_probability)
-        shown = [_on_one_line(_as_text(part, unit).encode("utf-8", "replace").decode()) for part in (whole, filling)]
+        shown = [_on_one_line(readable(part, unit).encode("utf-8", "replace").decode()) for part in (whole, filling)]
         rows.append((shown[0], *(f"{cost:.2f}" for cost in costs), shown[1]))
     print_table(_COLUMNS, rows)
-
-
-def _as_text(text: str, unit: Unit) -> str:
-    """Bytes read as UTF-8, those that are none as surrogates (PEP 383)."""
-    return text.encode("latin-1").decode("utf-8", "surrogateescape") if unit == "byte" else text
 
 
 def _on_one_line(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.cli.render.character_names import columns
 from charrnn.config import Unit
+from charrnn.text.units import readable
 
 if TYPE_CHECKING:
     from charrnn.evaluation.classify import Classified
@@ -24,7 +25,7 @@ def class_rows(
 ) -> Iterator[str]:
     """A line for each document. JSON has its text whole; among columns line ends and tabs in it are \\n and \\t."""
     for each in documents:
-        text = each.text.encode("latin-1").decode("utf-8", "surrogateescape") if unit == "byte" else each.text
+        text = readable(each.text, unit)
         probability = max(each.probabilities)
         if as_json:
             found = {"label": each.label, "probability": probability, "own_label": each.own_label}

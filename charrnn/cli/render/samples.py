@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from charrnn.cli.process.terminal import TextWriter
+from charrnn.text.units import readable
 
 if TYPE_CHECKING:
     from charrnn.config import Unit
@@ -49,15 +50,10 @@ def _record(text: str, prime: str, seed: int | None, unit: "Unit", stream: "Stre
     record = {
         "sample": stream.index,
         "seed": seed,
-        "prime": _readable(prime, unit),
-        "text": _readable(text, unit),
+        "prime": readable(prime, unit, "replace"),
+        "text": readable(text, unit, "replace"),
         "finish": stream.finish,
         "characters": len(text),
         "nats": stream.nats if math.isfinite(stream.nats) else None,
     }
     return record | ({"bytes": base64.b64encode(text.encode("latin-1")).decode()} if unit == "byte" else {})
-
-
-def _readable(text: str, unit: "Unit") -> str:
-    """A text in bytes read as UTF-8, with U+FFFD for what is none."""
-    return text.encode("latin-1").decode("utf-8", "replace") if unit == "byte" else text

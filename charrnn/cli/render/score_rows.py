@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.cli.render.character_names import name_of
 from charrnn.cli.render.shading import Shaded
 from charrnn.config import Unit
+from charrnn.text.units import readable
 
 if TYPE_CHECKING:
     from charrnn.evaluation.characters import CharacterScore, LineScore
@@ -52,8 +53,7 @@ def line_rows(lines: "Iterable[LineScore]", unit: Unit, *, as_json: bool) -> Ite
     for each in lines:
         columns = [getattr(each, name) for name in LINE_COLUMNS]
         if as_json:
-            if unit == "byte":
-                columns[-1] = each.text.encode("latin-1").decode("utf-8", "surrogateescape")
+            columns[-1] = readable(each.text, unit)
             yield json_line(dict(zip(LINE_COLUMNS, columns, strict=True)))
         else:
             text = each.text.removesuffix("\n").replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r")

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from charrnn.cli.process.terminal import is_terminal
 from charrnn.cli.render.character_names import columns, escaped, is_joined
 from charrnn.config import Unit
+from charrnn.text.units import readable
 
 __all__ = [
     "RGB",
@@ -158,7 +159,7 @@ def _whole(characters: Iterable[Shaded], unit: Unit) -> Iterator[tuple[str | Non
 def _decoded(members: list[Shaded]) -> str | None:
     """The character that bytes are, nothing yet where more must come, None where they begin none."""
     try:
-        return "".join(each.character or "" for each in members).encode("latin-1").decode()
+        return readable("".join(each.character or "" for each in members), "byte", "strict")
     except UnicodeDecodeError as error:
         return "" if error.reason == "unexpected end of data" else None
 
