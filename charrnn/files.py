@@ -7,10 +7,21 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from charrnn.errors import ResourceError, UsageError
 
-__all__ = ["append", "leftovers", "make_folder", "open_own", "remove", "write_file", "write_new"]
+__all__ = [
+    "append",
+    "check_new",
+    "leftovers",
+    "make_folder",
+    "open_new",
+    "open_own",
+    "remove",
+    "write_file",
+    "write_new",
+]
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp")
 
@@ -38,17 +49,17 @@ def write_file(path: Path, data: bytes) -> None:
         raise _cannot_write(path, f" ({len(data):,} bytes)", error) from error
 
 
-def write_new(path: Path, pieces: Iterable[bytes]) -> None:
+def write_new(path: Path, pieces: Iterable[bytes], *, replaces: bool = False) -> None:
     """Write a file that is not there yet, in the same way; whatever stops the pieces, nothing of it is left.
 
     Raises:
-        UsageError: there is something at `path`, which stays as it is.
+        UsageError: there is something at `path`, which stays as it is, unless the new file `replaces` it.
         ResourceError: as `write_file`.
     """
-    if os.path.lexists(path):
-        raise _taken(path)
+    if not replaces:
+        check_new(path)
     try:
-        _write_aside(path, pieces, _put_new)
+        _write_aside(path, pieces, _replace if replaces else _put_new)
     except OSError as error:
         raise _cannot_write(path, "", error) from error
 
@@ -147,6 +158,27 @@ def _put_new(source: Path, target: Path) -> None:
         _replace(source, target)
     else:
         remove(source)
+
+
+def open_new(path: Path, *, replaces: bool = False) -> BinaryIO:
+    """A file to write into as text is made, which a reader may watch; what is there already may be replaced.
+
+    Raises:
+        UsageError: there is something at `path`, which this does not replace.
+        ResourceError: it cannot be written.
+    """
+    try:
+        return path.open("wb" if replaces else "xb")
+    except FileExistsError as error:
+        raise _taken(path) from error
+    except OSError as error:
+        raise _cannot_write(path, "", error) from error
+
+
+def check_new(path: Path) -> None:
+    """UsageError if there is something at a path where a new file is to be."""
+    if os.path.lexists(path):
+        raise _taken(path)
 
 
 def _taken(path: Path) -> UsageError:

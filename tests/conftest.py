@@ -16,8 +16,11 @@ import pytest
 from charrnn.checkpoint.format import Arrays, Checkpoint, from_file
 from charrnn.checkpoint.store import Run
 from charrnn.cli.app import main
-from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig
 from charrnn.layout import model_shapes
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.text.vocabulary import Vocabulary
 
 hypothesis.settings.register_profile("charrnn", max_examples=50, deadline=None)

@@ -21,10 +21,10 @@ from charrnn.checkpoint import format, header, store
 from charrnn.checkpoint.format import Checkpoint, Counters
 from charrnn.checkpoint.store import Run
 from charrnn.cli.process import terminal
-from charrnn.config import TextConfig
 from charrnn.events import Skipped
 from charrnn.recurrent.stack import StackState
 from charrnn.sampling import prime
+from charrnn.settings.text import TextConfig
 from charrnn.text import corpus
 from charrnn.training import learner, loop, resume
 from charrnn.training import loss_monitor as divergence

@@ -1,6 +1,7 @@
 """The floor plan: imports point down, heavy libraries stay in their rooms, and nothing unpickles or evaluates."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,11 @@ PACKAGE = Path(__file__).parents[1] / "charrnn"
 
 # From the ground up; a module imports from lower floors and from its own room.
 FLOORS = [
+    ["messages"],
     ["errors", "events"],
     ["files"],
     ["recurrent.registry"],
-    ["config"],
+    ["settings"],
     ["text"],
     ["recurrent"],
     ["layout"],
@@ -23,7 +25,9 @@ FLOORS = [
     ["distributed"],
     ["runtime"],
     ["sampling", "evaluation"],
+    ["export"],
     ["training", "compression"],
+    ["api"],
     ["cli.process"],
     ["cli.render"],
     ["cli"],  # its options
@@ -31,7 +35,8 @@ FLOORS = [
     ["cli.app"],
 ]
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_FREE = ("errors", "events", "files", "config", "text", "layout", "checkpoint", "cli")
+LIGHT = ("messages", "errors", "events", "files", "settings", "export", "api", "cli")  # quick to import
+TORCH_FREE = (*LIGHT, "text", "layout", "checkpoint")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -90,7 +95,7 @@ def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
     top = {name.partition(".")[0] for name in at_import_time(ast.parse(path.read_text("utf-8")))}
     if module.partition(".")[0] in TORCH_FREE or module in ("sampling.numpy_engine", "sampling.generate"):
         assert "torch" not in imported
-    if module.partition(".")[0] in ("errors", "events", "files", "config", "cli"):
+    if module.partition(".")[0] in LIGHT:
         assert "numpy" not in top
     if not module.startswith("cli.render."):
         assert "rich" not in imported
@@ -165,7 +170,46 @@ def test_rooms_are_small(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 450
 
 
-def test_packages_are_empty_inside_but_for_the_version() -> None:
+def test_packages_are_empty_inside_but_for_the_door() -> None:
     for path in PACKAGE.rglob("__init__.py"):
-        lines = [line for line in path.read_text("utf-8").splitlines() if line]
-        assert len(lines) <= (2 if path.parent == PACKAGE else 0)
+        assert path.parent == PACKAGE or not path.read_text("utf-8")
+
+
+# The program's commands, as somebody would type them.
+COMMANDS = re.compile(
+    r"(?<![\w-])--[a-z]|\bcharrnn (?:train|sample|eval|next|fill|compare|memory|inspect|compress|decompress)\b"
+)
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """The texts in a module that are no documentation, and no names of options in a declaration."""
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    names = {
+        id(keyword.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword)
+        for keyword in [node]
+        if keyword.arg in ("flag", "off", "short")
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation | names:
+            yield node.value
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if not name_of(path).startswith("cli")], ids=name_of)
+def test_nothing_below_the_command_line_names_a_flag_or_a_command(path: Path) -> None:
+    assert [text for text in texts(ast.parse(path.read_text("utf-8"))) if COMMANDS.search(text)] == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path).startswith("cli")], ids=name_of)
+def test_commands_are_short_and_take_few_parameters(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+            assert len(node.args.args) + len(node.args.kwonlyargs) <= 15, node.name

@@ -3,40 +3,40 @@
 import errno
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Annotated, NoReturn, get_args
 
 import typer
 
 import charrnn
-from charrnn.cli.commands import (
-    compare,
-    completion,
-    compress,
-    decompress,
-    evaluate,
-    fill,
-    inspect,
-    memory,
-    next_character,
-    sample,
-    train,
-)
 from charrnn.cli.process.launcher import leave
 from charrnn.cli.process.terminal import TextWriter, note, output_error
-from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError, is_out_of_memory
+from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError, UsageError, is_out_of_memory
+from charrnn.messages import named
+from charrnn.settings.fields import suggestion
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "application", "main"]
 
-app = typer.Typer(
-    name="charrnn",
-    no_args_is_help=True,
-    add_completion=False,  # there is a command for it, whose scripts start no process
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 checkpoint, 5 busy, 6 diverged, 7 resources, "
-    "129 SIGHUP, 130 Ctrl-C, 141 reader gone, 143 SIGTERM.",
-)
+# In the order of --help, each with its module; only the one that is called is loaded.
+COMMANDS = {
+    "train": "train",
+    "sample": "sample",
+    "eval": "evaluate",
+    "next": "next_character",
+    "fill": "fill",
+    "compare": "compare",
+    "memory": "memory",
+    "inspect": "inspect",
+    "compress": "compress",
+    "decompress": "decompress",
+    "completion": "completion",
+}
+# Words that people try, and what is called so here.
+_ALSO_CALLED = {"generate": "sample", "chat": "sample", "evaluate": "eval", "score": "eval", "predict": "next"}
+
+# Variables that are no option's. The last is for processes that train together.
+_OTHER_VARIABLES = {"CHARRNN_DEBUG", "CHARRNN_CACHE", "CHARRNN_MODEL", "CHARRNN_MEETING"}
 
 
 def _version(wanted: bool) -> None:
@@ -47,7 +47,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -66,17 +65,22 @@ def _options(
     """
 
 
-app.command("train")(train.command)
-app.command("sample")(sample.command)
-app.command("eval")(evaluate.command)
-app.command("next")(next_character.command)
-app.command("fill")(fill.command)
-app.command("compare")(compare.command)
-app.command("memory")(memory.command)
-app.command("inspect")(inspect.command)
-app.command("compress")(compress.command)
-app.command("decompress")(decompress.command)
-app.command("completion")(completion.command)
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with the commands of these names."""
+    app = typer.Typer(
+        name="charrnn",
+        no_args_is_help=True,
+        add_completion=False,  # there is a command for it, whose scripts start no process
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 checkpoint, 5 busy, 6 diverged, 7 resources, "
+        "129 SIGHUP, 130 Ctrl-C, 141 reader gone, 143 SIGTERM.",
+    )
+    app.callback()(_options)
+    for name in names:
+        app.command(name)(_command(name))
+    return app
 
 
 def main() -> NoReturn:
@@ -85,7 +89,7 @@ def main() -> NoReturn:
     arguments = _with_explicit_resume(sys.argv[1:])
     debug = "--debug" in arguments[:1] or os.environ.get("CHARRNN_DEBUG", "0") not in ("", "0")
     try:
-        code = _run(arguments)
+        code = _run(application(_called(arguments)), arguments)
         _flush()
     except ReaderGoneError as gone:
         code = gone.exit_code
@@ -98,7 +102,37 @@ def main() -> NoReturn:
     leave(code)
 
 
-def _run(arguments: list[str]) -> int:
+def _called(arguments: list[str]) -> Iterable[str]:
+    """The command that is called; all of them where help or completion lists them, or none is known.
+
+    Raises:
+        UsageError: a command that is called otherwise here, or a variable CHARRNN_... that sets nothing.
+    """
+    called = next((each for each in arguments if not each.startswith("-")), "")
+    if called in _ALSO_CALLED:
+        raise UsageError(f"there is no command {called}; it is called charrnn {_ALSO_CALLED[called]}")
+    names = [called] if called in COMMANDS and called != "completion" else COMMANDS
+    unknown = {name for name in os.environ if name.startswith("CHARRNN_")} - _OTHER_VARIABLES - _variables(names)
+    if unknown:  # rare, so that only then all commands are loaded
+        known = _variables(COMMANDS) | _OTHER_VARIABLES
+        for name in sorted(unknown - known):
+            raise UsageError(f"the environment has {name}, which sets nothing{suggestion(name, known)}")
+    return names
+
+
+def _command(name: str) -> Callable[..., None]:
+    command: Callable[..., None] = import_module(f"charrnn.cli.commands.{COMMANDS[name]}").command
+    return command
+
+
+def _variables(names: Iterable[str]) -> set[str]:
+    """The environment variables of some commands' options."""
+    hints = [hint for name in names for hint in _command(name).__annotations__.values()]
+    variables = {getattr(info, "envvar", None) for hint in hints for info in get_args(hint)[1:]}
+    return {each for each in variables if isinstance(each, str)}
+
+
+def _run(app: typer.Typer, arguments: list[str]) -> int:
     """The command's exit code. What Typer writes itself, such as help, may have nowhere to go, like all else."""
     try:
         return app(arguments, standalone_mode=False) or 0
@@ -141,7 +175,7 @@ def _flush() -> None:
 def _explain(error: Exception) -> int:
     """Tell an error in one to three lines on stderr; its exit code."""
     if isinstance(error, CharrnnError):
-        note(str(error))
+        note(error.message)
         return error.exit_code
     if isinstance(error, typer.TyperException):
         message = getattr(error, "format_message", error.__str__)()
@@ -151,7 +185,8 @@ def _explain(error: Exception) -> int:
         return int(getattr(error, "exit_code", 2))
     if is_out_of_memory(error):
         said = str(error).partition("\n")[0]
-        advice = "in a training, lower --batch-size first, then --sequence-length, then --hidden-size"
+        lower = " first, then ".join(map(named, ("batch_size", "sequence_length")))
+        advice = f"in a training, lower {lower}, then {named('hidden_size')}"
         note("\n".join([f"out of memory{f': {said}' if said else ''}", *getattr(error, "__notes__", [advice])]))
         return ResourceError.exit_code
     note(

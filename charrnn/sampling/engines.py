@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import Device, SamplingConfig
 from charrnn.errors import UsageError
+from charrnn.messages import named
 from charrnn.sampling.generate import Engine
+from charrnn.settings.sampling import SamplingConfig
+from charrnn.settings.training import Device
 
 __all__ = ["OpenedEngine", "open_engine"]
 
@@ -34,7 +36,7 @@ def open_engine(
         UsageError: the numpy engine on something else than a CPU, or a device that is not there.
     """
     if engine == "numpy" and device not in ("auto", "cpu"):
-        raise UsageError(f"--engine numpy computes on the CPU; it cannot go with --device {device}")
+        raise UsageError(f"{named('engine', 'numpy')} computes on the CPU; it cannot go with {named('device', device)}")
     if engine == "auto":
         on_gpu = device not in ("auto", "cpu") or (device == "auto" and _gpu_pays(checkpoint, config))
         engine = "torch" if on_gpu else "numpy"

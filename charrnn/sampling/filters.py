@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import CheckpointError
+from charrnn.settings.sampling import SamplingConfig
 
 __all__ = ["draw", "keep_min_p", "keep_top_k", "keep_top_p", "keep_typical", "penalized", "probabilities"]
 

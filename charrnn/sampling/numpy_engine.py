@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Arrays
-from charrnn.config import ModelConfig
 from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.registry import core_equations
 from charrnn.sampling.numpy_layers import numpy_layer
 from charrnn.sampling.states import joined
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["NumpyEngine"]

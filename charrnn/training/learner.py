@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from charrnn.config import TrainingConfig
 from charrnn.distributed import Ranks
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
+from charrnn.settings.training import TrainingConfig
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.text.vocabulary import Ids
 from charrnn.training.optimizer import Optimizer

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint.format import Arrays, Checkpoint, Counters, from_file, to_bytes
-from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 

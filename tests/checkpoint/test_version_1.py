@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.checkpoint.format import Counters, from_file
-from charrnn.config import ModelConfig, Record, RunConfig, SamplingConfig, TextConfig, TrainingConfig
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import SamplingConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import Record, TrainingConfig
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.resume import prepare_again
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.cli.render.shaded_page import page
-from charrnn.cli.render.shading import SURPRISE, Shaded, cells
+from charrnn.export.shaded_page import page
+from charrnn.export.shading import SURPRISE, Shaded, cells
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 TEXT = (

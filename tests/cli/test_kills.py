@@ -14,11 +14,11 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_model
-from charrnn.config import SamplingConfig
 from charrnn.files import leftovers
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.prime import encode_prime
+from charrnn.settings.sampling import SamplingConfig
 from tests.cli import prepared
 from tests.conftest import digest, everything
 

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.checkpoint.store import Run
-from charrnn.config import ModelConfig
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import Command, random_checkpoint
 

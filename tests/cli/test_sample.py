@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
-from charrnn.config import ModelConfig, RunConfig, TextConfig
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command, random_checkpoint

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.config import TextConfig
+from charrnn.settings.text import TextConfig
 from tests.cli.terminal import on_terminal
 from tests.cli.test_sample import MODEL_FILE, write_model
 from tests.conftest import Command

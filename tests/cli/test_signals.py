@@ -16,7 +16,7 @@ import pytest
 
 from charrnn.checkpoint.format import Checkpoint, from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import RunConfig
+from charrnn.settings.run import RunConfig
 from charrnn.training import loop
 from tests.cli.processes import TINY, command_at, shell_code
 from tests.conftest import Command

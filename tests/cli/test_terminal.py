@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.cli.app import main
-from charrnn.cli.process.terminal import TextWriter, note, safe
-from charrnn.config import ModelConfig, RunConfig, TextConfig
+from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.errors import ReaderGoneError, ResourceError
+from charrnn.messages import safe
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command, random_checkpoint

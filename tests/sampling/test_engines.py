@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from charrnn.checkpoint.format import Arrays, to_bytes
-from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import UsageError
 from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.model import model_from_arrays
@@ -20,6 +19,8 @@ from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.torch_engine import TorchEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 
@@ -137,10 +138,10 @@ def test_numpy_is_for_a_cpu_and_torch_for_the_rest() -> None:
     assert isinstance(open_engine(checkpoint, config, "auto", "auto").engine, NumpyEngine)
     assert isinstance(open_engine(checkpoint, config, "auto", "cpu").engine, NumpyEngine)
     assert isinstance(open_engine(checkpoint, config, "torch", "auto").engine, TorchEngine)
-    with pytest.raises(UsageError, match="--engine numpy"):
+    with pytest.raises(UsageError, match="engine='numpy'"):
         open_engine(checkpoint, config, "numpy", "cuda")
     if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match=r"--device cuda is not available .* --device cpu"):
+        with pytest.raises(UsageError, match=r"device='cuda' is not available .* device='cpu'"):
             open_engine(checkpoint, config, "auto", "cuda")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.config import ModelConfig
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.benchmarks.peak_memory import COMMAND, run_measured
 from tests.conftest import random_checkpoint

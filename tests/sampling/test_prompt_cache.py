@@ -8,7 +8,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
@@ -18,6 +17,8 @@ from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.prefill import after_prime, read_prime, started
 from charrnn.sampling.prompt_cache import Primed, load_state, save_state
 from charrnn.sampling.torch_engine import TorchEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 from tests.conftest import random_checkpoint
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn.config import TextConfig
 from charrnn.errors import ResourceError
+from charrnn.settings.text import TextConfig
 from charrnn.text import cache, spool
 from charrnn.text import corpus as corpus_module
 from charrnn.text.batches import Episodes, Tapes
@@ -158,7 +158,7 @@ def test_a_file_can_be_deleted_while_it_is_read(text: Path) -> None:
 READER = """
 import os, signal, sys, time
 from charrnn.text import cache, corpus, spool
-from charrnn.config import TextConfig
+from charrnn.settings.text import TextConfig
 corpus.SMALL = 100
 {before}
 found = corpus.read_corpus(TextConfig(corpus=("text.txt",)), 1)

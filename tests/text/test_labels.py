@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from charrnn.checkpoint.format import from_file, to_bytes
-from charrnn.config import ModelConfig, TextConfig
 from charrnn.errors import DataError
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text import corpus as corpus_module
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.documents import mark_of

@@ -7,8 +7,9 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import ModelConfig, RunConfig
 from charrnn.errors import DataError
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
 from charrnn.training.loop import resume, train
 from tests.conftest import everything, tiny_run
 

@@ -21,7 +21,10 @@ LINE = "the cat sat on the mat, 한국어 문장 {:08d}\n"
 # A few steps of training.
 MEASURED = """
 import sys
-from charrnn.config import RunConfig, TextConfig, TrainingConfig, ModelConfig
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.training.loop import train
 settings = dict(arg.split("=") for arg in sys.argv[2:])
 config = RunConfig(

@@ -12,10 +12,10 @@ import torch
 
 from charrnn.checkpoint.format import Arrays, from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import RunConfig
 from charrnn.errors import CheckpointError, DataError, DivergedError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Validated
+from charrnn.settings.run import RunConfig
 from charrnn.training.loop import resume, train
 from tests.conftest import everything, tiny_run
 
@@ -220,7 +220,7 @@ def test_a_run_that_diverges_says_so_and_saves_nothing_of_it(small_text: Path, m
 
     rates = iter([1e-3] * 9 + [float("nan")] * 9)
     monkeypatch.setattr(loop, "learning_rate", lambda *_: next(rates))
-    with pytest.raises(DivergedError, match="lower --learning-rate"):
+    with pytest.raises(DivergedError, match="lower learning_rate"):
         run_through(train(tiny_run(small_text)))
     checkpoint = from_file(latest(Path("checkpoints/small-gru")))
     assert all(np.isfinite(array).all() for array in checkpoint.model.values())

@@ -16,13 +16,13 @@ import torch
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.cli import app
-from charrnn.config import RunConfig
 from charrnn.errors import DivergedError, ResourceError
 from charrnn.evaluation.scoring import Score, score
 from charrnn.events import Finished, Reported, Saved, Skipped
 from charrnn.recurrent.equations import HiddenAndCell
 from charrnn.recurrent.registry import CORES
 from charrnn.recurrent.stack import StackState
+from charrnn.settings.run import RunConfig
 from charrnn.training import loop
 from charrnn.training.learner import Learner, begin_anew_where_not_finite
 from charrnn.training.loss_monitor import MOST_SKIPPED_IN_A_ROW
@@ -245,7 +245,7 @@ def test_five_skips_in_a_row_are_the_end_and_four_are_not(
     assert message.startswith(f"the training diverged at step 16: {MOST_SKIPPED_IN_A_ROW} steps in a row ")
     assert len(message.splitlines()) == 3
     assert f"{RUN.path / 'step-00000012.safetensors'} is from before" in message
-    assert message.index("lower --learning-rate (it was 0.0123)") < message.index("lower --gradient-clip (it was 1)")
+    assert message.index("lower learning_rate (it was 0.0123)") < message.index("lower gradient_clip (it was 1)")
     assert saved_step() == 12
     left = divergence()
     assert (left["step"], left["loss"], left["gradient_norm"]) == (16, "nan", "nan")

@@ -9,8 +9,8 @@ import torch
 
 from charrnn.checkpoint.format import Arrays
 from charrnn.checkpoint.store import find_resumable
-from charrnn.config import RunConfig
 from charrnn.events import Event, Finished
+from charrnn.settings.run import RunConfig
 from charrnn.training import loop
 from charrnn.training.loop import resume, train
 from tests.conftest import everything, tiny_run

@@ -11,13 +11,17 @@ from torch.nn import functional as F
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run
-from charrnn.config import ModelConfig, RunConfig, SamplingConfig, TextConfig, TrainingConfig
 from charrnn.events import Finished
 from charrnn.recurrent.equations import Cell
 from charrnn.recurrent.registry import CORES
 from charrnn.recurrent.unroll import unroll
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import SamplingConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.text.tokens import tokenize
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.loop import train

@@ -18,8 +18,8 @@ import typer
 
 from charrnn.cli.process.signals import SIGNALS, stop_on_signals
 from charrnn.cli.process.terminal import note
-from charrnn.config import check_range
 from charrnn.errors import DivergedError, PeerGoneError, UsageError
+from charrnn.settings.fields import check_range
 
 __all__ = ["ProcessRank", "leave", "own_process_rank", "start", "take_part"]
 
