@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["FilledText", "Model", "Score", "Training", "load", "train"]
 
 
-_SHOWN = 200  # characters of the sample that a notebook shows
+_SHOWN, _SHOWN_DOCUMENTS = 200, 5  # characters of a sample that a notebook shows, and samples of documents
 
 
 def _takes(*groups: type[Settings]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -200,12 +200,15 @@ class Model:
         return f"<charrnn.Model {self.path}: {self.description}>"
 
     def _repr_html_(self) -> str:
-        counters, config = self.checkpoint.counters, self.checkpoint.config
+        from charrnn.checkpoint.format import from_file
+
+        config, counters = self.checkpoint.config, from_file(self.path, training=True).counters
         facts = {"network": self.description, "text": ", ".join(config.text.corpus), "steps": f"{counters.step:,}"}
         if counters.best_loss is not None:
             bits = counters.best_loss / math.log(2)
             facts["best validation"] = f"{counters.best_loss:.4f} nats, {bits:.4f} bits per character"
-        sample = self.sample(length=_SHOWN, seed=1)
+        several = 1 if config.text.documents == "none" else _SHOWN_DOCUMENTS
+        sample = self.sample(length=_SHOWN, num_samples=several, seed=1)
         return described(str(self.path), facts, losses_of(self.path.parent), sample)
 
 
@@ -382,7 +385,9 @@ class Training:
 
     def _repr_html_(self) -> str:
         losses = losses_of(self.run_path) if self.run_path else {}
-        settings = {name: str(value) for name, value in self._given.items()}
+        settings = {
+            name: ", ".join(value) if isinstance(value, tuple) else str(value) for name, value in self._given.items()
+        }
         return described(str(self.run_path or "a training"), {"state": self._told(), **settings}, losses)
 
 

@@ -34,6 +34,27 @@ COMMANDS = {
 }
 # Words that people try, and what is called so here.
 _ALSO_CALLED = {"generate": "sample", "chat": "sample", "evaluate": "eval", "score": "eval", "predict": "next"}
+_OPTIONS_ALSO_CALLED = {
+    **dict.fromkeys(("--lr", "--rate"), "--learning-rate"),
+    **dict.fromkeys(("--num-layers", "--n-layers"), "--layers"),
+    **dict.fromkeys(("--rnn-size", "--hidden", "--units", "--hidden-dim"), "--hidden-size"),
+    **dict.fromkeys(("--rnn", "--model-type", "--arch", "--rnn-type"), "--cell"),
+    **dict.fromkeys(("--seq-length", "--seq-len", "--block-size", "--context"), "--sequence-length"),
+    **dict.fromkeys(("--max-length", "--max-tokens", "--max-new-tokens", "--num-chars", "--chars"), "--length"),
+    **dict.fromkeys(("--start", "--seed-text", "--prefix"), "--prime"),
+    **dict.fromkeys(("--checkpoint", "--init-from", "--run"), "--model"),
+    **dict.fromkeys(("--temp", "--diversity"), "--temperature"),
+    **dict.fromkeys(("--num-epochs", "--max-epochs"), "--epochs"),
+    **dict.fromkeys(("--max-steps", "--iterations", "--max-iters"), "--steps"),
+    **dict.fromkeys(("--out", "--output-file"), "--output"),
+    **dict.fromkeys(("--embedding-dim", "--embed-size"), "--embedding-size"),
+    **dict.fromkeys(("--val-fraction", "--validation-split"), "--validation"),
+    "--continue": "--resume",
+    "--finetune": "--from",
+    "--gpu": "--device",
+    "--batch": "--batch-size",
+    "--overwrite": "--force",
+}
 
 # Variables that are no option's. The last is for processes that train together.
 _OTHER_VARIABLES = {"CHARRNN_DEBUG", "CHARRNN_CACHE", "CHARRNN_MODEL", "CHARRNN_MEETING"}
@@ -59,7 +80,7 @@ def _options(
 
     charrnn train corpus.txt --time 3m
 
-    charrnn sample --prime "hello"
+    charrnn sample "hello"
 
     charrnn eval held-out.txt
     """
@@ -172,14 +193,22 @@ def _flush() -> None:
         raise output_error(error) from error
 
 
+def _called_otherwise(error: Exception, context: typer.Context | None) -> str:
+    """What to say of an option that the command has under another name; nothing where that is not so."""
+    tried = getattr(error, "option_name", "")
+    other = _OPTIONS_ALSO_CALLED.get(tried, "")
+    names = [name for each in (context.command.params if context else ()) for name in each.opts]
+    return f"there is no option {tried}; it is called {other}" if other in names else ""
+
+
 def _explain(error: Exception) -> int:
     """Tell an error in one to three lines on stderr; its exit code."""
     if isinstance(error, CharrnnError):
         note(error.message)
         return error.exit_code
     if isinstance(error, typer.TyperException):
-        message = getattr(error, "format_message", error.__str__)()
         context = getattr(error, "ctx", None)
+        message = _called_otherwise(error, context) or getattr(error, "format_message", error.__str__)()
         if message:
             note(f"{message}\ntry: {context.command_path if context else 'charrnn'} --help")
         return int(getattr(error, "exit_code", 2))

@@ -52,7 +52,9 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     run.__signature__ = inspect.Signature([context, *options])  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in (context, *options)}
-    run.__doc__, run.__module__ = command.__doc__, command.__module__
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    run.__doc__ = "\n\n".join(" ".join(each.split()) for each in paragraphs)  # as wide as the terminal is
+    run.__module__ = command.__module__
     return run
 
 

@@ -68,7 +68,10 @@ def curve(losses: Mapping[str, Points]) -> str:
 
 def described(title: str, facts: Mapping[str, str], losses: Mapping[str, Points], sample: str | None = None) -> str:
     """A heading, a table of facts, a curve, and a text that was written."""
-    rows = "".join(f"<tr><th>{_shown(name)}</th><td>{_shown(value)}</td></tr>" for name, value in facts.items())
+    rows = "".join(
+        f'<tr><th style="text-align: left">{_shown(name)}</th><td>{_shown(value)}</td></tr>'
+        for name, value in facts.items()
+    )
     written = "" if sample is None else f'<pre style="white-space: pre-wrap; max-width: 80ch">{_shown(sample)}</pre>'
     return f"<div><strong>{_shown(title)}</strong><table>{rows}</table>{curve(losses)}{written}</div>"
 

@@ -23,7 +23,7 @@ class ScoringConfig(Settings):
     """How the text is decoded and read. `carried` reads each document in one go, `windowed` from zero states."""
 
     encoding: str | None = setting(
-        None, "Encoding of TEXT (default: that of the training text).", panel=_IN, shows_default=False
+        None, "Encoding of TEXT (default: that of the training text).", panel=_IN, metavar="NAME", shows_default=False
     )
     protocol: Protocol = setting(
         "carried", "Carry the state through each document, or read windows from a zero state.", panel=_READ

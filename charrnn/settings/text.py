@@ -32,13 +32,15 @@ class TextConfig(Settings):
         shows_default=False,
     )
     unit: Unit = setting("character", "Unit that the network reads and writes.", panel=_TEXT)
-    encoding: str = setting("utf-8", "Encoding of the text. Bytes that do not fit are an error.", panel=_TEXT)
+    encoding: str = setting(
+        "utf-8", "Encoding of the text. Bytes that do not fit are an error.", panel=_TEXT, metavar="NAME"
+    )
     normalize: Normalization | None = setting(
         None, "Unicode normalisation. nfd takes Korean syllables apart into jamo.", panel=_TEXT
     )
     newlines: Newlines = setting("keep", "Keep line ends, or turn CRLF and CR into LF.", panel=_TEXT)
     documents: Documents = setting(
-        "none", "Read one running text, or many documents: lines, blocks or files.", panel=_TEXT
+        "none", "none reads one running text; line, blank or file reads many documents.", panel=_TEXT, metavar="KIND"
     )
     labels: bool | None = setting(
         None,

@@ -38,7 +38,7 @@ class TrainingConfig(Settings):
     """
 
     time: float | None = setting(
-        None, "Time to train, such as 90s, 3m or 1h30m.", panel=_BUDGET, parse=parse_duration, above=0
+        None, "Time to train, such as 90s, 3m or 1h30m.", panel=_BUDGET, metavar="TIME", parse=parse_duration, above=0
     )
     epochs: float | None = setting(None, "Passes over the training text.", panel=_BUDGET, above=0)
     steps: int | None = setting(None, "Updates of the weights.", panel=_BUDGET, least=1, below=2**63)
@@ -69,6 +69,7 @@ class TrainingConfig(Settings):
         "Train this model further: a checkpoint file, a run's folder or its name.",
         panel=_TRAINING,
         flag="--from",
+        metavar="MODEL",
         kind="run",
     )
     seed: int = setting(1, "Seed of weights, dropout, order and split.", panel=_TRAINING, least=0, below=2**63)
