@@ -66,7 +66,7 @@ class TextWriter:
         *,
         replaces: bool = False,
     ) -> None:
-        is_file = path not in (None, "-")
+        is_file = self._is_own = path not in (None, "-")
         if sys.stdout is None and not is_file:
             raise ResourceError("standard output is closed; there is nowhere to write the text")
         self._name = str(path) if is_file else "standard output"
@@ -99,6 +99,8 @@ class TextWriter:
         last = tail[-1:] or self._last
         newline = "\n" if self._on_terminal and last not in "\n\0" else ""
         self._put((tail + newline).encode("utf-8"), flush=True)
+        if self._is_own:
+            self._file.close()
 
     def _tail(self) -> str:
         """How the first bytes of a character that was never completed are shown."""
