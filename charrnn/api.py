@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.checkpoint.store import FoundModel, find_resumable, load_model
 from charrnn.errors import CheckpointError, UsageError
-from charrnn.export.notebook import described, losses_of, shaded_text
-from charrnn.export.shading import SURPRISE, cells, shaded
 from charrnn.messages import for_python
 from charrnn.settings.fields import Settings, declared
+from charrnn.settings.lookup import FillConfig, NextConfig
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.run import RunConfig
-from charrnn.settings.sampling import EngineConfig, FillConfig, NextConfig, PrimeConfig, SamplingConfig
+from charrnn.settings.sampling import EngineConfig, PrimeConfig, SamplingConfig
 from charrnn.settings.scoring import ScoringConfig
 from charrnn.settings.tables import checked_keywords
 from charrnn.settings.text import TextConfig
@@ -201,6 +200,7 @@ class Model:
 
     def _repr_html_(self) -> str:
         from charrnn.checkpoint.format import from_file
+        from charrnn.export.notebook import described, losses_of
 
         config, counters = self.checkpoint.config, from_file(self.path, training=True).counters
         facts = {"network": self.description, "text": ", ".join(config.text.corpus), "steps": f"{counters.step:,}"}
@@ -277,6 +277,9 @@ class Score:
         return f"<charrnn.Score of {self.name}: {self._told()}>"
 
     def _repr_html_(self) -> str:
+        from charrnn.export.notebook import shaded_text
+        from charrnn.export.shading import SURPRISE, cells, shaded
+
         unit = self._reading.vocabulary.unit
         return shaded_text(cells(shaded(self.by_character, unit), SURPRISE, unit), f"{self.name}: {self._told()}")
 
@@ -384,6 +387,8 @@ class Training:
         return f"<charrnn.Training {self.run_path or 'without a run'}: {self._told()}>"
 
     def _repr_html_(self) -> str:
+        from charrnn.export.notebook import described, losses_of
+
         losses = losses_of(self.run_path) if self.run_path else {}
         settings = {
             name: ", ".join(value) if isinstance(value, tuple) else str(value) for name, value in self._given.items()

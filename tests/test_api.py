@@ -14,8 +14,9 @@ import charrnn
 from charrnn.checkpoint.format import from_file, to_bytes
 from charrnn.checkpoint.store import Run
 from charrnn.events import Began, Finished, Notice, Reported
+from charrnn.settings.lookup import FillConfig, NextConfig
 from charrnn.settings.model import ModelConfig
-from charrnn.settings.sampling import FillConfig, NextConfig, PrimeConfig, SamplingConfig
+from charrnn.settings.sampling import PrimeConfig, SamplingConfig
 from charrnn.settings.scoring import ScoringConfig
 from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary

@@ -30,7 +30,7 @@ FLOORS = [
     ["api"],
     ["cli.process"],
     ["cli.render"],
-    ["cli"],  # its options
+    ["cli"],  # its options, and those that commands share
     ["cli.commands"],
     ["cli.app"],
 ]

@@ -3,14 +3,14 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from importlib import import_module
-from typing import Annotated, NoReturn, get_args
+from typing import Annotated, NamedTuple, NoReturn, get_args
 
 import typer
 
 import charrnn
-from charrnn.cli.process.launcher import leave
+from charrnn.cli.process.rank import leave
 from charrnn.cli.process.terminal import TextWriter, note, output_error
 from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError, UsageError, is_out_of_memory
 from charrnn.messages import named
@@ -18,19 +18,29 @@ from charrnn.settings.fields import suggestion
 
 __all__ = ["COMMANDS", "application", "main"]
 
-# In the order of --help, each with its module; only the one that is called is loaded.
+
+class Command(NamedTuple):
+    """A command's module in cli/commands, and what it does, with an example: the first line of its help."""
+
+    module: str
+    summary: str
+
+
+# In the order of --help.
 COMMANDS = {
-    "train": "train",
-    "sample": "sample",
-    "eval": "evaluate",
-    "next": "next_character",
-    "fill": "fill",
-    "compare": "compare",
-    "memory": "memory",
-    "inspect": "inspect",
-    "compress": "compress",
-    "decompress": "decompress",
-    "completion": "completion",
+    "train": Command("train", "Learn a text: charrnn train corpus.txt --cell gru --time 3m"),
+    "sample": Command("sample", 'Write text: charrnn sample "To be"'),
+    "eval": Command("evaluate", "Score a text: charrnn eval held-out.txt"),
+    "next": Command("next_character", 'Tell what comes next: charrnn next "hello"'),
+    "fill": Command("fill", 'Fill a gap in a text: charrnn fill "she ___ the door"'),
+    "compare": Command(
+        "compare", "Compare cores on a text at equal cost: charrnn compare corpus.txt --cells rnn,lstm,gru --time 3m"
+    ),
+    "memory": Command("memory", "Measure how far back a network remembers: charrnn memory held-out.txt"),
+    "inspect": Command("inspect", "Look inside a network: charrnn inspect held-out.txt --find quotes"),
+    "compress": Command("compress", "Compress a file by the model's probabilities: charrnn compress book.txt"),
+    "decompress": Command("decompress", "Make a file again: charrnn decompress book.txt.crnn"),
+    "completion": Command("completion", "Write a shell's completion script: charrnn completion bash"),
 }
 # Words that people try, and what is called so here.
 _ALSO_CALLED = {"generate": "sample", "chat": "sample", "evaluate": "eval", "score": "eval", "predict": "next"}
@@ -86,8 +96,8 @@ def _options(
     """
 
 
-def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line with the commands of these names."""
+def application(names: Collection[str] = COMMANDS) -> typer.Typer:
+    """The command line, with the options of the commands of these names; of others there is only what they do."""
     app = typer.Typer(
         name="charrnn",
         no_args_is_help=True,
@@ -99,9 +109,14 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
         "129 SIGHUP, 130 Ctrl-C, 141 reader gone, 143 SIGTERM.",
     )
     app.callback()(_options)
-    for name in names:
-        app.command(name)(_command(name))
+    for name, (_, summary) in COMMANDS.items():
+        function = _command(name) if name in names else _unloaded
+        app.command(name, help="\n\n".join(filter(None, [summary, function.__doc__])))(function)
     return app
+
+
+def _unloaded() -> None:
+    raise AssertionError("a command that is called is loaded")
 
 
 def main() -> NoReturn:
@@ -123,8 +138,8 @@ def main() -> NoReturn:
     leave(code)
 
 
-def _called(arguments: list[str]) -> Iterable[str]:
-    """The command that is called; all of them where help or completion lists them, or none is known.
+def _called(arguments: list[str]) -> Collection[str]:
+    """The command that is called, if it is known; all of them for completion, which lists their options.
 
     Raises:
         UsageError: a command that is called otherwise here, or a variable CHARRNN_... that sets nothing.
@@ -132,7 +147,7 @@ def _called(arguments: list[str]) -> Iterable[str]:
     called = next((each for each in arguments if not each.startswith("-")), "")
     if called in _ALSO_CALLED:
         raise UsageError(f"there is no command {called}; it is called charrnn {_ALSO_CALLED[called]}")
-    names = [called] if called in COMMANDS and called != "completion" else COMMANDS
+    names = COMMANDS.keys() if called == "completion" else COMMANDS.keys() & {called}
     unknown = {name for name in os.environ if name.startswith("CHARRNN_")} - _OTHER_VARIABLES - _variables(names)
     if unknown:  # rare, so that only then all commands are loaded
         known = _variables(COMMANDS) | _OTHER_VARIABLES
@@ -142,11 +157,11 @@ def _called(arguments: list[str]) -> Iterable[str]:
 
 
 def _command(name: str) -> Callable[..., None]:
-    command: Callable[..., None] = import_module(f"charrnn.cli.commands.{COMMANDS[name]}").command
+    command: Callable[..., None] = import_module(f"charrnn.cli.commands.{COMMANDS[name].module}").command
     return command
 
 
-def _variables(names: Iterable[str]) -> set[str]:
+def _variables(names: Collection[str]) -> set[str]:
     """The environment variables of some commands' options."""
     hints = [hint for name in names for hint in _command(name).__annotations__.values()]
     variables = {getattr(info, "envvar", None) for hint in hints for info in get_args(hint)[1:]}

@@ -1,32 +1,22 @@
-"""Options that several commands share, and the one place where commands open a model."""
+"""Options that most commands share, and the one place where commands open a model."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from charrnn.cli.process.stdin import pieces_of, stdin_is_piped, wait_for_stdin
 from charrnn.cli.process.terminal import note
 from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import Settings, setting
-from charrnn.settings.sampling import IN, MACHINE, OUT, EngineConfig
-from charrnn.settings.training import Device
+from charrnn.settings.sampling import IN, OUT
 
 if TYPE_CHECKING:
-    from charrnn.api import Model
+    from charrnn.checkpoint.format import Checkpoint
 
-__all__ = [
-    "MODEL_HELP",
-    "DeviceChoice",
-    "LineJson",
-    "ModelInput",
-    "PictureOutput",
-    "PrimeInput",
-    "Quiet",
-    "TextInput",
-    "open_model",
-    "tell_model",
-]
+__all__ = ["MODEL_HELP", "ModelInput", "OpenedModel", "PrimeInput", "Quiet", "open_model", "tell_model"]
 
 MODEL_HELP = "Checkpoint file, run folder or run name (default: the newest run in ./checkpoints, else the demo)."
 
@@ -36,18 +26,6 @@ class ModelInput(Settings):
     """Which model is meant."""
 
     model: str | None = setting(None, MODEL_HELP, panel=IN, metavar="MODEL", kind="run")
-
-
-@dataclass(frozen=True)
-class TextInput(Settings):
-    """The text to look at."""
-
-    text: tuple[str, ...] = setting(
-        (),
-        "The text to score, given as for train (default: the model's own validation text).",
-        argument=True,
-        shows_default=False,
-    )
 
 
 @dataclass(frozen=True)
@@ -90,41 +68,22 @@ class Quiet(Settings):
     quiet: bool = setting(False, "Write only errors on stderr.", panel=OUT, short="q")
 
 
-@dataclass(frozen=True)
-class LineJson(Settings):
-    """Whether the product is JSON, an object a line."""
+class OpenedModel(NamedTuple):
+    """A model, the file that it is from, and in words how that was chosen."""
 
-    as_json: bool = setting(False, "Write JSON lines on stdout.", panel=OUT, flag="--json")
-
-
-@dataclass(frozen=True)
-class DeviceChoice(Settings):
-    """What computes."""
-
-    device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=MACHINE)
+    path: Path
+    why: str
+    checkpoint: "Checkpoint"
 
 
-@dataclass(frozen=True)
-class PictureOutput(Settings):
-    """Where a picture goes."""
-
-    plot: str | None = setting(
-        None,
-        "Draw a picture in a new file, .png or .svg (pip install 'charrnn\\[plot]').",
-        panel=OUT,
-        metavar="FILE",
-        kind="file",
-    )
-    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
-
-
-def open_model(name: str | None, engine: EngineConfig | None = None) -> "Model":
+def open_model(name: str | None) -> OpenedModel:
     """The model that is meant."""
-    from charrnn.api import load
+    from charrnn.checkpoint.store import load_model
 
-    return load(name, **(vars(engine) if engine else {}))
+    found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None)
+    return OpenedModel(*found, checkpoint)
 
 
-def tell_model(model: "Model", *more: str, quiet: Quiet) -> None:
+def tell_model(model: OpenedModel, *more: str, quiet: Quiet) -> None:
     """Say which model was taken, and why, and what else there is to say of it."""
     note(", ".join([f"{model.path} ({model.why})", *more]), quiet=quiet.quiet)

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from types import NoneType, UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import typer
 
@@ -33,16 +33,14 @@ class Part(NamedTuple):
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """The command as a function that Typer can read: its groups of settings are taken apart into options."""
-    hints = get_type_hints(command, include_extras=True)
+    hints = inspect.get_annotations(command)
     parts = {name: _parts(hints[name]) for name in inspect.signature(command).parameters}
     options = [option for each in parts.values() for part in each for option in _options(part)]
 
     def run(context: typer.Context, **values: Any) -> None:
         arguments: dict[str, Any] = {}
         for name, own in parts.items():
-            if hints[name] is typer.Context:
-                arguments[name] = context
-            elif get_origin(hints[name]) is Annotated:
+            if get_origin(hints[name]) is Annotated:
                 arguments[name] = _given(context, own, values)
             else:
                 ((group, names),) = own
@@ -78,12 +76,11 @@ def _parts(hint: Any) -> list[Part]:
 def _options(part: Part) -> Iterator[inspect.Parameter]:
     """A parameter of Typer's for each setting."""
     group, names = part
-    hints = get_type_hints(group)
     for each in fields(group):
         if each.name not in names:
             continue
         declaration = each.metadata["setting"]
-        kind, default = _kind(hints[each.name], declaration), None if each.default == () else each.default
+        kind, default = _kind(each.type, declaration), None if each.default == () else each.default
         if isinstance(default, tuple):
             default = ",".join(map(str, default))
         more: dict[str, Any] = {

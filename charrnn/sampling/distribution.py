@@ -14,7 +14,8 @@ from charrnn.sampling.generate import start_after
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.prefill import read_prime, started
 from charrnn.sampling.prime import encode_pieces, encode_prime
-from charrnn.settings.sampling import NextConfig, SamplingConfig
+from charrnn.settings.lookup import NextConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Candidate", "candidates", "next_candidates"]

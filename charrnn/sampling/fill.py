@@ -14,7 +14,8 @@ from charrnn.sampling.chooser import forbidden_ids
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import Engine, start_after
 from charrnn.sampling.prime import as_model_text, encode_prime
-from charrnn.settings.sampling import EngineConfig, FillConfig, SamplingConfig
+from charrnn.settings.lookup import FillConfig
+from charrnn.settings.sampling import EngineConfig, SamplingConfig
 from charrnn.text.vocabulary import Ids
 
 _LONGEST = 1000  # characters of a gap

@@ -53,9 +53,7 @@ class CompareOutput(Quiet):
 
 @with_options
 def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Search, output: CompareOutput) -> None:
-    """Compare cores on a text at equal cost: charrnn compare corpus.txt --cells rnn,lstm,gru --time 3m
-
-    For each core some short trials of learning rates (and sizes) on the training text alone, then a run in
+    """For each core some short trials of learning rates (and sizes) on the training text alone, then a run in
     ./checkpoints with the best of them, whose last checkpoint is scored on the held-out text, as eval does.
 
     With --json: cell, trials, learning_rate, layers, hidden_size, parameters,

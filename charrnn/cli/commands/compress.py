@@ -11,10 +11,7 @@ __all__ = ["command"]
 
 @with_options
 def command(source: ArchiveInput, output: ArchiveOutput) -> None:
-    """Compress a file by the model's probabilities: charrnn compress book.txt
-
-    Writes book.txt.crnn, from which decompress makes the file again with the same model, whatever its bytes are.
-    """
+    """Writes book.txt.crnn, from which decompress makes the file again with the same model, whatever its bytes are."""
     name = output.output or ("-" if source.file == "-" else f"{source.file}.crnn")
     if name == "-" and is_terminal("stdout"):
         raise UsageError(

@@ -10,10 +10,7 @@ __all__ = ["command"]
 
 @with_options
 def command(source: ArchiveInput, output: ArchiveOutput) -> None:
-    """Make a file again: charrnn decompress book.txt.crnn
-
-    Writes book.txt, if there is none yet. It takes the model that compressed it.
-    """
+    """Writes book.txt, if there is none yet. It takes the model that compressed it."""
     name = output.output or ("-" if source.file == "-" else source.file.removesuffix(".crnn"))
     if name == source.file != "-":
         raise UsageError(f"{source.file} does not end in .crnn; name the file to write with {named('output')}")

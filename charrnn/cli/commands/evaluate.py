@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli.common import ModelInput, Quiet, TextInput, open_model, tell_model
+from charrnn.cli.common import ModelInput, OpenedModel, Quiet, open_model, tell_model
+from charrnn.cli.looking import TextInput
 from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render import evaluation as views
@@ -20,7 +21,6 @@ from charrnn.settings.sampling import IN, OUT
 from charrnn.settings.scoring import DynamicConfig, ScoringConfig
 
 if TYPE_CHECKING:
-    from charrnn.api import Model
     from charrnn.evaluation.evaluate import Reading
     from charrnn.evaluation.scoring import Score
 
@@ -86,10 +86,9 @@ def command(
     view: EvalView,
     output: EvalOutput,
 ) -> None:
-    """Score a text: charrnn eval held-out.txt
+    """The score is in bits per character; the end token of every document counts as one character.
 
-    How many bits a character costs the model; every document's end token counts as one character. Several texts get
-    a row each, and one for their sum.
+    Several texts get a row each, and one for their sum.
     """
     _check(scoring, dynamic, view, output)
     if view.html not in (None, "-") and not output.force:
@@ -141,7 +140,7 @@ def _check(scoring: ScoringConfig, dynamic: DynamicConfig, view: EvalView, outpu
 
 
 def _read(
-    opened: "Model", sources: tuple[str, ...], scoring: ScoringConfig, quiet: bool, *, may_lack_label: bool = False
+    opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, quiet: bool, *, may_lack_label: bool = False
 ) -> "Reading":
     """A text before the model, and what there is to say of it."""
     from charrnn.cli.render.display import working
@@ -168,7 +167,7 @@ def _values(score: "Score") -> "Values":
     }
 
 
-def _write_scores(opened: "Model", sources: tuple[str, ...], scoring: ScoringConfig, output: EvalOutput) -> None:
+def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, output: EvalOutput) -> None:
     """A row for each of several texts, and one for their sum."""
     from charrnn.cli.render.display import print_table, working
     from charrnn.evaluation.scoring import Score

@@ -4,12 +4,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.cli.common import LineJson, ModelInput, Quiet, open_model, tell_model
+from charrnn.cli.common import ModelInput, Quiet, open_model, tell_model
+from charrnn.cli.looking import LineJson
 from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.score_rows import columns_line, json_line
 from charrnn.settings.fields import Settings, setting
-from charrnn.settings.sampling import EngineConfig, FillConfig
+from charrnn.settings.lookup import FillConfig
+from charrnn.settings.sampling import EngineConfig
 from charrnn.settings.text import Unit
 
 if TYPE_CHECKING:
@@ -36,9 +38,7 @@ class FillOutput(LineJson, Quiet):
 
 @with_options
 def command(source: FillInput, model: ModelInput, config: FillConfig, engine: EngineConfig, output: FillOutput) -> None:
-    """Fill a gap in a text: charrnn fill "she ___ the door"
-
-    Each _ is one missing character; with --most N there are 1 to N, however many _ there are. Fillings are found by
+    """Each _ is one missing character; with --most N there are 1 to N, however many _ there are. Fillings are found by
     beam search from what stands before them, and ranked by the probability of themselves and what follows.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the products are too small to share

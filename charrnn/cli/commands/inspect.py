@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
-from charrnn.cli.common import ModelInput, PictureOutput, Quiet, TextInput, open_model, tell_model
+from charrnn.cli.common import ModelInput, Quiet, open_model, tell_model
+from charrnn.cli.looking import PictureOutput, TextInput
 from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.cli.render.chart import scatter
@@ -72,9 +73,7 @@ class InspectOutput(PictureOutput, Quiet):
 
 @with_options
 def command(source: InspectInput, view: InspectView, output: InspectOutput) -> None:
-    """Look inside a network: charrnn inspect held-out.txt --find quotes
-
-    --neuron shades a text by a unit's values, --find looks for the units that follow a property of the text, and
+    """--neuron shades a text by a unit's values, --find looks for the units that follow a property of the text, and
     --embedding shows which characters are alike to the network.
     """
     if view.embedding and source.text:

@@ -5,16 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli.common import (
-    MODEL_HELP,
-    DeviceChoice,
-    LineJson,
-    PictureOutput,
-    Quiet,
-    TextInput,
-    open_model,
-    tell_model,
-)
+from charrnn.cli.common import MODEL_HELP, Quiet, open_model, tell_model
+from charrnn.cli.looking import DeviceChoice, LineJson, PictureOutput, TextInput
 from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.chart import chart
@@ -57,10 +49,8 @@ class MemoryOutput(PictureOutput, LineJson, Quiet):
 
 @with_options
 def command(source: MemoryInput, machine: DeviceChoice, output: MemoryOutput) -> None:
-    """Measure how far back a network remembers: charrnn memory held-out.txt
-
-    What a character costs when only the last 1, 2, 4 … 1024 characters are seen, or all; and how much of the gradient
-    of its loss arrives so many characters earlier. --model can be given several times.
+    """Tells the cost of a character when only the last 1, 2, 4 … 1024 characters are seen, or all; and the share of the
+    gradient of its loss that arrives so many characters earlier. --model can be given several times.
     """
     check_plot(output.plot, replaces=output.force)
 

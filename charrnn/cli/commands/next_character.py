@@ -4,12 +4,13 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.cli.common import LineJson, ModelInput, PrimeInput, Quiet, open_model, tell_model
+from charrnn.cli.common import ModelInput, PrimeInput, Quiet, open_model, tell_model
+from charrnn.cli.looking import LineJson
 from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.score_rows import as_value, columns_line, json_line
 from charrnn.export.character_names import name_of
-from charrnn.settings.sampling import NextConfig
+from charrnn.settings.lookup import NextConfig
 from charrnn.settings.text import Unit
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ class NextOutput(LineJson, Quiet):
 
 @with_options
 def command(prime: PrimeInput, model: ModelInput, config: NextConfig, output: NextOutput) -> None:
-    """Tell what comes next: charrnn next "hello"
-
-    The likeliest characters after a text, and the end of the document, with their probabilities.
-    """
+    """The likeliest characters after a text, and the end of the document, with their probabilities."""
     as_json = output.as_json
     read = prime.read(quiet=output.quiet)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one character's products are too small to share

@@ -65,18 +65,17 @@ def command(
     output: SampleOutput,
     engine: EngineConfig,
 ) -> None:
-    """Write text: charrnn sample "To be"
-
-    The text goes to stdout as it is made, everything else to stderr.
-    """
+    """The text goes to stdout as it is made, everything else to stderr."""
     _check(prime, drawing, reading, output)
     read = prime.read(quiet=output.quiet)
     lines = None if prime.prime_lines is None else list(lines_of(prime.prime_lines))
     if engine.engine != "torch":  # one character's products are too small to share: threads would wait for each other
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    opened = open_model(model.model, engine)
-    session = opened.session(read if lines is None else lines, drawing, reading)
+    from charrnn.sampling.session import Session
+
+    opened = open_model(model.model)
+    session = Session(opened.checkpoint, drawing, read if lines is None else lines, reading, engine)
     config, unit = session.config, session.vocabulary.unit
     if output.as_json and not (config.length or config.until_end or config.stop or config.lines):
         never = f"which {named('length', 0)} is never; give a {named('length')}"

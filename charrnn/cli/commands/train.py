@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from charrnn.cli.options import Given, with_options
-from charrnn.cli.process.launcher import ProcessRank, own_process_rank, start, take_part
+from charrnn.cli.process.launcher import start, take_part
+from charrnn.cli.process.rank import ProcessRank, own_process_rank
 from charrnn.cli.process.signals import Stop, stop_on_signals
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.events import event_record
@@ -79,10 +80,7 @@ class RunOptions(Settings):
 
 @with_options
 def command(given: Annotated[Given, TextConfig, ModelConfig, TrainingConfig, RunName], run: RunOptions) -> None:
-    """Learn a text: charrnn train corpus.txt --cell gru --time 3m
-
-    Checkpoints land in ./checkpoints/NAME. Ctrl-C saves and says how to go on.
-    """
+    """Checkpoints land in ./checkpoints/NAME. Ctrl-C saves and says how to go on."""
     process = own_process_rank(run.nproc)
     if process.rank:
         if not run.dry_run:
