@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -117,6 +116,8 @@ class Run:
         with file:
             if not os.access(self.path, os.W_OK):
                 raise ResourceError(f"cannot write in {self.path}: the folder is read-only")
+            import socket  # which only a training needs
+
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 file.truncate(0)

@@ -40,11 +40,11 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(context: typer.Context, **values: Any) -> None:
         arguments: dict[str, Any] = {}
         for name, own in parts.items():
-            if get_origin(hints[name]) is Annotated:
-                arguments[name] = _given(context, own, values)
-            else:
+            if isinstance(hints[name], type):
                 ((group, names),) = own
                 arguments[name] = group(**{each: _value(group, each, values[each]) for each in names})
+            else:
+                arguments[name] = _given(context, own, values)
         command(**arguments)
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -69,7 +69,7 @@ def variable_of(name: str, declaration: Setting) -> str | None:
 
 
 def _parts(hint: Any) -> list[Part]:
-    groups = get_args(hint)[1:] if get_origin(hint) is Annotated else (hint,) if issubclass(hint, Settings) else ()
+    groups = (hint,) if isinstance(hint, type) else get_args(hint)[1:]
     return [each if isinstance(each, Part) else Part(each, tuple(declared(each))) for each in groups]
 
 
