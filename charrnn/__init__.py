@@ -1,4 +1,4 @@
-"""charrnn: learn a text character by character with a recurrent network, and write more of it.
+"""Learn a text character by character with a recurrent network, and write more of it.
 
     import charrnn
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from charrnn.checkpoint.store import FoundModel, find_resumable, load_model
 from charrnn.errors import CheckpointError, UsageError
@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 __all__ = ["FilledText", "Model", "Score", "Training", "load", "train"]
 
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
 _SHOWN, _SHOWN_DOCUMENTS = 200, 5  # characters of a sample that a notebook shows, and samples of documents
 
 
-def _takes(*groups: type[Settings]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _takes(*groups: type[Settings]) -> Callable[[_Method], _Method]:
     """Show the settings of some groups as the keywords of a function, in its signature and its documentation."""
 
-    def shown(method: Callable[..., Any]) -> Callable[..., Any]:
+    def shown(method: _Method) -> _Method:
         own = [each for each in inspect.signature(method).parameters.values() if each.kind is not each.VAR_KEYWORD]
         keywords = {
             name: inspect.Parameter(
@@ -287,6 +289,7 @@ class Score:
         return f"{self.bits_per_character:.4f} bits per character over {self.characters:,} characters"
 
 
+@_takes(TextConfig, ModelConfig, TrainingConfig)
 def train(
     *corpus: "str | os.PathLike[str]",
     text: str | None = None,
@@ -301,7 +304,7 @@ def train(
         text: train on this string instead; it is kept in the run's folder.
         name: the run's folder in ./checkpoints; else it is named after text and cell.
         resume: go on with this run, which fixes all settings but the budget.
-        settings: those of `charrnn train`, by the same names: cell="gru", time="3m", hidden_size=256.
+        settings: see below, such as cell="gru", time="3m", hidden_size=256.
 
     Raises:
         UsageError: an unknown keyword, or a value out of its range; both a corpus and a text, or neither.
