@@ -33,8 +33,8 @@ PATIENCE = 300  # seconds after which a command is ended whose test is gone
 class Process:
     """A command that was started, with what `subprocess.Popen` offers of it that tests use."""
 
-    def __init__(self, pid: int, answers: socket.socket, stderr: IO[bytes] | None) -> None:
-        self.pid, self.stderr = pid, stderr
+    def __init__(self, pid: int, answers: socket.socket, stdout: IO[bytes] | None, stderr: IO[bytes] | None) -> None:
+        self.pid, self.stdout, self.stderr = pid, stdout, stderr
         self.returncode: int | None = None
         self._answers = answers
 
@@ -45,8 +45,9 @@ class Process:
         """End it, if it has not ended."""
         self.kill()
         self.wait()
-        if self.stderr is not None:
-            self.stderr.close()
+        for stream in (self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Its exit code, or minus the signal that ended it."""
@@ -100,8 +101,8 @@ class Prepared:
     ) -> Process:
         """Start `program`, which is the command, with these arguments.
 
-        Streams are descriptors, DEVNULL, None for one that is closed, and PIPE for stderr. `environment` is added to
-        that of this process; `ignored` are signals, as under `nohup`.
+        Streams are descriptors, DEVNULL, None for one that is closed, and PIPE where the command writes. `environment`
+        is added to that of this process; `ignored` are signals, as under `nohup`.
         """
         order = {
             "arguments": [os.fsdecode(argument) for argument in arguments],
@@ -118,18 +119,18 @@ class Prepared:
             text.seek(0)
             nothing = os.open(os.devnull, os.O_RDWR)
             opened.callback(os.close, nothing)
-            read = None
-            if stderr == subprocess.PIPE:
-                reading, stderr = os.pipe()
-                opened.callback(os.close, stderr)
-                read = os.fdopen(reading, "rb", 0)
-            streams = [
-                nothing if stream in (None, subprocess.DEVNULL) else stream for stream in (stdin, stdout, stderr)
-            ]
+            streams, read = [stdin, stdout, stderr], []
+            for number in (1, 2):
+                read.append(None)
+                if streams[number] == subprocess.PIPE:
+                    reading, writing = os.pipe()
+                    opened.callback(os.close, writing)
+                    streams[number], read[-1] = writing, os.fdopen(reading, "rb", 0)
+            streams = [nothing if stream in (None, subprocess.DEVNULL) else stream for stream in streams]
             descriptors = [text.fileno(), theirs.fileno(), *streams]
             socket.send_fds(self._orders, [b"."], descriptors)  # type: ignore[list-item]
             theirs.close()
-        return Process(int(answers.recv(ANSWER)), answers, read)
+        return Process(int(answers.recv(ANSWER)), answers, *read)
 
     def run(
         self,

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from charrnn.training.loss_monitor import MOST_SKIPPED_IN_A_ROW
 from charrnn.training.schedule import learning_rate
 from charrnn.training.setup import prepare
 from tests.conftest import Command, digest, everything, tiny_run
+from tests.prepared import prepared
 
 RUN = Run(Path("checkpoints/small-gru"))
 SAVED_EVERY = 4
@@ -465,12 +465,10 @@ def test_memory_that_is_not_there_is_told_with_what_to_lower(
 SHORT_OF_MEMORY = """
 import re, resource, sys
 from pathlib import Path
-import charrnn.training.loop
 from charrnn.cli.app import main
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + 2**29
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-sys.argv[0] = "charrnn"
 main()
 """
 
@@ -479,7 +477,7 @@ main()
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and a limit of memory is not kept everywhere")
 def test_a_real_limit_of_memory(small_text: Path) -> None:
     arguments = ["train", "small.txt", "--hidden-size", "20000", "--layers", "1", "--steps", "3", "--device", "cpu"]
-    done = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY, *arguments], capture_output=True)
+    done = prepared().run(arguments, program=SHORT_OF_MEMORY)
     assert done.returncode == 7, done.stderr
     assert b"out of memory: " in done.stderr
     assert b"Traceback" not in done.stderr
