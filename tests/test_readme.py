@@ -30,6 +30,7 @@ def test_the_commands_that_ci_runs_are_marked(mark: str) -> None:
     assert re.search(rf"^<!-- ci: {mark} -->\n\n    python3 -m venv ", README, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_python_example_runs_as_it_stands(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -46,6 +47,7 @@ def test_there_are_pipelines() -> None:
     assert PIPELINES
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="a shell with pipefail and <( )")
 @pytest.mark.parametrize("line", PIPELINES)
 def test_a_pipeline_runs_as_it_stands(folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:

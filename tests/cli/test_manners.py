@@ -85,6 +85,7 @@ def test_each_stream_is_judged_by_itself(commands: Commands, name: str) -> None:
         assert not re.search(rb"[\x1b\r]", seen.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_terminal_without_colours_or_skills_is_respected(commands: Commands, name: str) -> None:
     stdout = "file" if name in BINARY else "terminal"
@@ -105,12 +106,14 @@ def test_a_full_disk_is_told_and_a_reader_that_has_gone_is_not(commands: Command
     assert (gone.code, gone.stderr) == (141, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nobody_need_listen_to_what_is_told(commands: Commands, name: str) -> None:
     for stderr in ("full", "no reader"):
         assert commands.run(*COMMANDS[name], stderr=stderr).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READING_A_MODEL)
 def test_an_interruption_is_silent(commands: Commands, name: str) -> None:
     ended = commands.run(*COMMANDS[name], interrupt_at="charrnn.checkpoint.store.load_model")

@@ -230,6 +230,7 @@ def test_mistakes_with_hostile_names_are_told_harmlessly(
     assert_harmless(seen.err)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
 def test_commands_with_hostile_names_are_harmless_on_a_terminal(hostile: Path) -> None:
     trained = ["train", HOSTILE, "--steps", "4", "--hidden-size", "4", "--layers", "1", "--name", "[red]run"]
@@ -255,6 +256,7 @@ LOCALES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", LOCALES.values(), ids=LOCALES.keys())
 def test_any_locale_gets_the_same_bytes(
     folder: Path, charrnn: Command, new_charrnn: Command, locale: dict[str, str]

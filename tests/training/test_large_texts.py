@@ -95,6 +95,7 @@ def test_a_large_source_that_changes_in_a_training_has_no_effect(folder: Path, c
     assert len(losses(folder, "undisturbed")) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="limits of file sizes")
 def test_no_room_on_the_disk_ends_the_command_and_leaves_nothing(folder: Path, cache: Path) -> None:
     write_text(folder / "large.txt", LARGE)

@@ -133,7 +133,14 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("documents", "optimizer"), [("none", "adamw"), ("line", "adamw"), ("none", "muon")])
+@pytest.mark.parametrize(
+    ("documents", "optimizer"),
+    [
+        ("none", "adamw"),
+        pytest.param("line", "adamw", marks=pytest.mark.slow),
+        pytest.param("none", "muon", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(("place", "number", "step"), PLACES)
 def test_a_step_that_is_not_finite_is_skipped_whole(
     small_text: Path, spoiled: Spoiled, place: str, number: float, step: int, documents: str, optimizer: str
@@ -203,6 +210,7 @@ def test_only_the_rows_that_are_not_finite_begin_anew() -> None:
             assert new[[0, 3]].equal(part[[0, 3]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("documents", ["none", "line"])
 @pytest.mark.parametrize("place", ["loss", "state"])
 def test_a_run_with_skips_that_is_stopped_and_resumed_is_the_uninterrupted_one(
@@ -378,6 +386,7 @@ def test_skips_are_told_by_the_command(
     assert "3 steps skipped, whose loss or gradient was not finite" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validation", [0.0, 0.1])
 @pytest.mark.parametrize("cell", CORES)
 def test_absurd_settings_end_in_a_model_or_in_a_word_about_it(small_text: Path, cell: str, validation: float) -> None:
