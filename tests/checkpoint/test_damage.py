@@ -44,6 +44,7 @@ def test_no_truncation_is_taken_for_a_checkpoint(path: Path) -> None:
                 from_file(path, training=training)
 
 
+@pytest.mark.slow
 def test_any_flipped_bit_is_noticed_or_means_nothing(path: Path) -> None:
     data, whole = path.read_bytes(), content(trained())
     assert content(from_file(path, training=True)) == whole

@@ -97,7 +97,7 @@ def test_a_signal_ends_it_with_the_rows_so_far(
     monkeypatch.setenv("TMPDIR", str(temporary))
     with (small_text.parent / "table").open("wb") as table:
         at = ("charrnn.training.loop.learning_rate", step)
-        with command_at(*at, COMPARE, small_text.parent, before=lambda: os.dup2(table.fileno(), 1)) as process:
+        with command_at(*at, COMPARE, small_text.parent, stdout=table.fileno()) as process:
             process.send_signal(number)
             assert process.stderr is not None
             told = process.stderr.read().decode()

@@ -45,6 +45,7 @@ def names(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_labels_are_learned_and_written(names: Path, charrnn: Command) -> None:
     done = charrnn("train", "--labels", str(names), "--name", "run", "--steps", "6", *TINY)
     assert done.returncode == 0, done.stderr.decode()

@@ -1,5 +1,6 @@
 """Both engines take the same steps, for every core and encoder; and which of them is opened."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.equations import Array, Noise
 from charrnn.recurrent.registry import CORES, core_equations
-from charrnn.sampling import engines as engines_module
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
@@ -146,11 +146,10 @@ def test_numpy_is_for_a_cpu_and_torch_for_the_rest() -> None:
 
 
 def test_a_large_model_is_stepped_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoint = random_checkpoint(ModelConfig("gru", 1, 6, "embedding", 5, 0.0), VOCABULARY)
-    monkeypatch.setattr(engines_module, "_cores", lambda: 7)
-    assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == 1
-    monkeypatch.setattr(engines_module, "_WORTH_THREADS", sum(array.size for array in checkpoint.model.values()) - 1)
-    assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == 7
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)), raising=False)
+    for hidden_size, threads in ((6, 1), (700, 7)):
+        checkpoint = random_checkpoint(ModelConfig("gru", 1, hidden_size, "embedding", 5, 0.0), VOCABULARY)
+        assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == threads
 
 
 def test_sampling_on_a_cpu_imports_no_torch(folder: Path) -> None:

@@ -19,6 +19,7 @@ def peak_memory(length: int) -> int:
     return peak
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_memory_does_not_grow_with_length() -> None:
     checkpoint = random_checkpoint(ModelConfig("gru", 1, 6, "embedding", 5, 0.0), Vocabulary("abcdefgh"))

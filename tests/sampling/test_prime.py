@@ -168,6 +168,7 @@ def test_bytes_of_a_command_line(folder: Path, charrnn: Command, locale: dict[st
     assert b"not UTF-8 text: byte 0xff at offset 1 " in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_model_reads_a_prime_of_a_million_characters() -> None:
     engine = NumpyEngine(MODEL, random_checkpoint(MODEL, LETTERS).model)
     prime = encode_prime("abc e" * 200_000, TextConfig(), LETTERS)

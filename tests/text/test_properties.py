@@ -69,6 +69,7 @@ def test_characters_survive_encoding_and_decoding(text: str) -> None:
     assert vocabulary.to_bytes(vocabulary.decode(vocabulary.encode(text))) == text.encode()
 
 
+@pytest.mark.slow
 def test_every_character_of_unicode_survives() -> None:
     everything = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     vocabulary = Vocabulary.of(everything[::-1], "character")

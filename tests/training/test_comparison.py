@@ -74,6 +74,7 @@ def is_trial(setup: Setup) -> bool:
     return setup.config.training.steps == FAST.trial_steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("documents", ["none", "line"])
 def test_the_figures_are_those_of_eval(small_text: Path, trial_folder: Path, documents: str) -> None:
     rows = of(Compared, compare(tiny_run(small_text, documents=documents), FAST))

@@ -22,6 +22,7 @@ def config(folder: Path) -> RunConfig:
     return tiny_run(folder / "texts", labels=True, sequence_length=5)
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_and_resumed_bit_for_bit(config: RunConfig) -> None:
     list(train(config, "whole"))
     list(train(config, "again"))

@@ -48,6 +48,7 @@ def interrupted(config: RunConfig, step: int) -> tuple[object, ...]:
     return everything(run)[:4]  # but for the reports, of which a stop makes one more
 
 
+@pytest.mark.slow
 @every_kind_of_text
 def test_a_stop_at_any_step_changes_nothing(small_text: Path, text: dict[str, object]) -> None:
     config = noisy_run(small_text, text)
