@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed
 
 from charrnn.errors import PeerGoneError, ResourceError
+from charrnn.messages import named
 
 __all__ = ["Ranks", "joined", "own_ranks"]
 
@@ -121,5 +122,5 @@ def _together() -> Iterator[None]:
     except RuntimeError as error:
         raise PeerGoneError(
             "another process of this training has ended, so that it cannot go on\n"
-            "what was last saved is good: charrnn train --resume goes on from there, with as many processes as you like"
+            f"what was last saved is good: {named('resume')} goes on from there, with as many processes as you like"
         ) from error

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.config import ModelConfig
+from charrnn.settings.model import ModelConfig
 
 __all__ = ["Embedding", "OneHot", "build_encoder"]
 

@@ -4,17 +4,26 @@ A message says what was received, what is accepted and what to do next, in one t
 misuse of the library is a `ValueError`, not one of these.
 """
 
+from charrnn.messages import for_python
+
 OVERFLOW = "its weights are so large that they overflow"
 
 
 class CharrnnError(Exception):
-    """A mistake or mishap to be told in a few lines, without a traceback."""
+    """A mistake or mishap to be told in a few lines, without a traceback.
+
+    `str` of it names settings by their Python keywords; `message` still has them marked (see `messages`).
+    """
 
     exit_code = 1
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(for_python(message))
+        self.message = message
+
 
 class UsageError(CharrnnError):
-    """A flag, a configuration or a combination of them that cannot be."""
+    """A setting, or a combination of settings, that cannot be."""
 
     exit_code = 2
 

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from charrnn.messages import for_python
+
 __all__ = ["Began", "Event", "Finished", "Notice", "Reported", "Sampled", "Saved", "Skipped", "Validated"]
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that was chosen or changed on the user's behalf."""
+    """Something that was chosen or changed on the user's behalf; `message` has settings marked (see `messages`)."""
 
-    text: str
+    message: str
+
+    @property
+    def text(self) -> str:
+        """The message, in which settings have their Python names."""
+        return for_python(self.message)
 
 
 @dataclass(frozen=True)

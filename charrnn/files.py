@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from charrnn.errors import ResourceError, UsageError
 
@@ -24,6 +24,7 @@ __all__ = [
     "check_new",
     "leftovers",
     "make_folder",
+    "open_new",
     "open_own",
     "open_strange",
     "remove",
@@ -59,19 +60,20 @@ def write_file(path: Path, data: bytes) -> None:
         raise _cannot_write(path, f" ({len(data):,} bytes)", error) from error
 
 
-def write_new(path: Path, pieces: Iterable[bytes]) -> None:
+def write_new(path: Path, pieces: Iterable[bytes], *, replaces: bool = False) -> None:
     """Write a file that is not there yet, in the same way; whatever stops the pieces, nothing of it is left.
 
     What dead writers of a file of this name have left is removed.
 
     Raises:
-        UsageError: there is something at `path`, which stays as it is.
+        UsageError: there is something at `path`, which stays as it is, unless the new file `replaces` it.
         ResourceError: as `write_file`.
     """
-    check_new(path)
+    if not replaces:
+        check_new(path)
     remove_abandoned(path.parent, lambda name: name == path.name)
     try:
-        _write_aside(path, _in_order(pieces), _put_new)
+        _write_aside(path, _in_order(pieces), _replace if replaces else _put_new)
     except OSError as error:
         raise _cannot_write(path, "", error) from error
 
@@ -255,6 +257,21 @@ def _put_new(source: Path, target: Path) -> None:
         _replace(source, target)
     else:
         remove(source)
+
+
+def open_new(path: Path, *, replaces: bool = False) -> BinaryIO:
+    """A file to write into as text is made, which a reader may watch; what is there already may be replaced.
+
+    Raises:
+        UsageError: there is something at `path`, which this does not replace.
+        ResourceError: it cannot be written.
+    """
+    try:
+        return path.open("wb" if replaces else "xb")
+    except FileExistsError as error:
+        raise _taken(path) from error
+    except OSError as error:
+        raise _cannot_write(path, "", error) from error
 
 
 def _taken(path: Path) -> UsageError:

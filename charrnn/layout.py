@@ -1,7 +1,7 @@
 """Names and shapes of a model's tensors, as `CharacterModel` has them and checkpoints hold them, without torch."""
 
-from charrnn.config import ModelConfig
 from charrnn.recurrent.registry import core_equations
+from charrnn.settings.model import ModelConfig
 
 __all__ = ["EMBEDDING", "HEAD_BIAS", "HEAD_WEIGHT", "layer_prefix", "model_shapes"]
 

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from charrnn.config import ModelConfig
 from charrnn.encoders import OneHot, build_encoder
 from charrnn.recurrent.registry import core_class
 from charrnn.recurrent.stack import Stack, StackState
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["CharacterModel", "model_arrays", "model_from_arrays", "parameter_count"]

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import ModelConfig
 from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.numpy_layers import numpy_layer
 from charrnn.recurrent.registry import core_equations
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["LayerTrace", "NetworkState", "NumpyNetwork", "quiet_overflow"]

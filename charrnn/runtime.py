@@ -8,10 +8,11 @@ import numpy
 import torch
 
 import charrnn
-from charrnn.config import Device, Precision
 from charrnn.distributed import own_ranks
 from charrnn.errors import UsageError
 from charrnn.machine import core_count
+from charrnn.messages import named
+from charrnn.settings.training import Device, Precision
 
 __all__ = ["choose_device", "compute_with", "describe_device", "keep_memory", "multiplies_bf16", "versions"]
 
@@ -31,15 +32,20 @@ def choose_device(name: Device) -> torch.device:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available[name]:
         there = " or ".join(device for device, is_there in available.items() if is_there)
-        raise UsageError(f"--device {name} is not available on this machine; use --device {there} or auto")
+        raise UsageError(
+            f"{named('device', name)} is not available on this machine; use {named('device', there)} or auto"
+        )
     if ranks.count == 1 or name == "cpu":
         return torch.device(name)
     if name == "mps":
-        raise UsageError(f"--device mps is for one process, not {ranks.count}; leave --nproc out or use --device cpu")
+        raise UsageError(
+            f"{named('device', 'mps')} is for one process, not {ranks.count}; "
+            f"leave {named('nproc')} out or use {named('device', 'cpu')}"
+        )
     index, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if index >= gpus:
         raise UsageError(
-            f"each process needs a GPU of its own, and there are {gpus}; start so many, or use --device cpu"
+            f"each process needs a GPU of its own, and there are {gpus}; start so many, or use {named('device', 'cpu')}"
         )
     return torch.device("cuda", index)
 

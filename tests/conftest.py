@@ -16,9 +16,13 @@ import pytest
 from charrnn.checkpoint.format import Arrays, Checkpoint, from_file
 from charrnn.checkpoint.store import Run
 from charrnn.cli.app import main
-from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig
 from charrnn.layout import model_shapes
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.text.vocabulary import Vocabulary
+from tests.prepared import prepared
 
 hypothesis.settings.register_profile("charrnn", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("charrnn")
@@ -66,7 +70,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def charrnn(folder: Path) -> Command:
-    """The command, as a process of its own in an empty folder."""
+    """The command, as a process of its own in an empty folder, forked from one that has imported everything."""
+
+    def run(*arguments: str | bytes, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        return prepared().run(arguments, folder, stdin=stdin, environment=environment)
+
+    return run
+
+
+@pytest.fixture
+def new_charrnn(folder: Path) -> Command:
+    """The command as `charrnn` has it, in a Python of its own: for what depends on how that starts."""
 
     def run(*arguments: str | bytes, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
         command: Sequence[str | bytes] = [sys.executable, "-m", "charrnn", *arguments]

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
-from charrnn.config import ModelConfig, Record, RunConfig, TextConfig
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import Record
 from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint

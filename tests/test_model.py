@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from charrnn.config import ModelConfig
 from charrnn.encoders import Embedding, OneHot, build_encoder
 from charrnn.layout import model_shapes
 from charrnn.model import CharacterModel, model_arrays, model_from_arrays, parameter_count
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary("abcdefg")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from charrnn.config import ModelConfig
 from charrnn.network import NumpyNetwork
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 

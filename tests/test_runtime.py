@@ -23,6 +23,7 @@ print(fetched())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have ways of their own")
 def test_memory_is_kept_for_the_next_tensors() -> None:
     pages = {

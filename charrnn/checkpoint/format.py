@@ -19,11 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from charrnn.checkpoint.header import HeaderError, open_container, read_array, read_entries, read_header, strict_json
+from charrnn.checkpoint.header import (
+    HeaderError,
+    open_container,
+    read_array,
+    read_entries,
+    read_header,
+    strict_json,
+)
 from charrnn.checkpoint.versions import OLDEST, VERSION, from_version_1, to_version_1
-from charrnn.config import RunConfig, check_range, from_table
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.layout import model_shapes
+from charrnn.settings.fields import check_range
+from charrnn.settings.run import RunConfig
+from charrnn.settings.tables import from_table
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Arrays", "Checkpoint", "Counters", "from_file", "model_sha256", "to_bytes"]
@@ -186,7 +195,8 @@ def _model(text: str) -> tuple[RunConfig, Vocabulary, dict[str, tuple[int, ...]]
             config = config.override({"dropout": 0.0})  # as for a model that is done with training
         return config, vocabulary, model_shapes(config.model, vocabulary.size)
     except (UsageError, ValueError, RecursionError) as error:
-        raise _Refused(f"its configuration does not hold together: {error}") from error
+        why = getattr(error, "message", error)
+        raise _Refused(f"its configuration does not hold together: {why}") from error
 
 
 def _progress(text: str) -> tuple[Counters, dict[str, str]]:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import charrnn
 from charrnn.checkpoint.records import to_json
 from charrnn.errors import BusyError, CheckpointError, ResourceError, UsageError
 from charrnn.files import append, leftovers, make_folder, open_own, remove, write_file
+from charrnn.messages import named
 
 if TYPE_CHECKING:
     from charrnn.checkpoint.format import Checkpoint
@@ -33,7 +33,7 @@ __all__ = [
 RUNS = Path("checkpoints")
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
-_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|diverged\.json")
+_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|diverged\.json|text\.txt")
 
 
 class Run:
@@ -87,7 +87,7 @@ class Run:
         except OSError as error:
             raise ResourceError(f"cannot make the folder {run.path}: {error.strerror}") from error
         if not run.path.is_dir() or run._has_other_files():
-            raise UsageError(f"{run.path} is there and is no run; choose another --name")
+            raise UsageError(f"{run.path} is there and is no run; choose another {named('name')}")
         if run.checkpoints():
             raise BusyError(f"another training has begun {run.path} meanwhile; start this again to go on with it")
         return run
@@ -116,6 +116,8 @@ class Run:
         with file:
             if not os.access(self.path, os.W_OK):
                 raise ResourceError(f"cannot write in {self.path}: the folder is read-only")
+            import socket  # which only a training needs
+
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 file.truncate(0)
@@ -124,7 +126,7 @@ class Run:
                 holder = file.read().decode(errors="replace").strip()
                 raise BusyError(
                     f"another training is writing {self.path} ({holder or 'not known which'}); "
-                    "wait for it, stop it, or start a run of another --name"
+                    f"wait for it, stop it, or start a run of another {named('name')}"
                 ) from error
             except OSError as error:
                 raise ResourceError(f"cannot lock {self.path}: {error.strerror}") from error
@@ -230,7 +232,7 @@ class Run:
 
 def _check_name(name: str) -> None:
     if not name or name != Path(name).name or name.startswith(".") or not name.isprintable():
-        raise UsageError(f"--name must be a plain folder name, got {name!r}")
+        raise UsageError(f"{named('name')} must be a plain folder name, got {name!r}")
 
 
 def _step(checkpoint: Path) -> int:
@@ -275,10 +277,10 @@ def find_resumable(where: str) -> Resumable:
     """
     if where == "newest":
         if (newest := newest_run()) is None:
-            raise CheckpointError(f"there is no run in ./{RUNS} to go on with; name one: --resume PATH")
+            raise CheckpointError(f"there is no run in ./{RUNS} to go on with; name one: {named('resume', 'PATH')}")
         run, checkpoint = newest, None
     else:
-        path = Path(where)
+        path = named_run(where)
         if not path.exists():
             raise CheckpointError(f"there is no run and no checkpoint at {path}")
         run, checkpoint = (Run(path), None) if path.is_dir() else (Run(path.parent), path)
@@ -313,7 +315,7 @@ class FoundModel(NamedTuple):
 
 
 def find_model(model: str | None) -> FoundModel:
-    """The checkpoint that is meant: `model` (a file, or a run's folder), else the newest run's, else the demo's.
+    """The checkpoint that is meant: `model` (a file, a run's folder or its name), else the newest run's, or the demo's.
 
     Of a run it is the best checkpoint by validation loss, or the latest where there was no validation.
 
@@ -321,7 +323,7 @@ def find_model(model: str | None) -> FoundModel:
         CheckpointError: there is nothing at `model`.
     """
     if model is not None:
-        path = Path(model)
+        path = named_run(model)
         return FoundModel(_of_folder(path) if path.is_dir() else path, "as asked")
     if run := newest_run():
         return FoundModel(_of_folder(run.path), f"the newest run in ./{RUNS}")
@@ -346,6 +348,13 @@ def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:
             if found.path.exists() or (newer := find_model(model)) == found:
                 raise
             found = newer
+
+
+def named_run(name: str) -> Path:
+    """The path that is meant by `name`: the path itself, or that of the run in ./checkpoints that has this name."""
+    path = Path(name)
+    is_plain = name == path.name and not name.startswith(".")
+    return RUNS / name if is_plain and not path.exists() and (RUNS / name).is_dir() else path
 
 
 def _of_folder(path: Path) -> Path:

@@ -3,40 +3,71 @@
 import errno
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Callable, Collection
+from importlib import import_module
+from typing import Annotated, NamedTuple, NoReturn, get_args
 
 import typer
 
 import charrnn
-from charrnn.cli.commands import (
-    compare,
-    completion,
-    compress,
-    decompress,
-    evaluate,
-    fill,
-    inspect,
-    memory,
-    next_character,
-    sample,
-    train,
-)
-from charrnn.cli.process.launcher import leave
+from charrnn.cli.process.rank import leave
 from charrnn.cli.process.terminal import TextWriter, note, output_error
-from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError, is_out_of_memory
+from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError, UsageError, is_out_of_memory
+from charrnn.messages import named
+from charrnn.settings.fields import suggestion
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "application", "main"]
 
-app = typer.Typer(
-    name="charrnn",
-    no_args_is_help=True,
-    add_completion=False,  # there is a command for it, whose scripts start no process
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 checkpoint, 5 busy, 6 diverged, 7 resources, "
-    "129 SIGHUP, 130 Ctrl-C, 141 reader gone, 143 SIGTERM.",
-)
+
+class Command(NamedTuple):
+    """A command's module in cli/commands, and what it does, with an example: the first line of its help."""
+
+    module: str
+    summary: str
+
+
+# In the order of --help.
+COMMANDS = {
+    "train": Command("train", "Learn a text: charrnn train corpus.txt --cell gru --time 3m"),
+    "sample": Command("sample", 'Write text: charrnn sample "To be"'),
+    "eval": Command("evaluate", "Score a text: charrnn eval held-out.txt"),
+    "next": Command("next_character", 'Tell what comes next: charrnn next "hello"'),
+    "fill": Command("fill", 'Fill a gap in a text: charrnn fill "she ___ the door"'),
+    "compare": Command(
+        "compare", "Compare cores on a text at equal cost: charrnn compare corpus.txt --cells rnn,lstm,gru --time 3m"
+    ),
+    "memory": Command("memory", "Measure how far back a network remembers: charrnn memory held-out.txt"),
+    "inspect": Command("inspect", "Look inside a network: charrnn inspect held-out.txt --find quotes"),
+    "compress": Command("compress", "Compress a file by the model's probabilities: charrnn compress book.txt"),
+    "decompress": Command("decompress", "Make a file again: charrnn decompress book.txt.crnn"),
+    "completion": Command("completion", "Write a shell's completion script: charrnn completion bash"),
+}
+# Words that people try, and what is called so here.
+_ALSO_CALLED = {"generate": "sample", "chat": "sample", "evaluate": "eval", "score": "eval", "predict": "next"}
+_OPTIONS_ALSO_CALLED = {
+    **dict.fromkeys(("--lr", "--rate"), "--learning-rate"),
+    **dict.fromkeys(("--num-layers", "--n-layers"), "--layers"),
+    **dict.fromkeys(("--rnn-size", "--hidden", "--units", "--hidden-dim"), "--hidden-size"),
+    **dict.fromkeys(("--rnn", "--model-type", "--arch", "--rnn-type"), "--cell"),
+    **dict.fromkeys(("--seq-length", "--seq-len", "--block-size", "--context"), "--sequence-length"),
+    **dict.fromkeys(("--max-length", "--max-tokens", "--max-new-tokens", "--num-chars", "--chars"), "--length"),
+    **dict.fromkeys(("--start", "--seed-text", "--prefix"), "--prime"),
+    **dict.fromkeys(("--checkpoint", "--init-from", "--run"), "--model"),
+    **dict.fromkeys(("--temp", "--diversity"), "--temperature"),
+    **dict.fromkeys(("--num-epochs", "--max-epochs"), "--epochs"),
+    **dict.fromkeys(("--max-steps", "--iterations", "--max-iters"), "--steps"),
+    **dict.fromkeys(("--out", "--output-file"), "--output"),
+    **dict.fromkeys(("--embedding-dim", "--embed-size"), "--embedding-size"),
+    **dict.fromkeys(("--val-fraction", "--validation-split"), "--validation"),
+    "--continue": "--resume",
+    "--finetune": "--from",
+    "--gpu": "--device",
+    "--batch": "--batch-size",
+    "--overwrite": "--force",
+}
+
+# Variables that are no option's. The last is for processes that train together.
+_OTHER_VARIABLES = {"CHARRNN_DEBUG", "CHARRNN_CACHE", "CHARRNN_MODEL", "CHARRNN_MEETING"}
 
 
 def _version(wanted: bool) -> None:
@@ -47,7 +78,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -60,23 +90,33 @@ def _options(
 
     charrnn train corpus.txt --time 3m
 
-    charrnn sample --prime "hello"
+    charrnn sample "hello"
 
     charrnn eval held-out.txt
     """
 
 
-app.command("train")(train.command)
-app.command("sample")(sample.command)
-app.command("eval")(evaluate.command)
-app.command("next")(next_character.command)
-app.command("fill")(fill.command)
-app.command("compare")(compare.command)
-app.command("memory")(memory.command)
-app.command("inspect")(inspect.command)
-app.command("compress")(compress.command)
-app.command("decompress")(decompress.command)
-app.command("completion")(completion.command)
+def application(names: Collection[str] = COMMANDS) -> typer.Typer:
+    """The command line, with the options of the commands of these names; of others there is only what they do."""
+    app = typer.Typer(
+        name="charrnn",
+        no_args_is_help=True,
+        add_completion=False,  # there is a command for it, whose scripts start no process
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 checkpoint, 5 busy, 6 diverged, 7 resources, "
+        "129 SIGHUP, 130 Ctrl-C, 141 reader gone, 143 SIGTERM.",
+    )
+    app.callback()(_options)
+    for name, (_, summary) in COMMANDS.items():
+        function = _command(name) if name in names else _unloaded
+        app.command(name, help="\n\n".join(filter(None, [summary, function.__doc__])))(function)
+    return app
+
+
+def _unloaded() -> None:
+    raise AssertionError("a command that is called is loaded")
 
 
 def main() -> NoReturn:
@@ -85,7 +125,7 @@ def main() -> NoReturn:
     arguments = _with_explicit_resume(sys.argv[1:])
     debug = "--debug" in arguments[:1] or os.environ.get("CHARRNN_DEBUG", "0") not in ("", "0")
     try:
-        code = _run(arguments)
+        code = _run(application(_called(arguments)), arguments)
         _flush()
     except ReaderGoneError as gone:
         code = gone.exit_code
@@ -98,7 +138,37 @@ def main() -> NoReturn:
     leave(code)
 
 
-def _run(arguments: list[str]) -> int:
+def _called(arguments: list[str]) -> Collection[str]:
+    """The command that is called, if it is known; all of them for completion, which lists their options.
+
+    Raises:
+        UsageError: a command that is called otherwise here, or a variable CHARRNN_... that sets nothing.
+    """
+    called = next((each for each in arguments if not each.startswith("-")), "")
+    if called in _ALSO_CALLED:
+        raise UsageError(f"there is no command {called}; it is called charrnn {_ALSO_CALLED[called]}")
+    names = COMMANDS.keys() if called == "completion" else COMMANDS.keys() & {called}
+    unknown = {name for name in os.environ if name.startswith("CHARRNN_")} - _OTHER_VARIABLES - _variables(names)
+    if unknown:  # rare, so that only then all commands are loaded
+        known = _variables(COMMANDS) | _OTHER_VARIABLES
+        for name in sorted(unknown - known):
+            raise UsageError(f"the environment has {name}, which sets nothing{suggestion(name, known)}")
+    return names
+
+
+def _command(name: str) -> Callable[..., None]:
+    command: Callable[..., None] = import_module(f"charrnn.cli.commands.{COMMANDS[name].module}").command
+    return command
+
+
+def _variables(names: Collection[str]) -> set[str]:
+    """The environment variables of some commands' options."""
+    hints = [hint for name in names for hint in _command(name).__annotations__.values()]
+    variables = {getattr(info, "envvar", None) for hint in hints for info in get_args(hint)[1:]}
+    return {each for each in variables if isinstance(each, str)}
+
+
+def _run(app: typer.Typer, arguments: list[str]) -> int:
     """The command's exit code. What Typer writes itself, such as help, may have nowhere to go, like all else."""
     try:
         return app(arguments, standalone_mode=False) or 0
@@ -138,20 +208,29 @@ def _flush() -> None:
         raise output_error(error) from error
 
 
+def _called_otherwise(error: Exception, context: typer.Context | None) -> str:
+    """What to say of an option that the command has under another name; nothing where that is not so."""
+    tried = getattr(error, "option_name", "")
+    other = _OPTIONS_ALSO_CALLED.get(tried, "")
+    names = [name for each in (context.command.params if context else ()) for name in each.opts]
+    return f"there is no option {tried}; it is called {other}" if other in names else ""
+
+
 def _explain(error: Exception) -> int:
     """Tell an error in one to three lines on stderr; its exit code."""
     if isinstance(error, CharrnnError):
-        note(str(error))
+        note(error.message)
         return error.exit_code
     if isinstance(error, typer.TyperException):
-        message = getattr(error, "format_message", error.__str__)()
         context = getattr(error, "ctx", None)
+        message = _called_otherwise(error, context) or getattr(error, "format_message", error.__str__)()
         if message:
             note(f"{message}\ntry: {context.command_path if context else 'charrnn'} --help")
         return int(getattr(error, "exit_code", 2))
     if is_out_of_memory(error):
         said = str(error).partition("\n")[0]
-        advice = "in a training, lower --batch-size first, then --sequence-length, then --hidden-size"
+        lower = " first, then ".join(map(named, ("batch_size", "sequence_length")))
+        advice = f"in a training, lower {lower}, then {named('hidden_size')}"
         note("\n".join([f"out of memory{f': {said}' if said else ''}", *getattr(error, "__notes__", [advice])]))
         return ResourceError.exit_code
     note(

@@ -23,6 +23,7 @@ from charrnn.compression.prediction import decoded_text, encode_text
 from charrnn.compression.range_coder import RangeDecoder, RangeEncoder
 from charrnn.compression.text_codec import TextCodec, text_codecs
 from charrnn.errors import CheckpointError, DataError
+from charrnn.messages import named
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.text.sources import Source
 from charrnn.text.spool import SMALL, Spool
@@ -86,7 +87,7 @@ def decompressed(source: Source, checkpoint: Checkpoint) -> Iterator[bytes]:
     if header.model != (own := _model_id(checkpoint)):
         raise CheckpointError(
             f"{source.name} was compressed with another model: sha256 {header.model.hex()}…, not {own.hex()}…\n"
-            "name that model: charrnn decompress --model PATH"
+            f"name that model: {named('model', 'PATH')}"
         )
     if header.method > len(ways):
         raise _damaged(source, f"the model knows {len(ways)} ways to treat a text, not {header.method}")
@@ -140,7 +141,7 @@ def _header(source: Source) -> _Header:
     """The header of an archive, all of which has been read and found to be whole."""
     before = b"".join(_part(source, 0, _HEADER.size))
     if not before.startswith(_MAGIC):
-        raise DataError(f"{source.name} was not made by charrnn compress: it does not begin with {_MAGIC.decode()}")
+        raise DataError(f"{source.name} is no archive of charrnn: it does not begin with {_MAGIC.decode()}")
     if source.size < LARGEST_OVERHEAD:
         raise _damaged(source, f"its {source.size} bytes are too few")
     header = _Header(*_HEADER.unpack(before))

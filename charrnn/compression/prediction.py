@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.compression.range_coder import Coder
-from charrnn.config import Documents
 from charrnn.errors import overflow
 from charrnn.sampling.filters import softmax
 from charrnn.sampling.generate import Engine
+from charrnn.settings.text import Documents
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["decoded_text", "encode_text"]

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from charrnn.config import Newlines, Normalization, TextConfig
+from charrnn.settings.text import Newlines, Normalization, TextConfig
 from charrnn.text.documents import normalized_pieces
 
 __all__ = ["TextCodec", "text_codecs"]

@@ -4,20 +4,21 @@ After Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError, UsageError, overflow
+from charrnn.messages import named
 from charrnn.network import LayerTrace, NumpyNetwork, quiet_overflow
+from charrnn.settings.scoring import Property
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = ["Property", "Traces", "UnitMatch", "find_units", "property_of", "read_inside", "trace"]
 
-Property = Literal["quotes", "brackets", "line-length"]
 Floats = NDArray[np.float32]
 
 # What a layer's values are called: those of the state, and of the cell's gates.
@@ -139,12 +140,12 @@ def trace(layers: list[Traces], layer: int | None, gate: str, neuron: int | None
     """
     number = len(layers) if layer is None else layer
     if not 1 <= number <= len(layers):
-        raise UsageError(f"--layer must be 1 to {len(layers)}, got {layer}")
+        raise UsageError(f"{named('layer')} must be 1 to {len(layers)}, got {layer}")
     traces = layers[number - 1]
     if gate not in traces:
-        raise UsageError(f"--gate must be one of {', '.join(traces)} in this model, got {gate}")
+        raise UsageError(f"{named('gate')} must be one of {', '.join(traces)} in this model, got {gate}")
     if neuron is None:
         return traces[gate]
     if not 1 <= neuron <= traces[gate].shape[1]:
-        raise UsageError(f"--neuron must be 1 to {traces[gate].shape[1]}, got {neuron}")
+        raise UsageError(f"{named('neuron')} must be 1 to {traces[gate].shape[1]}, got {neuron}")
     return traces[gate][:, neuron - 1]

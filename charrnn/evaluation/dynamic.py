@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from charrnn.errors import DivergedError
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import Score, Scored, cost
+from charrnn.messages import named
 from charrnn.recurrent.states import map_state
 from charrnn.text.batches import IGNORED
 
@@ -39,7 +40,7 @@ def dynamic_score(reading: Reading, *, rate: float = RATE, decay: float = DECAY)
     for piece in dynamic_scored(reading, rate=rate, decay=decay):
         total = total.plus(piece, reading.model_vocabulary)
         if not math.isfinite(total.nats):
-            raise DivergedError(f"learning from the text at a rate of {rate:g} diverged; lower --dynamic-rate")
+            raise DivergedError(f"learning from the text at a rate of {rate:g} diverged; lower {named('dynamic_rate')}")
     return total
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import Device
 from charrnn.errors import DataError, overflow
 from charrnn.evaluation.characters import CharacterScore, character_scores
-from charrnn.evaluation.protocols import WINDOW
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored, windowed
 from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device, keep_memory
+from charrnn.settings.scoring import WINDOW
+from charrnn.settings.training import Device
 from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.training_text import own_text
@@ -20,7 +20,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Evaluation", "Reading", "evaluate", "open_reading"]
 
-_HINT = "name the text to score: charrnn eval TEXT"
+_HINT = "name the text to score"
 
 
 class Evaluation(NamedTuple):
@@ -87,8 +87,9 @@ def open_reading(
     window: int = WINDOW,
     device: Device = "auto",
     may_lack_label: bool = False,
+    text: str | None = None,
 ) -> Reading:
-    """The text of `sources`, or without any the validation text of the model's own run, and the model.
+    """The `text`, or that of `sources`, or else the validation text of the model's own run, and the model.
 
     The text is taken apart into units and documents as the model's training text was. `carried` reads each document
     in one go; `windowed` reads windows of `window` targets, each from a zero state.
@@ -101,25 +102,23 @@ def open_reading(
     """
     run, vocabulary = checkpoint.config, checkpoint.vocabulary
     tokens: Tokens | None
-    if sources:
-        named = replace(run.text, corpus=sources, encoding=encoding or run.text.encoding)
-        corpus = read_corpus(named, labels=vocabulary.labels if may_lack_label else None)
+    if is_given := text is not None or bool(sources):
+        named_text = replace(run.text, corpus=sources, encoding=encoding or run.text.encoding)
+        corpus = read_corpus(named_text, labels=vocabulary.labels if may_lack_label else None, text=text)
+        tokens, name = corpus.tokens, ", ".join(sources) or "the text"
         if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
-            raise DataError(
-                f"{', '.join(sources)} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}"
-            )
-        tokens, text = corpus.tokens, ", ".join(sources)
+            raise DataError(f"{name} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}")
     else:
         corpus = own_text(run, vocabulary, _HINT)
-        tokens, text = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
+        tokens, name = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
     if tokens is None or not tokens.targets:
-        nothing = f"{text} has nothing to score"
-        raise DataError(nothing if sources else f"the model was trained without a validation text; {_HINT}")
+        nothing = f"{name} has nothing to score"
+        raise DataError(nothing if is_given else f"the model was trained without a validation text; {_HINT}")
     keep_memory()
     model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
-    name = protocol if protocol == "carried" else f"windowed {window}"
-    return Reading(model, vocabulary, tokens, corpus.vocabulary, segments, name, text, corpus.notices)
+    told = protocol if protocol == "carried" else f"windowed {window}"
+    return Reading(model, vocabulary, tokens, corpus.vocabulary, segments, told, name, corpus.notices)
 
 
 def _check(nats: float) -> None:

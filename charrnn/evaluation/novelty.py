@@ -72,7 +72,7 @@ def novelty(
 
 def _held_out(corpus: Corpus) -> Tokens:
     if corpus.validation is None:
-        raise DataError("the model was trained without validation text; name the text: charrnn eval TEXT --novelty")
+        raise DataError("the model was trained without validation text; name the text to compare")
     return corpus.validation
 
 

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SamplingConfig
 from charrnn.recurrent.states import take_rows
 from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.generate import Engine, written
 from charrnn.sampling.stream import Stream
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["BLOCKS", "ONE_BLOCK", "Begin", "Beginning", "Piece", "write_batched"]
+__all__ = ["BLOCKS", "ONE_BLOCK", "Begin", "Beginning", "Piece", "PrimePiece", "write_batched"]
 
 BLOCKS = (1, 8, 24, 32)  # rows; small ones for few samples, the last two balanced for two threads
 _ROWS = sum(BLOCKS)
@@ -61,6 +61,10 @@ class Piece(NamedTuple):
     sample: int
     text: str
     finished: Stream | None
+
+
+class PrimePiece(Piece):
+    """Some text of the prime of a sample, which comes before its own."""
 
 
 class _Unclaimed:

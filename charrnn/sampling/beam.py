@@ -6,12 +6,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import overflow
 from charrnn.recurrent.states import take_rows
 from charrnn.sampling.batched import Begin, Piece
 from charrnn.sampling.chooser import forbidden_ids
 from charrnn.sampling.generate import Engine
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = ["Beam", "Candidates", "Continuation", "beam_search", "log_probabilities", "write_likeliest"]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import UsageError
+from charrnn.messages import named
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["matches"]
@@ -21,7 +22,7 @@ _CATEGORIES = (
 _SCRIPTS = ("Arabic", "Cyrillic", "Devanagari", "Greek", "Hangul", "Hebrew", "Hiragana", "Katakana", "Latin", "Thai")
 
 
-def matches(pattern: str, vocabulary: Vocabulary, option: str) -> NDArray[np.bool_]:
+def matches(pattern: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bool_]:
     """For each character of a vocabulary (N,), whether `pattern` has it.
 
     A pattern is a row of literal characters and of classes: \\d \\w \\s and their opposites \\D \\W \\S, \\p{Lu} for a
@@ -29,13 +30,13 @@ def matches(pattern: str, vocabulary: Vocabulary, option: str) -> NDArray[np.boo
     ASCII is known by character.
 
     Raises:
-        UsageError: a class that is not known, or a character beyond ASCII for a model of bytes; names `option`.
+        UsageError: a class that is not known, or a character beyond ASCII for a model of bytes; names the setting.
     """
     parts, place = [], 0
     while place < len(pattern):
         part = _PART.match(pattern, place)
         if part is None:
-            raise UsageError(f"{option} ends with a lone backslash; write \\\\ for a backslash")
+            raise UsageError(f"{named(setting)} ends with a lone backslash; write \\\\ for a backslash")
         parts.append(part)
         place = part.end()
     found = np.zeros(len(vocabulary.characters), dtype=bool)
@@ -43,9 +44,11 @@ def matches(pattern: str, vocabulary: Vocabulary, option: str) -> NDArray[np.boo
         name, escaped, literal = part.groups()
         character = literal or _ESCAPES.get(escaped or "")
         if vocabulary.unit == "byte" and (name or (character and not character.isascii())):
-            raise UsageError(f"{option} has {part[0]!a}, but this is a model of bytes, where only ASCII is known")
+            raise UsageError(
+                f"{named(setting)} has {part[0]!a}, but this is a model of bytes, where only ASCII is known"
+            )
         if name:
-            found |= _property(name, vocabulary, option)
+            found |= _property(name, vocabulary, setting)
         elif character:
             found |= np.array([own == character for own in vocabulary.characters], dtype=bool)
         elif escaped in set("dDwWsS"):
@@ -54,19 +57,19 @@ def matches(pattern: str, vocabulary: Vocabulary, option: str) -> NDArray[np.boo
             found |= np.array([kind.match(own) is not None for own in vocabulary.characters], dtype=bool)
         else:
             raise UsageError(
-                f"{option} has the unknown class {part[0]!a}\nknown are \\d \\w \\s \\D \\W \\S \\n \\t \\r \\\\, "
-                "and \\p{...} with a general category or a script"
+                f"{named(setting)} has the unknown class {part[0]!a}\n"
+                "known are \\d \\w \\s \\D \\W \\S \\n \\t \\r \\\\, and \\p{...} with a general category or a script"
             )
     return found
 
 
-def _property(name: str, vocabulary: Vocabulary, option: str) -> NDArray[np.bool_]:
+def _property(name: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bool_]:
     if name in _CATEGORIES:
         return np.array([unicodedata.category(own).startswith(name) for own in vocabulary.characters], dtype=bool)
     if name in _SCRIPTS:
         return np.array([_is_of_script(own, name.upper()) for own in vocabulary.characters], dtype=bool)
     raise UsageError(
-        f"{option} has the unknown class \\p{{{name}}}\nknown are general categories such as L, Lu or Nd, "
+        f"{named(setting)} has the unknown class \\p{{{name}}}\nknown are general categories such as L, Lu or Nd, "
         f"and the scripts {', '.join(_SCRIPTS)}"
     )
 

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import UsageError
+from charrnn.messages import named
 from charrnn.sampling.character_sets import matches
-from charrnn.sampling.filters import draw, penalized, probabilities
+from charrnn.sampling.filters import FILTERS, draw, penalized, probabilities
 from charrnn.sampling.stream import Stream
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Chooser", "forbidden_ids", "surprisals"]
@@ -25,11 +26,14 @@ def forbidden_ids(vocabulary: Vocabulary, config: SamplingConfig) -> NDArray[np.
     allowed[vocabulary.end] = bool(config.until_end)
     characters = allowed[: vocabulary.start]  # a view
     if config.allow is not None:
-        characters &= matches(config.allow, vocabulary, "--allow")
+        characters &= matches(config.allow, vocabulary, "allow")
     if config.ban is not None:
-        characters &= ~matches(config.ban, vocabulary, "--ban")
+        characters &= ~matches(config.ban, vocabulary, "ban")
     if not characters.any():
-        raise UsageError("--allow and --ban leave none of the model's characters to write; allow more, or ban fewer")
+        raise UsageError(
+            f"{named('allow')} and {named('ban')} leave none of the model's characters to write; "
+            "allow more, or ban fewer"
+        )
     return np.flatnonzero(~allowed)
 
 
@@ -43,8 +47,8 @@ class Chooser:
         self._config, self._end = config, vocabulary.end
         self._forbidden = forbidden_ids(vocabulary, config)
         self._row = np.empty(vocabulary.size)  # float64, used again for every draw of a single stream
-        filters = (config.top_k, config.top_p, config.typical, config.min_p)
-        self._is_plain = config.temperature >= _PLAIN and all(value is None for value in filters)
+        is_filtered = any(getattr(config, name) is not None for name in FILTERS)
+        self._is_plain = config.temperature >= _PLAIN and not is_filtered
         self._is_simple = self._is_plain and config.repetition_penalty == 1 and not config.min_length
 
     def choose(

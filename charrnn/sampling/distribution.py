@@ -1,17 +1,24 @@
 """What the network expects next, as numbers: the distribution that sampling shapes and draws from, as it is."""
 
 import math
+from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SamplingConfig
+from charrnn.checkpoint.format import Checkpoint
 from charrnn.sampling.filters import probabilities
+from charrnn.sampling.generate import start_after
+from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.sampling.prefill import read_prime, started
+from charrnn.sampling.prime import encode_pieces, encode_prime
+from charrnn.settings.lookup import NextConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["Candidate", "candidates"]
+__all__ = ["Candidate", "candidates", "next_candidates"]
 
 
 class Candidate(NamedTuple):
@@ -29,6 +36,25 @@ class Candidate(NamedTuple):
     @property
     def bits(self) -> float | None:
         return None if self.nats is None else self.nats / math.log(2)
+
+
+def next_candidates(checkpoint: Checkpoint, prime: str | Iterable[bytes], config: NextConfig) -> list[Candidate]:
+    """What may come after a prime, a text or its bytes in pieces: the `config.top` likeliest.
+
+    Raises:
+        UsageError: as `start_after`.
+        DataError: the prime has characters that the model does not know.
+        CheckpointError: as `candidates`.
+    """
+    vocabulary, text = checkpoint.vocabulary, checkpoint.config.text
+    start = start_after(config.label, vocabulary)
+    if isinstance(prime, str):
+        ids = iter([encode_prime(prime, text, vocabulary, config.unknown)])
+    else:
+        ids = encode_pieces(prime, text, vocabulary, config.unknown)
+    engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
+    primed = read_prime(engine, started(engine, start), ids)
+    return candidates(primed.logits[0], vocabulary, config.top)
 
 
 def candidates(logits: NDArray[np.float32], vocabulary: Vocabulary, count: int) -> list[Candidate]:

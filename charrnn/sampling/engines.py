@@ -3,11 +3,13 @@
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import Device, SamplingConfig
 from charrnn.errors import UsageError
 from charrnn.machine import core_count, has_cuda_device
+from charrnn.messages import named
 from charrnn.sampling.batched import BLOCKS, ONE_BLOCK
 from charrnn.sampling.generate import Engine
+from charrnn.settings.sampling import SamplingConfig
+from charrnn.settings.training import Device
 
 __all__ = ["OpenedEngine", "open_engine"]
 
@@ -38,7 +40,7 @@ def open_engine(
         UsageError: the numpy engine on something else than a CPU, or a device that is not there.
     """
     if engine == "numpy" and device not in ("auto", "cpu"):
-        raise UsageError(f"--engine numpy computes on the CPU; it cannot go with --device {device}")
+        raise UsageError(f"{named('engine', 'numpy')} computes on the CPU; it cannot go with {named('device', device)}")
     if engine == "numpy" or (engine == "auto" and device == "cpu"):
         return _in_numpy(checkpoint)
     may_be_numpy = engine == device == "auto"

@@ -6,12 +6,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import UsageError
+from charrnn.messages import named
 from charrnn.sampling.beam import Beam, log_probabilities
-from charrnn.sampling.generate import Engine
+from charrnn.sampling.chooser import forbidden_ids
+from charrnn.sampling.engines import open_engine
+from charrnn.sampling.generate import Engine, start_after
+from charrnn.sampling.prime import as_model_text, encode_prime
+from charrnn.settings.lookup import FillConfig
+from charrnn.settings.sampling import EngineConfig, SamplingConfig
 from charrnn.text.vocabulary import Ids
 
-__all__ = ["Filling", "Gap", "fill", "find_gap"]
+_LONGEST = 1000  # characters of a gap
+_NAME = "the text"
+
+__all__ = ["FilledGap", "Filling", "Gap", "fill", "fill_gap", "find_gap"]
 
 
 class Gap(NamedTuple):
@@ -35,6 +45,42 @@ class Filling(NamedTuple):
         return self.filling_log_probability + self.following_log_probability
 
 
+class FilledGap(NamedTuple):
+    """The text around a gap as the model reads it, the fillings with their characters, and what computed them."""
+
+    before: str
+    after: str
+    fillings: list[tuple[str, Filling]]
+    device: str
+
+
+def fill_gap(checkpoint: Checkpoint, text: str, config: FillConfig, engine: EngineConfig) -> FilledGap:
+    """The likeliest `config.top` fillings of the gap in a text.
+
+    Raises:
+        UsageError: the text has no gap or several, or one that is too long; or as `forbidden_ids` and `start_after`.
+        DataError: the text has characters that the model does not know.
+    """
+    gap = find_gap(text, config.blank)
+    if config.most is None and gap.length > _LONGEST:
+        raise UsageError(f"the gap must be at most {_LONGEST} characters long, got {gap.length}")
+    vocabulary, read_as = checkpoint.vocabulary, checkpoint.config.text
+    sampling = SamplingConfig(allow=config.allow, ban=config.ban, until_end=False)
+    forbidden = forbidden_ids(vocabulary, sampling)
+    start = start_after(config.label, vocabulary)
+    before, after = (
+        encode_prime(part, read_as, vocabulary, config.unknown, _NAME).astype(np.int64)
+        for part in (gap.before, gap.after)
+    )
+    opened = open_engine(checkpoint, sampling, engine.engine, engine.device)
+    lengths = range(gap.length, gap.length + 1) if config.most is None else range(1, config.most + 1)
+    whole = np.concatenate([[start], before])
+    found = fill(opened.engine, whole, after, lengths, forbidden=forbidden, width=config.beam)
+    around = [as_model_text(part, read_as, vocabulary, _NAME) for part in (gap.before, gap.after)]
+    listed = [(vocabulary.decode(each.ids), each) for each in found[: config.top]]
+    return FilledGap(around[0], around[1], listed, opened.device)
+
+
 def find_gap(text: str, blank: str) -> Gap:
     """The one place of a text where `blank` stands, once for each character that is missing.
 
@@ -42,12 +88,12 @@ def find_gap(text: str, blank: str) -> Gap:
         UsageError: there is no such place, or another.
     """
     if not blank:
-        raise UsageError("--blank must be some text, got an empty one")
+        raise UsageError(f"{named('blank')} must be some text, got an empty one")
     found = list(re.finditer(f"(?:{re.escape(blank)})+", text))
     if len(found) != 1:
         raise UsageError(
             f"the text must have one gap, got {len(found) or 'none'}: {text!r:.60}\n"
-            f"write {blank!r:.20} for each character that is missing, or choose another mark with --blank"
+            f"write {blank!r:.20} for each character that is missing, or choose another mark with {named('blank')}"
         )
     start, end = found[0].span()
     return Gap(text[:start], (end - start) // len(blank), text[end:])

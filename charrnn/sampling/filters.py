@@ -1,14 +1,15 @@
 """What is done to logits before a token is drawn: pure functions on (..., V). Every filter keeps the best token."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import overflow
+from charrnn.settings.sampling import SamplingConfig
 
-__all__ = ["draw", "keep_min_p", "keep_top_k", "keep_top_p", "keep_typical", "penalized", "probabilities"]
+__all__ = ["FILTERS", "draw", "keep_min_p", "keep_top_k", "keep_top_p", "keep_typical", "penalized", "probabilities"]
 
 Logits = NDArray[np.floating[Any]]
 
@@ -53,6 +54,15 @@ def keep_typical(logits: Logits, p: float) -> Logits:
     return np.where(dropped & (logits < logits.max(axis=-1, keepdims=True)), -np.inf, logits)
 
 
+# In the order in which they act, each under the name of its setting, which is absent where it does not act.
+FILTERS: dict[str, Callable[[Logits, Any], Logits]] = {
+    "top_k": keep_top_k,
+    "top_p": keep_top_p,
+    "typical": keep_typical,
+    "min_p": keep_min_p,
+}
+
+
 def penalized(logits: Logits, recent: NDArray[np.integer[Any]], penalty: float) -> Logits:
     """Positive logits of the `recent` tokens divided by the penalty, negative ones multiplied (Keskar et al. 2019)."""
     weighed: Logits = logits.astype(np.float64)
@@ -90,14 +100,9 @@ def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
     else:
         with np.errstate(over="ignore"):  # to -inf, at a tiny temperature
             logits = _below_best(logits) / config.temperature
-    if config.top_k is not None:
-        logits = keep_top_k(logits, config.top_k)
-    if config.top_p is not None:
-        logits = keep_top_p(logits, config.top_p)
-    if config.typical is not None:
-        logits = keep_typical(logits, config.typical)
-    if config.min_p is not None:
-        logits = keep_min_p(logits, config.min_p)
+    for name, keep in FILTERS.items():
+        if (bound := getattr(config, name)) is not None:
+            logits = keep(logits, bound)
     # A huge temperature makes equals of all, and a filter may then have kept another.
     return softmax(np.where(is_best, 0.0, logits))
 

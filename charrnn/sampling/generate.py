@@ -6,13 +6,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SamplingConfig, suggestion
 from charrnn.errors import UsageError
+from charrnn.messages import named
 from charrnn.sampling.chooser import Chooser, forbidden_ids, surprisals
 from charrnn.sampling.stream import Stream
+from charrnn.settings.fields import suggestion
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary, as_label
 
-__all__ = ["Engine", "check_label", "forbidden_ids", "generate", "start_token", "written"]
+__all__ = ["Engine", "check_label", "forbidden_ids", "generate", "start_after", "start_token", "written"]
 
 
 class Engine(Protocol):
@@ -79,17 +81,26 @@ def written(
         logits, state = engine.step(ids, state)
 
 
+def start_after(label: str | None, vocabulary: Vocabulary) -> int:
+    """The start token of a document with that label. UsageError where the model has labels, and this is none."""
+    label = check_label(label, vocabulary)
+    if vocabulary.labels and label is None:
+        one = named("label")
+        raise UsageError(f"the model writes in several manners; say which by {one}: {vocabulary.listed_labels}")
+    return vocabulary.start if label is None else vocabulary.start_of(label)
+
+
 def check_label(label: str | None, vocabulary: Vocabulary) -> str | None:
     """The label in the form that the model knows it by. UsageError where it knows none of that name."""
     if label is None:
         return None
     if not vocabulary.labels:
         raise UsageError(
-            f"--label {label!r:.60}: the model has no labels; train one that has by charrnn train --labels"
+            f"{named('label')} {label!r:.60}: the model has no labels; train one with {named('labels', True)}"
         )
     if (found := as_label(label)) not in vocabulary.labels:
         near = suggestion(found, list(vocabulary.labels))
-        raise UsageError(f"--label {label!r:.60}: the model knows {vocabulary.listed_labels}{near}")
+        raise UsageError(f"{named('label')} {label!r:.60}: the model knows {vocabulary.listed_labels}{near}")
     return found
 
 

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import SamplingConfig
 from charrnn.errors import DataError
+from charrnn.messages import named
 from charrnn.sampling.batched import Begin, Piece
 from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.filters import softmax
 from charrnn.sampling.generate import Engine
 from charrnn.sampling.stream import Stream
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.grams import GramIndex, Grams
 from charrnn.text.rolling_hash import unit_values
 from charrnn.text.training_text import training_text
@@ -125,7 +126,7 @@ def written_novel(
             if not trail or steps_back == _LIMIT:
                 raise DataError(
                     f"whatever is written here, {guard.k} characters in a row stand in the text not to be copied\n"
-                    "ask for a larger --novel, or begin with another prime"
+                    f"ask for a larger {named('novel')}, or begin with another prime"
                 )
             place, tried = trail.pop()
             place.closed[tried] = True

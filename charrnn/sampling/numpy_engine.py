@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Arrays
-from charrnn.config import ModelConfig
 from charrnn.network import NetworkState, NumpyNetwork, quiet_overflow
 from charrnn.recurrent.states import joined
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["NumpyEngine"]

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from charrnn.config import SamplingConfig
 from charrnn.sampling.batched import Begin, Beginning
 from charrnn.sampling.generate import Engine, start_token
 from charrnn.sampling.prompt_cache import Primed
 from charrnn.sampling.stream import Stream
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = ["after_each", "after_prime", "read_prime", "started"]

@@ -3,18 +3,17 @@
 import codecs
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 
-from charrnn.config import Normalization, TextConfig
 from charrnn.errors import DataError
+from charrnn.messages import named
+from charrnn.settings.sampling import Unknown
+from charrnn.settings.text import Normalization, TextConfig
 from charrnn.text.documents import normalized_pieces
 from charrnn.text.vocabulary import Ids, Vocabulary, normalized
 
-__all__ = ["Unknown", "as_model_text", "encode_pieces", "encode_prime"]
-
-Unknown = Literal["error", "skip", "token"]
+__all__ = ["as_model_text", "encode_pieces", "encode_prime"]
 
 _SHOWN = 10
 
@@ -82,7 +81,7 @@ def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
 def _not_utf8(name: str, error: UnicodeDecodeError, first: int = 0) -> DataError:
     return DataError(
         f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset {first + error.start} "
-        f"({error.reason}); only a model of bytes (--unit byte) takes any bytes"
+        f"({error.reason}); only a model of bytes ({named('unit', 'byte')}) takes any bytes"
     )
 
 
@@ -105,7 +104,8 @@ def _complaint(prime: str, ids: Ids, vocabulary: Vocabulary, name: str, first: i
         for character, where in list(places.items())[:_SHOWN]
     ]
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-    hint = "leave them out with --unknown skip, or have them read as the unknown token with --unknown token"
+    skip, token = named("unknown", "skip"), named("unknown", "token")
+    hint = f"leave them out with {skip}, or have them read as the unknown token with {token}"
     forms: tuple[Normalization, ...] = ("nfc", "nfd")
     for form in forms:
         if not np.any(vocabulary.encode(normalized(prime, form)) == vocabulary.unknown):

@@ -13,6 +13,7 @@ from charrnn.checkpoint.format import Arrays, Checkpoint, model_sha256
 from charrnn.checkpoint.header import HeaderError, open_container, read_array, read_entries, read_header
 from charrnn.errors import CheckpointError
 from charrnn.files import write_new
+from charrnn.messages import named
 from charrnn.sampling.generate import Engine
 from charrnn.text.vocabulary import Ids
 
@@ -37,18 +38,18 @@ class Primed(NamedTuple):
         return Primed(logits, state, np.concatenate([self.recent, ids])[-_MOST_RECENT:])
 
 
-def save_state(path: Path, primed: Primed, engine: Engine, checkpoint: Checkpoint) -> None:
+def save_state(path: Path, primed: Primed, engine: Engine, checkpoint: Checkpoint, *, replaces: bool = False) -> None:
     """Write a new file, safetensors, that belongs to the model of `checkpoint` alone; at most 4 MB besides the state.
 
     Raises:
-        UsageError: there is a file of that name.
+        UsageError: there is a file of that name, which this does not replace.
         ResourceError: it cannot be written.
     """
     arrays = {**_named(engine.as_arrays(primed.state)), "logits": primed.logits}
     arrays["recent"] = primed.recent.astype("<u4").view(np.uint8)
     arrays = {name: np.require(array, requirements="C") for name, array in arrays.items()}
     metadata = {"format": _FORMAT, "version": _VERSION, "model_sha256": model_sha256(checkpoint)}
-    write_new(path, [save(arrays, {**metadata, "sha256": _digest(arrays)})])
+    write_new(path, [save(arrays, {**metadata, "sha256": _digest(arrays)})], replaces=replaces)
 
 
 def load_state(path: Path, engine: Engine, checkpoint: Checkpoint) -> Primed:
@@ -58,7 +59,7 @@ def load_state(path: Path, engine: Engine, checkpoint: Checkpoint) -> Primed:
         CheckpointError: the file is missing, damaged, not one of ours, or that of another model.
     """
     try:
-        with open_container(path, "state", advice=f"; --save-state {path} writes it") as (file, size):
+        with open_container(path, "state", advice=f"; {named('save_state', str(path))} writes it") as (file, size):
             return _read(file, size, engine, checkpoint)
     except HeaderError as error:
         raise CheckpointError(f"cannot use the state {path}: {error}") from error
@@ -72,7 +73,9 @@ def _read(file: BufferedReader, size: int, engine: Engine, checkpoint: Checkpoin
     if metadata.get("version") != _VERSION:
         raise HeaderError(f"it has the version {metadata.get('version')!r:.40}; this charrnn reads {_VERSION}")
     if metadata.get("model_sha256") != model_sha256(checkpoint):
-        raise HeaderError("it was saved with another model; name that by --model, or save a state of this one")
+        raise HeaderError(
+            f"it was saved with another model; name that by {named('model')}, or save a state of this one"
+        )
     empty = engine.as_arrays(engine.initial_state(1))
     shapes = {name: ("F32", array.shape) for name, array in _named(empty).items()}
     shapes["logits"] = ("F32", (1, checkpoint.vocabulary.size))

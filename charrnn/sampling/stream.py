@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from charrnn.config import SamplingConfig
 from charrnn.sampling.stopping import StopSearch
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = ["Finish", "Stream"]

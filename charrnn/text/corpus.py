@@ -11,20 +11,20 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import TextConfig, Unit
 from charrnn.errors import DataError
+from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
 from charrnn.text.decoding import decoded, has_mark
 from charrnn.text.documents import about_line_ends, mark_of, marked_documents
 from charrnn.text.labels import Labels
-from charrnn.text.sources import Source, find_sources
+from charrnn.text.sources import Source, find_sources, text_source
 from charrnn.text.split import Split, split
 from charrnn.text.spool import SMALL, Spool
 from charrnn.text.tokens import Tokens, encoded, offsets_of
@@ -58,6 +58,7 @@ def read_corpus(
     vocabulary: Vocabulary | None = None,
     known: Vocabulary | None = None,
     labels: tuple[str, ...] | None = None,
+    text: str | None = None,
 ) -> Corpus:
     """Read the sources that `config` names, joined as `cat` joins files, and encode them.
 
@@ -68,6 +69,7 @@ def read_corpus(
         vocabulary: encode with it, and not with that of the text itself.
         known: what a model has learned before: its characters are in the vocabulary, whether the text has them or not,
             and so are its labels where documents have them.
+        text: read this, and not the sources that `config` names; it is in UTF-8, whatever the encoding.
         labels: with those that `config` speaks of, the only ones there are; documents without one have the label "".
 
     Raises:
@@ -77,26 +79,20 @@ def read_corpus(
         ResourceError: no room on the disk for a large text.
     """
     with Spool(SMALL) as copies:
-        sources = list(find_sources(config, copies))
+        if text is None:
+            sources = list(find_sources(config, copies))
+        else:
+            config, sources = replace(config, encoding=TextConfig.encoding), [text_source(text, copies)]
         sha256 = _sha256(sources)
         notices = [f"{s.name}: left out the byte order mark at its start" for s in sources if has_mark(s, config)]
         key, is_small = _key(config, sha256, seed, known, labels), sum(source.size for source in sources) <= SMALL
-        cached = None if is_small else _find(key, vocabulary)
-        if cached:
+        if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
             notices.append(f"the text is large: read it encoded from {_told(cached)}")
         else:
             with Spool(math.inf if is_small else 0) as spool:
-                text = _Text(sources, config, sha256, spool, Labels(config, labels))
-                parts = split(text.lengths, config, seed)
-                own = _own_vocabulary(text, config, known)
-                vocabulary = vocabulary or own
-                notes = {
-                    "characters": vocabulary.characters,
-                    "labels": dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True)),
-                    "notices": [*text.notices, *text.labels.notices(), *parts.notices],
-                }
-                shapes, pieces = _shapes(parts, vocabulary), _pieces(text, parts, vocabulary)
+                documents = _Text(sources, config, sha256, spool, Labels(config, labels))
+                own, notes, shapes, pieces = _laid_out(documents, config, seed, vocabulary, known)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
                 else:
@@ -111,6 +107,21 @@ def read_corpus(
         sha256,
         (*notices, *notes["notices"]),
     )
+
+
+def _laid_out(
+    text: "_Text", config: TextConfig, seed: int | None, vocabulary: Vocabulary | None, known: Vocabulary | None
+) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
+    """The text's own vocabulary, what is noted beside its token ids, their shapes, and the ids in pieces."""
+    parts = split(text.lengths, config, seed)
+    own = _own_vocabulary(text, config, known)
+    vocabulary = vocabulary or own
+    notes = {
+        "characters": vocabulary.characters,
+        "labels": dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True)),
+        "notices": [*text.notices, *text.labels.notices(), *parts.notices],
+    }
+    return own, notes, _shapes(parts, vocabulary), _pieces(text, parts, vocabulary)
 
 
 _PARTS = ("training", "validation")

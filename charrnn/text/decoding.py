@@ -7,8 +7,9 @@ import codecs
 import sys
 from collections.abc import Iterable, Iterator
 
-from charrnn.config import TextConfig
 from charrnn.errors import DataError
+from charrnn.messages import named
+from charrnn.settings.text import TextConfig
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import code_points
 
@@ -41,7 +42,7 @@ def decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Iter
             if source.head.startswith(mark):
                 raise DataError(
                     f"{source.name} begins with the byte order mark of {encoding.upper()}; "
-                    f"read it with --encoding {encoding}"
+                    f"read it with {named('encoding', encoding)}"
                 )
     if _name(config) in _IN_ONE_PIECE:
         chunks = [b"".join(chunks)]
@@ -73,10 +74,13 @@ def _decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Ite
             raise DataError(
                 f"{source.name} is not {config.encoding}: byte 0x{error.object[error.start]:02x} at offset "
                 f"{read - bad}, line {lines + 1} ({error.reason})\n"
-                "name its encoding, such as --encoding cp949 or latin-1, or learn the bytes themselves with --unit byte"
+                f"name its encoding, such as {named('encoding', 'cp949')} or latin-1, "
+                f"or learn the bytes themselves with {named('unit', 'byte')}"
             ) from error
         except UnicodeError as error:  # of a codec that says nothing more
-            raise DataError(f"{source.name} is not {config.encoding}: {error}; name another --encoding") from error
+            raise DataError(
+                f"{source.name} is not {config.encoding}: {error}; name another {named('encoding')}"
+            ) from error
         if surrogate is None and not text.isascii():
             try:
                 code_points(text)  # some codecs make lone surrogates, which are no characters
@@ -89,7 +93,7 @@ def _decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Ite
     if surrogate is not None:
         raise DataError(
             f"{source.name}: read as {config.encoding}, character {surrogate} is a lone surrogate, "
-            "which is not text; name another --encoding"
+            f"which is not text; name another {named('encoding')}"
         )
 
 

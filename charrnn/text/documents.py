@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain
 
-from charrnn.config import Newlines, Normalization, TextConfig
+from charrnn.messages import named
+from charrnn.settings.text import Newlines, Normalization, TextConfig
 from charrnn.text.vocabulary import normalized
 
 __all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces"]
@@ -115,5 +116,7 @@ def about_line_ends(line_ends: LineEnds, config: TextConfig) -> list[str]:
     if config.newlines == "lf" and (line_ends["CRLF"] or line_ends["CR"]):
         return [f"made all line ends LF; the text had {found}"]
     if config.newlines == "keep" and sum(map(bool, line_ends.values())) > 1:
-        return [f"the text has mixed line ends, kept as they are: {found} (--newlines lf makes all of them LF)"]
+        return [
+            f"the text has mixed line ends, kept as they are: {found} ({named('newlines', 'lf')} makes all of them LF)"
+        ]
     return []

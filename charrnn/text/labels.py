@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import TextConfig
 from charrnn.errors import DataError
+from charrnn.settings.text import TextConfig
 from charrnn.text.documents import mark_of
 from charrnn.text.sources import Source
 from charrnn.text.units import readable

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from charrnn.config import TextConfig
 from charrnn.errors import DataError, UsageError
 from charrnn.files import NotAFileError, open_strange
+from charrnn.settings.text import TextConfig
 from charrnn.text.spool import CHUNK, Spool
 from charrnn.text.vocabulary import code_points
 
-__all__ = ["Source", "find_sources", "one_source"]
+__all__ = ["Source", "find_sources", "one_source", "text_source"]
 
 _HEAD = 16  # bytes that tell a compression or a byte order mark
 _FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
@@ -88,6 +88,21 @@ def find_sources(config: TextConfig, spool: Spool) -> Iterator[Source]:
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
     return _found(config.corpus, spool, may_sniff=config.unit == "character", has_labels=bool(config.labels))
+
+
+def text_source(text: str, spool: Spool) -> Source:
+    """A text in memory, in UTF-8.
+
+    Raises:
+        DataError: it has a lone surrogate, which is no character.
+    """
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"character {error.start} of the text is a lone surrogate, which is not text") from error
+    start = spool.size
+    spool.append(data)
+    return Source("the text", data[:_HEAD], len(data), spool, start)
 
 
 def one_source(name: str, spool: Spool) -> Source:
@@ -157,7 +172,7 @@ def _check_name(name: str) -> None:
     except UnicodeEncodeError as error:
         raise DataError(
             f"the name {name!a} is not {sys.getfilesystemencoding()}, so the run could not record it; "
-            "rename it, or use standard input: charrnn train - < FILE"
+            "rename it, or use standard input (-)"
         ) from error
 
 
@@ -195,7 +210,7 @@ def _unpacked(source: Source, spool: Spool, may_sniff: bool) -> Source:
     for magic, tool in _OTHER_COMPRESSIONS.items():
         if may_sniff and re.match(magic, source.head):
             raise DataError(
-                f"{source.name} is compressed in a way that is not read here; try: {tool} FILE | charrnn train -"
+                f"{source.name} is compressed in a way that is not read here; unpack it: {tool} FILE > TEXT"
             )
     return source
 

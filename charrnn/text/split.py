@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import TextConfig
 from charrnn.errors import DataError
+from charrnn.messages import named
+from charrnn.settings.text import TextConfig
 
 __all__ = ["Split", "split"]
 
@@ -48,7 +49,7 @@ def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None) -> S
     if (left := int(lengths[~held_out].sum())) < 2:
         raise DataError(
             f"the text has {_characters(characters)}, of which {left} would be left to train on after the "
-            "validation text is held out; training needs at least 2: use --validation 0"
+            f"validation text is held out; training needs at least 2: use {named('validation', 0)}"
         )
     return Split(lengths, held_out)
 

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from charrnn.config import RunConfig
 from charrnn.errors import DataError
+from charrnn.messages import named
+from charrnn.settings.run import RunConfig
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["own_text", "training_text"]
 
-_HINT = "name a text to compare with: --corpus PATH"
+_HINT = f"name a text to compare with: {named('corpus', 'PATH')}"
 
 
 def training_text(run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str] = ()) -> Corpus:
@@ -40,7 +41,9 @@ def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
     try:
         corpus = read_corpus(run.text, run.training.seed, vocabulary)
     except DataError as error:
-        raise DataError(f"the text that the model was trained on cannot be read again: {error}\n{hint}") from error
+        raise DataError(
+            f"the text that the model was trained on cannot be read again: {error.message}\n{hint}"
+        ) from error
     if corpus.sha256 != run.record.corpus_sha256:
         raise DataError(f"{', '.join(run.text.corpus)} has changed since the model was trained on it; {hint}")
     return corpus

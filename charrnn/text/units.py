@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from charrnn.config import Unit
+    from charrnn.settings.text import Unit
 
 __all__ = ["readable"]
 

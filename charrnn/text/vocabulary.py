@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import Newlines, Normalization, Unit
+from charrnn.settings.text import Newlines, Normalization, Unit
 
 __all__ = ["Ids", "Vocabulary", "as_label", "code_points", "is_label", "normalized"]
 

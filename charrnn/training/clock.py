@@ -7,8 +7,8 @@ so that a repeat with the record does not depend on the clock.
 import math
 import time
 
-from charrnn.config import TrainingConfig
 from charrnn.distributed import Ranks
+from charrnn.settings.training import TrainingConfig
 from charrnn.training.schedule import Plan, total_at
 
 __all__ = ["Clock"]

@@ -17,19 +17,21 @@ from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint, from_file
 from charrnn.checkpoint.store import Run
-from charrnn.config import RunConfig, SamplingConfig
 from charrnn.errors import CheckpointError, DataError, DivergedError
-from charrnn.evaluation.protocols import WINDOW
 from charrnn.evaluation.scoring import carried, score, windowed
 from charrnn.events import Began, Event, Finished, Notice, Reported
+from charrnn.messages import named
 from charrnn.model import model_from_arrays
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import SamplingConfig
+from charrnn.settings.scoring import WINDOW
+from charrnn.settings.search import Search
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids
 from charrnn.training.loop import default_name, train_prepared
 from charrnn.training.preset import choose
-from charrnn.training.search import Search
 from charrnn.training.setup import Setup, prepare
 
 __all__ = ["Compared", "ComparisonEvent", "Planned", "Started", "Tried", "compare", "hold_out"]
@@ -180,7 +182,7 @@ def hold_out(setup: Setup) -> tuple[Tokens, Tokens]:
     return _chosen(tokens, ~is_judged), _chosen(tokens, is_judged)
 
 
-_NO_SEARCH = "go without: --trial-time 0"
+_NO_SEARCH = f"go without: {named('trial_time', 0)}"
 
 
 def _one(ids: Ids) -> Tokens:

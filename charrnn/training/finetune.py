@@ -19,11 +19,13 @@ import torch
 
 from charrnn.checkpoint.format import Checkpoint, model_sha256
 from charrnn.checkpoint.store import load_model
-from charrnn.config import ModelConfig, RunConfig, flag
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.layout import model_shapes
+from charrnn.messages import named
 from charrnn.model import CharacterModel, model_arrays
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["begin_from", "take_over"]
@@ -50,21 +52,23 @@ def take_over(config: RunConfig, given: Collection[str]) -> tuple[RunConfig, Che
         asked, there = getattr(config.model, field.name), getattr(own.model, field.name)
         is_asked = field.name in given or asked != field.default
         if is_asked and asked != there and field.name not in _REGULARISATION:
-            raise _other(found.path, flag(field.name), asked, there)
+            raise _other(found.path, field.name, asked, there)
         chosen[field.name] = asked if is_asked else there
     if text.unit != start.vocabulary.unit:
-        raise UsageError(f"{found.path} reads {start.vocabulary.unit}s; train it further with --unit {own.text.unit}")
+        raise UsageError(
+            f"{found.path} reads {start.vocabulary.unit}s; train it further with {named('unit', own.text.unit)}"
+        )
     if text.normalize is None:
         text = replace(text, normalize=own.text.normalize)
     elif text.normalize != own.text.normalize:
-        raise _other(found.path, "--normalize", text.normalize, own.text.normalize or "none")
+        raise _other(found.path, "normalize", text.normalize, own.text.normalize or "none")
 
     digest = model_sha256(start)
     if config.record.from_sha256 not in (None, digest):
         raise CheckpointError(
             f"{found.path} is not the model from which the recorded run began: its sha256 is {digest}, "
             f"was {config.record.from_sha256}\n"
-            f"put that model back, or begin a new run with --from {found.path}"
+            f"put that model back, or begin a new run with {named('from_model', str(found.path))}"
         )
     training = replace(config.training, from_model=str(found.path))
     notices = [f"training {found.path} further, {own.model.cell} {own.model.layers}×{own.model.hidden_size}"]
@@ -75,8 +79,11 @@ def take_over(config: RunConfig, given: Collection[str]) -> tuple[RunConfig, Che
     return config, start, notices
 
 
-def _other(path: object, option: str, asked: object, there: object) -> UsageError:
-    return UsageError(f"{path} has {option} {there}, not {asked}; --from keeps the model as it is: leave {option} out")
+def _other(path: object, setting: str, asked: object, there: object) -> UsageError:
+    return UsageError(
+        f"{path} has {named(setting, there)}, not {asked}; "
+        f"{named('from_model')} keeps the model as it is: leave {named(setting)} out"
+    )
 
 
 def begin_from(start: Checkpoint, model: CharacterModel, vocabulary: Vocabulary) -> None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 
 from charrnn.checkpoint.store import Run
-from charrnn.config import Record
 from charrnn.events import Began, Reported, Saved
+from charrnn.settings.training import Record
 from charrnn.training.loop import train_prepared
 from charrnn.training.schedule import step_limit
 from charrnn.training.setup import Setup

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from charrnn.config import TrainingConfig
 from charrnn.distributed import Ranks
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
 from charrnn.recurrent.states import map_state
+from charrnn.settings.training import TrainingConfig
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.text.vocabulary import Ids
 from charrnn.training.optimizer import Optimizer

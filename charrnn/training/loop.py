@@ -13,13 +13,14 @@ import torch
 
 from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run, find_named
-from charrnn.config import RunConfig
 from charrnn.distributed import own_ranks
 from charrnn.errors import CheckpointError
 from charrnn.evaluation.scoring import overlapping, score
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
+from charrnn.messages import named
 from charrnn.model import CharacterModel, model_arrays, parameter_count
 from charrnn.runtime import compute_with, describe_device, versions
+from charrnn.settings.run import RunConfig
 from charrnn.training.clock import Clock
 from charrnn.training.finetune import begin_from
 from charrnn.training.learner import Learner
@@ -149,7 +150,9 @@ def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Ite
         yield Notice(f"the run is already at step {step:,} of {step:,}; a larger budget makes it go on")
     elif training.patience and counters.stale >= training.patience:
         finished = "patience"
-        yield Notice(f"the run ended at step {step:,} by --patience {training.patience}; a larger one makes it go on")
+        yield Notice(
+            f"the run ended at step {step:,} by {named('patience', training.patience)}; a larger one makes it go on"
+        )
     model.train()
     while not finished:
         batch, rate = batches.batch(step), learning_rate(step, clock.total(step), training)

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from charrnn.checkpoint.format import Counters
 from charrnn.checkpoint.store import Run
-from charrnn.config import RunConfig
 from charrnn.errors import DivergedError, ResourceError
 from charrnn.events import Skipped
+from charrnn.messages import named
 from charrnn.runtime import versions
+from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch
 
 __all__ = ["MOST_SKIPPED_IN_A_ROW", "LossMonitor"]
@@ -120,11 +121,11 @@ class LossMonitor:
         try:
             written = f"{self._run.write_divergence(record)} has what led to it"
         except ResourceError as error:  # which is not what the training ended for
-            written = str(error)
+            written = error.message
         training = config.training
         return DivergedError(
             f"the training diverged at step {last['step']:,}: {why}\n"
             f"{f'{latest} is from before' if latest else 'nothing had been saved yet'}; {written}\n"
-            f"train again with a lower --learning-rate (it was {training.learning_rate:g}), "
-            f"then with a lower --gradient-clip (it was {training.gradient_clip:g})"
+            f"train again with a lower {named('learning_rate')} (it was {training.learning_rate:g}), "
+            f"then with a lower {named('gradient_clip')} (it was {training.gradient_clip:g})"
         )

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from charrnn.config import TrainingConfig
 from charrnn.encoders import OneHot
 from charrnn.model import CharacterModel
+from charrnn.settings.training import TrainingConfig
 
 __all__ = ["POLYNOMIALS", "Muon", "Optimizer"]
 

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from charrnn.checkpoint.format import Checkpoint, from_file
 from charrnn.checkpoint.store import Run
-from charrnn.config import RunConfig
 from charrnn.distributed import Ranks, own_ranks
 from charrnn.errors import DataError
 from charrnn.recurrent.stack import StackState
 from charrnn.recurrent.states import map_state
+from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch
 from charrnn.training.resume import prepare_again
 from charrnn.training.setup import Setup, prepare

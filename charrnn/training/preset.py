@@ -80,9 +80,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from charrnn.config import RunConfig, TrainingConfig
+from charrnn.messages import named
 from charrnn.recurrent.registry import CORES
 from charrnn.runtime import multiplies_bf16
+from charrnn.settings.run import RunConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.text.batches import fit_shape
 from charrnn.text.tokens import Tokens
 
@@ -144,7 +146,8 @@ def choose(config: RunConfig, tokens: Tokens, device: str) -> tuple[RunConfig, l
         pays = size.below == math.inf
         training = replace(training, optimizer="muon" if pays else "adamw")
         if pays:
-            notices.append("recurrent matrices learn by Muon, for the most in the time (else --optimizer adamw)")
+            other = named("optimizer", "adamw")
+            notices.append(f"recurrent matrices learn by Muon, for the most in the time (else {other})")
     if training.learning_rate is None:
         by_muon, usual = _OWN_MUON_RATES.get(cell, _MUON_RATE), CORES[cell].learning_rate
         chosen["learning_rate"] = by_muon if training.optimizer == "muon" else usual
@@ -167,7 +170,7 @@ def _with_budget(training: TrainingConfig, size: _Size) -> tuple[TrainingConfig,
     other = f"{size.epochs:g} epochs" if size.epochs else f"{steps:,} steps"
     notice = (
         f"no budget given: {_BUDGET_SECONDS / 60:g} minutes, or {other} if they end first "
-        "(change it with --time, --epochs or --steps)"
+        f"(change it with {named('time')}, {named('epochs')} or {named('steps')})"
     )
     return replace(training, time=_BUDGET_SECONDS, epochs=size.epochs, steps=steps), [notice]
 

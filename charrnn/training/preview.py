@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from charrnn.config import SamplingConfig
 from charrnn.model import CharacterModel, model_arrays
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.training.setup import Setup
 
 __all__ = ["preview"]

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from charrnn.checkpoint.format import Arrays, Checkpoint, from_file
 from charrnn.checkpoint.store import Resumable
-from charrnn.config import Record, RunConfig, flag
 from charrnn.errors import CheckpointError, DataError, UsageError
+from charrnn.messages import named
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
+from charrnn.settings.run import RunConfig
+from charrnn.settings.training import Record
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.setup import Setup, prepare
 
@@ -33,7 +35,7 @@ def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str
         try:
             return path, from_file(path, training=True), passed_over
         except CheckpointError as error:
-            passed_over.append(f"passed over a checkpoint: {error}")
+            passed_over.append(f"passed over a checkpoint: {error.message}")
     raise CheckpointError("\n".join([f"{resumable.run.path} has no checkpoint to go on from", *passed_over[:2]]))
 
 
@@ -95,9 +97,10 @@ def _flat(config: RunConfig) -> dict[str, Any]:
 
 def _differing(run: Path, given: Mapping[str, Any], recorded: RunConfig) -> UsageError:
     own = _flat(recorded)
-    listed = ", ".join(f"{flag(name)} {own[name]}, not {value}" for name, value in list(given.items())[:3])
+    listed = ", ".join(f"{named(name, own[name])}, not {value}" for name, value in list(given.items())[:3])
     return UsageError(
-        f"the run {run} has {listed}\nleave that out to go on with it, or begin another run under another --name"
+        f"the run {run} has {listed}\n"
+        f"leave that out to go on with it, or begin another run under another {named('name')}"
     )
 
 
@@ -108,13 +111,14 @@ def _check_new_corpus(run: Path, setup: Setup, checkpoint: Checkpoint, accepted:
     if not accepted and new.text.corpus != old.text.corpus:
         raise UsageError(
             f"the run {run} has learned {', '.join(old.text.corpus)}, not {name}\n"
-            "name that text, begin another run under another --name, or go on with this text by --accept-new-corpus"
+            f"name that text, begin another run under another {named('name')}, "
+            f"or go on with this text by {named('accept_new_corpus')}"
         )
     if not accepted:
         raise DataError(
             f"the text {name} has changed since the run began: its sha256 was {old.record.corpus_sha256}, "
             f"is {new.record.corpus_sha256}\n"
-            "put the old text back, go on with the new one by --accept-new-corpus, or train a new run on it"
+            f"put the old text back, go on with the new one by {named('accept_new_corpus')}, or train a new run on it"
         )
     if setup.vocabulary != checkpoint.vocabulary or _shape(new) != _shape(old):
         raise DataError(

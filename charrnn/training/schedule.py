@@ -2,7 +2,7 @@
 
 import math
 
-from charrnn.config import TrainingConfig
+from charrnn.settings.training import TrainingConfig
 
 __all__ = ["Plan", "extended", "learning_rate", "step_limit", "total_at"]
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import RunConfig
 from charrnn.distributed import own_ranks
 from charrnn.errors import UsageError
+from charrnn.messages import named
 from charrnn.runtime import choose_device
+from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batches, Episodes, Tapes
 from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
@@ -73,7 +74,7 @@ def prepare(config: RunConfig, given: Collection[str] = (), known: Vocabulary | 
         record = replace(record, plan=())
     config = replace(config, record=record)
     if config.training.patience and corpus.validation is None:
-        raise UsageError("--patience needs validation text, and there is none")
+        raise UsageError(f"{named('patience')} needs validation text, and there is none")
     config, chosen = preset.choose(config, corpus.tokens, device.type)
     rows = config.training.batch_size
     if rows is not None and rows < ranks:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from charrnn.checkpoint.store import load_model
 from charrnn.compression.archive import compressed, decompressed
-from charrnn.config import TextConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import read_corpus
 from charrnn.text.sources import Source
 from charrnn.text.spool import Spool

@@ -19,7 +19,10 @@ from peak_memory import run_measured
 
 CHILD = """
 import json, sys, time
-from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.training.loop import train
 from charrnn.training.setup import prepare
 config = RunConfig(

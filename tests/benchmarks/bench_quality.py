@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from charrnn.config import parse_duration
+from charrnn.settings.training import parse_duration
 
 PLAIN = Path(__file__).with_name("plain_char_rnn.py")
 

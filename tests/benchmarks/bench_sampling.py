@@ -27,13 +27,15 @@ import numpy as np
 from peak_memory import COMMAND, run_measured
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
-from charrnn.config import ModelConfig, RunConfig, SamplingConfig
 from charrnn.layout import EMBEDDING, model_shapes
 from charrnn.sampling.batched import write_batched
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import Engine, generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.prefill import after_prime
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[2]

@@ -23,9 +23,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from charrnn.config import RunConfig
 from charrnn.events import Reported
 from charrnn.model import CharacterModel
+from charrnn.settings.run import RunConfig
 from charrnn.training.loop import train
 from charrnn.training.setup import Setup, prepare
 

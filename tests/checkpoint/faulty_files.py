@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.checkpoint.format import Arrays, Counters, to_bytes
-from charrnn.config import ModelConfig
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 

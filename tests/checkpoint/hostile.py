@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import ModelConfig
 from charrnn.layout import model_shapes
+from charrnn.settings.model import ModelConfig
 
 __all__ = ["CATALOGUE", "Canary", "Hostile", "checkpoint", "container"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint.format import Arrays, Checkpoint, Counters, from_file, to_bytes
-from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 
@@ -44,6 +44,7 @@ def test_no_truncation_is_taken_for_a_checkpoint(path: Path) -> None:
                 from_file(path, training=training)
 
 
+@pytest.mark.slow
 def test_any_flipped_bit_is_noticed_or_means_nothing(path: Path) -> None:
     data, whole = path.read_bytes(), content(trained())
     assert content(from_file(path, training=True)) == whole

@@ -18,6 +18,7 @@ from charrnn.files import append, leftovers, write_file
 from charrnn.training.loop import resume, train
 from tests.checkpoint.faulty_files import BROKEN, DENIED, FULL, OPERATIONS, FaultyOs, checkpoint_bytes, disk_error
 from tests.conftest import tiny_run
+from tests.prepared import prepared
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files, limits and users")
 
@@ -266,10 +267,9 @@ main()
 """
 
 
-def restricted(*arguments: str, limit: int = 0, read_only: str = "") -> "subprocess.CompletedProcess[str]":
+def restricted(*arguments: str, limit: int = 0, read_only: str = "") -> "subprocess.CompletedProcess[bytes]":
     """The command in a process that can write files of `limit` bytes at most, or not in the `read_only` folder."""
-    command = [sys.executable, "-c", RESTRICTED, str(limit), read_only, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return prepared().run([str(limit), read_only, *arguments], program=RESTRICTED)
 
 
 @posix
@@ -283,9 +283,9 @@ def test_a_file_that_may_not_grow_ends_a_training_with_its_last_checkpoint_whole
     content = last.read_bytes()
     failed = restricted("train", "--resume", "--steps", "14", limit=len(content) // 2)
     assert failed.returncode == 7, failed.stderr
-    assert f"cannot write {run.path / 'step-00000014.safetensors'} (" in failed.stderr
-    assert "File too large; make room for it" in failed.stderr
-    assert "Traceback" not in failed.stderr
+    assert f"cannot write {run.path / 'step-00000014.safetensors'} (" in failed.stderr.decode()
+    assert "File too large; make room for it" in failed.stderr.decode()
+    assert "Traceback" not in failed.stderr.decode()
     assert run.pointed("latest") == last
     assert last.read_bytes() == content
     assert not list(leftovers(run.path))
@@ -307,6 +307,6 @@ def test_a_folder_that_cannot_be_written_ends_a_training_before_its_first_step(s
         failed = restricted(*arguments, read_only=read_only)
         Path(read_only).chmod(0o755)
         assert failed.returncode == 7, failed.stderr
-        assert message in failed.stderr
-        assert "step=" not in failed.stderr
+        assert message in failed.stderr.decode()
+        assert "step=" not in failed.stderr.decode()
     loads(run.pointed("latest"), 4)

@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load, save
 
 from charrnn.checkpoint.format import Checkpoint, Counters, from_file, to_bytes
-from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 

@@ -13,9 +13,9 @@ import pytest
 
 from charrnn.checkpoint import format as checkpoint_format
 from charrnn.checkpoint.format import from_file, to_bytes
-from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.layout import model_shapes
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.checkpoint.hostile import CATALOGUE, Hostile, checkpoint, pickled
 from tests.conftest import Command, random_checkpoint

@@ -19,7 +19,7 @@ def test_a_taken_name_is_never_used_again(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp", ".hidden", "a\nb", "a\x1b[31m"])
 def test_a_name_is_a_plain_folder_name(folder: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="--name"):
+    with pytest.raises(UsageError, match="name must"):
         Run.create(name)
 
 

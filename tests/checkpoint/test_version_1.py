@@ -14,12 +14,16 @@ from safetensors.numpy import load_file
 
 from charrnn.checkpoint.format import Counters, from_file, model_sha256, to_bytes
 from charrnn.checkpoint.versions import from_version_1, to_version_1
-from charrnn.config import ModelConfig, Record, RunConfig, SamplingConfig, TextConfig, TrainingConfig
 from charrnn.layout import model_shapes
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import SamplingConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import Record, TrainingConfig
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.resume import capture, prepare_again, restore

@@ -2,10 +2,10 @@
 
 import os
 import select
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.prepared import prepared
 
 __all__ = ["on_terminal"]
 
@@ -19,10 +19,7 @@ def on_terminal(
     master, slave = pty.openpty()
     read_end, write_end = os.pipe()
     targets = {name: slave if name in streams else write_end for name in ("stdout", "stderr")}
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *arguments], cwd=folder, stdin=slave, env=environment, **targets
-    )
+    process = prepared().start(arguments, folder, environment={"LINES": "40"}, stdin=slave, **targets)
     os.close(slave)
     os.close(write_end)
     seen = {master: b"", read_end: b""}

@@ -14,16 +14,16 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run
-from charrnn.cli.app import app
+from charrnn.cli.app import application
 from charrnn.cli.render.comparison import plain_table
-from charrnn.errors import CharrnnError, DivergedError, UsageError
+from charrnn.errors import CharrnnError, DivergedError
 from charrnn.events import Event
 from charrnn.training import comparison
 from charrnn.training.comparison import Compared
 from tests.cli.processes import TINY, command_at, shell_code
 from tests.cli.terminal import on_terminal
 from tests.cli.test_start import LIGHT
-from tests.conftest import Command
+from tests.conftest import Command, InProcess
 
 KEYS = [
     *("cell", "trials", "learning_rate", "layers", "hidden_size", "parameters", "nats_per_character"),
@@ -97,7 +97,7 @@ def test_a_signal_ends_it_with_the_rows_so_far(
     monkeypatch.setenv("TMPDIR", str(temporary))
     with (small_text.parent / "table").open("wb") as table:
         at = ("charrnn.training.loop.learning_rate", step)
-        with command_at(*at, COMPARE, small_text.parent, before=lambda: os.dup2(table.fileno(), 1)) as process:
+        with command_at(*at, COMPARE, small_text.parent, stdout=table.fileno()) as process:
             process.send_signal(number)
             assert process.stderr is not None
             told = process.stderr.read().decode()
@@ -136,7 +136,7 @@ def test_when_all_diverge_there_is_a_table_and_a_code(
 
     monkeypatch.setattr(comparison, "train_prepared", diverge)
     with pytest.raises(DivergedError, match="every cell diverged") as raised:
-        app(list(COMPARE), standalone_mode=False)
+        application()(list(COMPARE), standalone_mode=False)
     assert raised.value.exit_code == 6
     written = capfdbinary.readouterr().out.decode()
     assert [line.split()[0] for line in written.splitlines()] == ["cell", "gru", "rnn"]
@@ -158,9 +158,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_told_before_anything_is_read(folder: Path, arguments: list[str], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        app(["compare", "none.txt", *arguments], standalone_mode=False)
+def test_a_mistake_is_told_before_anything_is_read(
+    folder: Path, in_process: InProcess, arguments: list[str], message: str
+) -> None:
+    assert message in in_process("compare", "none.txt", *arguments, code=2)[1]
     assert not list(folder.iterdir())
 
 
@@ -170,7 +171,7 @@ def test_a_mistake_is_told_before_anything_is_read(folder: Path, arguments: list
 )
 def test_a_text_that_is_missing_is_told(folder: Path, arguments: list[str], code: int, message: str) -> None:
     with pytest.raises(CharrnnError, match=message) as raised:
-        app(["compare", *arguments, "-q"], standalone_mode=False)
+        application()(["compare", *arguments, "-q"], standalone_mode=False)
     assert raised.value.exit_code == code
 
 

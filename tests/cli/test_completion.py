@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from charrnn.cli.app import app
+from charrnn.cli.app import application
 from charrnn.recurrent.registry import CORES
 from tests.conftest import Command
 
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = typer.main.get_command(application()).commands  # type: ignore[attr-defined]
 SHELLS = ("bash", "zsh", "fish")
 HOSTILE = "a b'\"`touch owned`$(touch owned);\\$(touch owned)"
 

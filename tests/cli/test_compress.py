@@ -68,7 +68,7 @@ def test_pipes_get_bytes_and_nothing_else(known: Path, charrnn: Command) -> None
         (["decompress", "good.crnn", "--model", "other"], 4, "good.crnn was compressed with another model: sha256"),
         (["decompress", "torn.crnn", "--model", "model"], 3, "torn.crnn is damaged: the sha256 does not match"),
         (["decompress", "model", "--model", "model"], 2, "model does not end in .crnn; name the file to write"),
-        (["decompress", "model", "-o", "new", "--model", "model"], 3, "model was not made by charrnn compress"),
+        (["decompress", "model", "-o", "new", "--model", "model"], 3, "model is no archive of charrnn"),
         (["compress", "none", "--model", "model"], 3, "cannot read the text 'none'"),
         (["compress", ".", "--model", "model"], 3, "'.' is a folder; name a file"),
         (["compress", "text", "--model", "none"], 4, "there is no checkpoint at none"),

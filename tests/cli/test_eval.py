@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.config import ModelConfig
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command, random_checkpoint

@@ -8,7 +8,9 @@ import pytest
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.cli.commands.inspect import activation_scale
-from charrnn.config import ModelConfig, RunConfig, TextConfig
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import InProcess, random_checkpoint
 from tests.doubles import quote_detector

@@ -1,26 +1,22 @@
 """A training that is killed again and again, and ends as if nothing had happened."""
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_model
-from charrnn.config import SamplingConfig
 from charrnn.files import leftovers
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.prime import encode_prime
-from tests.cli import prepared
+from charrnn.settings.sampling import SamplingConfig
 from tests.conftest import digest, everything
+from tests.prepared import Process, prepared
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and kills")]
 
@@ -28,43 +24,16 @@ TINY = ["--hidden-size", "8", "--layers", "1", "--batch-size", "3", "--sequence-
 EVERY_STEP = ["--validate-every", "1", "--report-every", "1"]
 
 
-class Prepared:
-    """The command in a process of its own that is there at once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, prepared.__file__],
-            cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},  # a process of several threads cannot be forked
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def start(self, *arguments: str) -> int:
-        """Start the command; the process id."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(arguments) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def wait(self) -> int:
-        """The exit code of what was started last, minus the signal if one has killed it."""
-        return self._answer()
-
-    def _answer(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        self._process.communicate(timeout=60)
+def job(*arguments: str) -> Process:
+    """The command, which tells what it does in stderr.txt."""
+    with Path("stderr.txt").open("wb") as told:
+        return prepared().start(arguments, stdout=told.fileno(), stderr=told.fileno())
 
 
-@pytest.fixture
-def prepared_command(folder: Path) -> Iterator[Prepared]:
-    command = Prepared(folder)
-    yield command
-    command.close()
+def killed(process: Process) -> None:
+    """Kill a command that must not have ended by itself."""
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, Path("stderr.txt").read_text()
 
 
 def everything_and_files(run: Run) -> tuple[object, ...]:
@@ -91,14 +60,12 @@ def latest_step(run: Run) -> int:
 
 
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.nightly)])
-def test_a_training_that_is_killed_again_and_again_ends_as_if_it_was_not(
-    small_text: Path, prepared_command: Prepared, kills: int
-) -> None:
+def test_a_training_that_is_killed_again_and_again_ends_as_if_it_was_not(small_text: Path, kills: int) -> None:
     steps = 15 * kills
     settings = [*TINY, *EVERY_STEP, "--steps", str(steps)]
     chance, run = random.Random(0), Run(Path("checkpoints/killed"))
     go_on = ["train", "--resume", str(run.path)]
-    child = prepared_command.start("train", "small.txt", *settings, "--name", "killed")
+    child = job("train", "small.txt", *settings, "--name", "killed")
     step = wait_for_step(run, 1)
     for kill in range(kills):
         if kill % 4:
@@ -106,35 +73,32 @@ def test_a_training_that_is_killed_again_and_again_ends_as_if_it_was_not(
             time.sleep(chance.uniform(0, 0.01))
         else:
             time.sleep(chance.uniform(0, 0.05))  # it may just be starting
-        os.kill(child, signal.SIGKILL)
-        assert prepared_command.wait() == -signal.SIGKILL, Path("stderr.txt").read_text()
+        killed(child)
         step = max(step, latest_step(run))
         assert latest_step(run) == step  # nothing that was once saved is lost
-        child = prepared_command.start(*go_on)
-    assert prepared_command.wait() == 0
+        child = job(*go_on)
+    assert child.wait() == 0
     assert not list(leftovers(run.path))
 
-    prepared_command.start("train", "small.txt", *settings, "--name", "whole")
-    assert prepared_command.wait() == 0
+    assert job("train", "small.txt", *settings, "--name", "whole").wait() == 0
     assert latest_step(run) == steps
     assert everything_and_files(run) == everything_and_files(Run(Path("checkpoints/whole")))
 
 
-def test_a_signal_waits_for_the_save_that_it_meets(small_text: Path, prepared_command: Prepared) -> None:
+def test_a_signal_waits_for_the_save_that_it_meets(small_text: Path) -> None:
     chance, run = random.Random(1), Run(Path("checkpoints/small-gru"))
-    child = prepared_command.start("train", "small.txt", *TINY, *EVERY_STEP, "--steps", "300")
+    child = job("train", "small.txt", *TINY, *EVERY_STEP, "--steps", "300")
     step = 0
     for _ in range(10):
         wait_for_step(run, step + 1)
         time.sleep(chance.uniform(0, 0.01))
-        os.kill(child, signal.SIGTERM)
-        assert prepared_command.wait() == 128 + signal.SIGTERM, Path("stderr.txt").read_text()
+        child.send_signal(signal.SIGTERM)
+        assert child.wait() == 128 + signal.SIGTERM, Path("stderr.txt").read_text()
         step = latest_step(run)
         assert f"stopped at step {step}" in Path("stderr.txt").read_text()
         assert not list(leftovers(run.path))
-        child = prepared_command.start("train", "--resume", str(run.path))
-    os.kill(child, signal.SIGKILL)
-    assert prepared_command.wait() == -signal.SIGKILL
+        child = job("train", "--resume", str(run.path))
+    killed(child)
 
 
 def wait_for_step(run: Run, step: int) -> int:

@@ -1,19 +1,16 @@
 """What every command owes a shell: its product on stdout, silence when asked for it, and the right end."""
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.cli.app import app
+from charrnn.cli import app
 from tests.cli.processes import TINY
 from tests.cli.streams import Commands
 from tests.doubles import unigram
+from tests.prepared import prepared
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="pseudo-terminals and /dev/full")
 
@@ -45,17 +42,17 @@ COLOUR = re.compile(rb"\x1b\[[0-9;]*(3[0-9]|4[0-9]|9[0-7]|10[0-7])[0-9;]*m")
 
 
 @pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     """Commands in a folder with a text, a model of its characters and an archive."""
     folder = tmp_path_factory.mktemp("manners")
     (folder / "text").write_bytes(b"abacabad\n" * 60)
     probabilities = {"a": 0.4, "b": 0.2, "c": 0.1, "d": 0.1, "\n": 0.1, None: 0.1}
     (folder / "model").write_bytes(to_bytes(unigram(probabilities)))
-    with Commands(folder) as running:
-        packed = running.run(*COMMANDS["compress"])
-        assert packed.code == 0, packed.stderr
-        (folder / "packed").write_bytes(packed.stdout)
-        yield running
+    running = Commands(folder)
+    packed = running.run(*COMMANDS["compress"])
+    assert packed.code == 0, packed.stderr
+    (folder / "packed").write_bytes(packed.stdout)
+    return running
 
 
 def quiet(name: str) -> list[str]:
@@ -64,7 +61,7 @@ def quiet(name: str) -> list[str]:
 
 
 def test_every_command_is_looked_at() -> None:
-    assert {info.name for info in app.registered_commands} <= set(COMMANDS)
+    assert set(app.COMMANDS) <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -88,6 +85,7 @@ def test_each_stream_is_judged_by_itself(commands: Commands, name: str) -> None:
         assert not re.search(rb"[\x1b\r]", seen.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_terminal_without_colours_or_skills_is_respected(commands: Commands, name: str) -> None:
     stdout = "file" if name in BINARY else "terminal"
@@ -108,12 +106,14 @@ def test_a_full_disk_is_told_and_a_reader_that_has_gone_is_not(commands: Command
     assert (gone.code, gone.stderr) == (141, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nobody_need_listen_to_what_is_told(commands: Commands, name: str) -> None:
     for stderr in ("full", "no reader"):
         assert commands.run(*COMMANDS[name], stderr=stderr).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READING_A_MODEL)
 def test_an_interruption_is_silent(commands: Commands, name: str) -> None:
     ended = commands.run(*COMMANDS[name], interrupt_at="charrnn.checkpoint.store.load_model")
@@ -131,11 +131,7 @@ def test_an_endless_sample_and_a_training_are_interrupted_and_leave_the_terminal
 
 @pytest.mark.parametrize("name", ["sample", "next", "compress", "decompress", "completion", "--version"])
 def test_a_closed_output_is_told(commands: Commands, name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "charrnn", *quiet(name)],
-        cwd=commands.folder,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: os.close(1),
-    )
-    assert done.returncode == 7
-    assert done.stderr.startswith(b"charrnn: standard output is closed")
+    with prepared().start(quiet(name), commands.folder, stdout=None) as process:
+        assert process.stderr is not None
+        assert process.stderr.read().startswith(b"charrnn: standard output is closed")
+        assert process.wait() == 7

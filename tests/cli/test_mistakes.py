@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.checkpoint.store import Run
-from charrnn.config import ModelConfig
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import Command, random_checkpoint
 
@@ -135,12 +135,12 @@ def test_a_traceback_is_shown_when_asked_for(mistaken: Path, charrnn: Command) -
     assert b"Traceback" not in charrnn("train", "none.txt", CHARRNN_DEBUG="0").stderr
 
 
-def test_a_bug_is_called_one(mistaken: Path, charrnn: Command) -> None:
+def test_a_bug_is_called_one(mistaken: Path, new_charrnn: Command) -> None:
     (mistaken / "sitecustomize.py").write_text(
         "import charrnn.checkpoint.store as store\ndef broken(*_): raise ZeroDivisionError('oops')\n"
         "store.find_model = broken\n"
     )
-    done = charrnn("sample", PYTHONPATH=str(mistaken))
+    done = new_charrnn("sample", PYTHONPATH=str(mistaken))
     assert done.returncode == 1
     assert b"bug in charrnn: ZeroDivisionError: oops" in done.stderr
     assert b"CHARRNN_DEBUG=1" in done.stderr

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint.format import from_file, to_bytes
-from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.recurrent.registry import CORES
 from charrnn.sampling.distribution import candidates
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command, InProcess, random_checkpoint

@@ -15,7 +15,7 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run
-from charrnn.cli.process.launcher import ProcessRank, own_process_rank
+from charrnn.cli.process.rank import ProcessRank, own_process_rank
 from charrnn.errors import UsageError
 from tests.cli.processes import TINY, shell_code
 from tests.conftest import Command

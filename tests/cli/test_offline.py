@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.prepared import prepared
+
 ATTEMPTS = {
     "opening a socket": "socket.socket()",
     "one of IPv6": "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)",
@@ -24,6 +26,12 @@ def test_a_process_that_reaches_for_the_network_is_ended(folder: Path, attempt: 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=folder)
     assert done.returncode == 97
     assert b"network: socket." in done.stderr
+
+
+def test_so_is_a_prepared_command(folder: Path) -> None:
+    done = prepared().run([], folder, program="import socket\nsocket.socket()")
+    assert done.returncode == 97
+    assert done.stderr.startswith(b"network: socket.")
 
 
 def test_a_process_that_does_not_is_left_alone(folder: Path) -> None:

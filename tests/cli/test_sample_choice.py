@@ -12,7 +12,7 @@ import pytest
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.cli.app import main
-from charrnn.config import TextConfig
+from charrnn.settings.text import TextConfig
 from tests.conftest import Command
 from tests.doubles import learned, unigram
 

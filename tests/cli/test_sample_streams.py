@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.config import TextConfig
+from charrnn.settings.text import TextConfig
 from tests.cli.terminal import on_terminal
 from tests.cli.test_sample import MODEL_FILE, write_model
 from tests.conftest import Command
 from tests.doubles import unigram
+from tests.prepared import PROGRAM, prepared
 
 SAMPLE = ("sample", *MODEL_FILE, "--seed", "1", "-q")
 
@@ -71,14 +72,15 @@ def test_what_is_piped_in_is_the_prime(folder: Path, charrnn: Command) -> None:
     empty = charrnn(*arguments, stdin=b"").stdout
     assert empty == charrnn(*arguments, "--prime", "", stdin=b"ab").stdout
     assert len(empty.decode()) == 9
-    with Path(os.devnull).open("rb") as nothing:
-        command = [sys.executable, "-m", "charrnn", *arguments]
-        assert subprocess.run(command, stdin=nothing, capture_output=True, cwd=folder).stdout == empty
+    with prepared().start(arguments, folder, stdout=subprocess.PIPE) as from_nothing:
+        assert from_nothing.stdout is not None
+        assert from_nothing.stdout.read() == empty
     with (folder / "prime.txt").open("w+b") as file:
         file.write(b"ab")
         file.seek(0)
-        done = subprocess.run(command, stdin=file, capture_output=True, cwd=folder)
-    assert done.stdout == charrnn(*arguments, "--prime", "ab").stdout
+        with prepared().start(arguments, folder, stdin=file.fileno(), stdout=subprocess.PIPE) as from_file:
+            assert from_file.stdout is not None
+            assert from_file.stdout.read() == charrnn(*arguments, "--prime", "ab").stdout
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
@@ -92,13 +94,16 @@ def test_a_terminal_is_not_read(folder: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="POSIX pipes")
 def test_it_says_that_it_waits_for_a_prime(folder: Path) -> None:
     write_model(folder)
-    command = [sys.executable, "-m", "charrnn", *SAMPLE[:-1], "-n", "9"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=folder, **pipes) as process:
+    arguments = [*SAMPLE[:-1], "-n", "9"]
+    reading, writing = os.pipe()
+    with prepared().start(arguments, folder, stdin=reading, stdout=subprocess.PIPE) as process:
+        os.close(reading)
+        assert process.stdout is not None
         assert process.stderr is not None
         assert b"waiting for a prime on standard input" in process.stderr.readline()
-        written, _ = process.communicate(b"ab", timeout=60)
-    assert written.startswith(b"ab")
+        os.write(writing, b"ab")
+        os.close(writing)
+        assert process.stdout.read().startswith(b"ab")
 
 
 def test_each_line_is_gone_on_from(folder: Path, charrnn: Command) -> None:
@@ -188,11 +193,7 @@ def test_an_endless_text_goes_to_a_reader_until_that_goes(folder: Path, more: tu
 @pytest.mark.parametrize("more", [(), ("--num-samples", "30")], ids=["one", "many"])
 def test_an_interrupt_ends_it_at_once(folder: Path, more: tuple[str, ...]) -> None:
     write_model(folder)
-    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    program += "from charrnn.cli.app import main; main()"
-    command = [sys.executable, "-c", program, *SAMPLE, *more, "-n", "0", "--prime", ""]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=folder, **pipes) as process:
+    with prepared().start([*SAMPLE, *more, "-n", "0", "--prime", ""], folder, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.read(1)  # what is written is seen while more is being written
@@ -205,11 +206,10 @@ def test_an_interrupt_ends_it_at_once(folder: Path, more: tuple[str, ...]) -> No
 @pytest.mark.skipif(os.name != "posix", reason="POSIX pipes")
 def test_a_slow_text_is_seen_in_a_pipe_while_it_is_written(folder: Path) -> None:
     write_model(folder)
-    program = "import time; from charrnn.sampling.stream import Stream; take = Stream.take\n"
-    program += "Stream.take = lambda *arguments: time.sleep(0.02) or take(*arguments)\n"
-    program += "from charrnn.cli.app import main; main()"
-    command = [sys.executable, "-c", program, *SAMPLE, "-n", "200", "--prime", ""]
-    with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    slow = "import time; from charrnn.sampling.stream import Stream; take = Stream.take\n"
+    slow += "Stream.take = lambda *arguments: time.sleep(0.02) or take(*arguments)\n"
+    arguments = [*SAMPLE, "-n", "200", "--prime", ""]
+    with prepared().start(arguments, folder, program=slow + PROGRAM, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read(1)
         assert process.poll() is None  # four seconds of writing lie ahead of it, which a full buffer would wait for

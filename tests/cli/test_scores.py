@@ -14,8 +14,8 @@ import pytest
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.cli.app import main
-from charrnn.cli.render.character_names import name_of
-from charrnn.config import TextConfig
+from charrnn.export.character_names import name_of
+from charrnn.settings.text import TextConfig
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command
 from tests.doubles import unigram

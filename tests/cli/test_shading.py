@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.cli.process.terminal import safe
-from charrnn.cli.render.shaded_page import page
-from charrnn.cli.render.shading import SURPRISE, Colours, Scale, Shaded, cells, colours, is_dark, picture
+from charrnn.cli.render.shading import Colours, colours, picture
+from charrnn.export.shaded_page import page
+from charrnn.export.shading import SURPRISE, Scale, Shaded, cells, is_dark
+from charrnn.messages import safe
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 CONTROLS = {"\x1b", "\r", "\x9b", "\u202e", "\0", "\x7f", "\u2028"}

@@ -4,11 +4,8 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +13,17 @@ import pytest
 
 from charrnn.checkpoint.format import Checkpoint, from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import RunConfig
+from charrnn.settings.run import RunConfig
 from charrnn.training import loop
 from tests.cli.processes import TINY, command_at, shell_code
 from tests.conftest import Command
+from tests.prepared import PROGRAM, prepared
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="POSIX signals")]
 
 TRAIN = ("train", "small.txt", *TINY, "--steps", "12", "--validate-every", "4", "--report-every", "2", "--name", "r")
 RUN = Run(Path("checkpoints/r"))
 CODES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
-
-
-@pytest.fixture(autouse=True)
-def _hangups_are_heard() -> Iterator[None]:
-    """Under `nohup` a test run ignores SIGHUP, and so would what it starts."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 def latest(run: Run = RUN) -> Checkpoint:
@@ -153,11 +143,8 @@ def test_a_resumed_run_is_as_good_as_before(small_text: Path) -> None:
 
 
 def test_a_training_survives_a_closed_terminal_under_nohup_and_being_suspended(small_text: Path) -> None:
-    def nohup() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
     in_a_step = ("charrnn.training.loop.learning_rate", 3)
-    with command_at(*in_a_step, TRAIN, small_text.parent, before=nohup) as process:
+    with command_at(*in_a_step, TRAIN, small_text.parent, ignored=[signal.SIGHUP]) as process:
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGSTOP)
         time.sleep(2)
@@ -172,17 +159,14 @@ def test_a_training_survives_a_closed_terminal_under_nohup_and_being_suspended(s
 
 
 def test_a_training_needs_no_streams(small_text: Path) -> None:
-    def close() -> None:
-        os.closerange(0, 3)
-
     # What is written to the number of stderr while a checkpoint is being written does not end up in it.
     program = (
         "import os, charrnn.files as files\nreal = files.os.fsync\n"
         "def fsync(file):\n    [os.write(number, b'a warning') for number in (1, 2)]\n    real(file)\n"
         "files.os.fsync = fsync\nfrom charrnn.cli.app import main\nmain()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, *TRAIN], capture_output=True, preexec_fn=close)
-    assert done.returncode == 0, done.stderr
+    with prepared().start(TRAIN, program=program, stdin=None, stdout=None, stderr=None) as process:
+        assert process.wait() == 0
     assert latest().counters.step == 12
     for path in RUN.path.iterdir():
         assert b"a warning" not in path.read_bytes()
@@ -197,27 +181,18 @@ def test_a_training_needs_nobody_to_read_what_it_tells(small_text: Path) -> None
 
 
 def test_a_terminal_that_is_closed_takes_no_step_with_it(small_text: Path) -> None:
-    import fcntl
     import pty
-    import termios
 
+    own_terminal = "import fcntl, os, termios\nos.setsid()\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     master, slave = pty.openpty()
-
-    def own() -> None:
-        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-
-    command = [sys.executable, "-m", "charrnn", *TRAIN, "--steps", "1000000"]
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=own)
-    os.close(slave)
-    try:
+    endless = [*TRAIN, "--steps", "1000000"]
+    with prepared().start(endless, program=own_terminal + PROGRAM, stdin=slave, stdout=slave, stderr=slave) as process:
+        os.close(slave)
         seen = b""
         while b"it writes" not in seen:  # and has saved, or will at once
             seen += os.read(master, 65536)
         os.close(master)
         assert shell_code(process) == 129
-    finally:
-        process.kill()
-        process.wait()
     assert latest().counters.step >= 4
     for _ in loop.resume(find_resumable(str(RUN.path)), {"steps": latest().counters.step + 2}):
         pass

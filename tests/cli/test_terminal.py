@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.cli.app import main
-from charrnn.cli.process.terminal import TextWriter, note, safe
-from charrnn.config import ModelConfig, RunConfig, TextConfig
+from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.errors import ReaderGoneError, ResourceError
+from charrnn.messages import safe
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command, random_checkpoint
@@ -230,6 +233,7 @@ def test_mistakes_with_hostile_names_are_told_harmlessly(
     assert_harmless(seen.err)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
 def test_commands_with_hostile_names_are_harmless_on_a_terminal(hostile: Path) -> None:
     trained = ["train", HOSTILE, "--steps", "4", "--hidden-size", "4", "--layers", "1", "--name", "[red]run"]
@@ -255,11 +259,14 @@ LOCALES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", LOCALES.values(), ids=LOCALES.keys())
-def test_any_locale_gets_the_same_bytes(folder: Path, charrnn: Command, locale: dict[str, str]) -> None:
+def test_any_locale_gets_the_same_bytes(
+    folder: Path, charrnn: Command, new_charrnn: Command, locale: dict[str, str]
+) -> None:
     checkpoint = random_checkpoint(MODEL, Vocabulary("\n\x1baé한\U0001f600"))
     (folder / "model").write_bytes(to_bytes(checkpoint))
     arguments = ("sample", "--model", "model", "-n", "200", "--seed", "1", "--prime", "é한\U0001f600\n")
-    usual, done = charrnn(*arguments), charrnn(*arguments, **locale)
+    usual, done = charrnn(*arguments), new_charrnn(*arguments, **locale)
     assert (done.returncode, done.stdout) == (0, usual.stdout)
     assert usual.stdout.startswith("é한\U0001f600\n".encode())

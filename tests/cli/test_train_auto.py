@@ -2,17 +2,14 @@
 
 import os
 import random
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from charrnn.checkpoint.store import Run
-from tests.cli.test_kills import EVERY_STEP, TINY, Prepared, everything_and_files, prepared_command, wait_for_step
+from tests.cli.test_kills import EVERY_STEP, TINY, everything_and_files, job, killed, wait_for_step
 from tests.conftest import Command
-
-__all__ = ["prepared_command"]
 
 pytestmark = pytest.mark.slow
 
@@ -27,29 +24,26 @@ def files(run: Run) -> dict[str, tuple[int, bytes]]:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and kills")
 def test_a_command_that_is_killed_whenever_and_given_again_ends_as_if_it_was_not_killed(
-    small_text: Path, prepared_command: Prepared
+    small_text: Path,
 ) -> None:
     chance = random.Random(2)
-    child = prepared_command.start(*JOB)
+    child = job(*JOB)
     for kill in range(8):
         if kill < 4:
             time.sleep(chance.uniform(0, 0.1))  # it may not have a folder yet, or not have saved in it
         else:
             wait_for_step(RUN, 5 * kill)
-        os.kill(child, signal.SIGKILL)
-        assert prepared_command.wait() == -signal.SIGKILL, Path("stderr.txt").read_text()
-        child = prepared_command.start(*JOB)
-    assert prepared_command.wait() == 0
+        killed(child)
+        child = job(*JOB)
+    assert child.wait() == 0
 
     before = files(RUN)
-    prepared_command.start(*JOB)
-    assert prepared_command.wait() == 0
+    assert job(*JOB).wait() == 0
     assert "the run is already at step 60 of 60" in Path("stderr.txt").read_text()
     assert files(RUN) == before
     assert sorted(path.name for path in Path("checkpoints").iterdir()) == ["job"]
 
-    prepared_command.start(*JOB[: JOB.index("--name")], "--name", "whole")
-    assert prepared_command.wait() == 0
+    assert job(*JOB[: JOB.index("--name")], "--name", "whole").wait() == 0
     assert everything_and_files(RUN) == everything_and_files(Run(Path("checkpoints/whole")))
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from charrnn.cli import app
-from charrnn.config import ModelConfig
 from charrnn.model import CharacterModel
+from charrnn.settings.model import ModelConfig
 from charrnn.training import loop
 
 

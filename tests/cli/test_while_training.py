@@ -11,11 +11,12 @@ import pytest
 from charrnn.checkpoint import store
 from charrnn.checkpoint.format import to_bytes
 from charrnn.checkpoint.store import FoundModel, Run, find_model, load_model
-from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import CheckpointError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.processes import TINY, command_at, shell_code
 from tests.conftest import Command, random_checkpoint

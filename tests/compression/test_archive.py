@@ -18,10 +18,12 @@ from charrnn.checkpoint.format import Checkpoint
 from charrnn.compression.archive import LARGEST_OVERHEAD, compressed, decompressed
 from charrnn.compression.prediction import decoded_text, encode_text
 from charrnn.compression.range_coder import RangeDecoder, RangeEncoder
-from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.sources import Source, one_source
 from charrnn.text.spool import Spool
 from charrnn.text.vocabulary import Ids, Vocabulary
@@ -212,7 +214,7 @@ def test_another_version_and_other_files_are_told_apart() -> None:
     with pytest.raises(DataError, match="format version 2; this charrnn reads version 1"):
         unpack(sealed(archive[:4] + b"\2" + archive[5:]), checkpoint)
     for other in (b"", b"PK\3\4" + bytes(90), b"a text " * 20):
-        with pytest.raises(DataError, match="was not made by charrnn compress"):
+        with pytest.raises(DataError, match="is no archive of charrnn"):
             unpack(other, checkpoint)
     with pytest.raises(DataError, match="too few"):
         unpack(archive[:30], checkpoint)

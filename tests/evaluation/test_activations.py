@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.errors import CheckpointError, DataError, UsageError
 from charrnn.evaluation.activations import UnitMatch, find_units, property_of, read_inside, trace
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 from tests.doubles import quote_detector
@@ -144,9 +146,9 @@ def test_correlations_are_pearsons(seed: int) -> None:
 
 def test_what_is_not_there_is_told() -> None:
     layers = [{"h": np.zeros((4, 3), np.float32)}] * 2
-    with pytest.raises(UsageError, match="--layer must be 1 to 2, got 3"):
+    with pytest.raises(UsageError, match="layer must be 1 to 2, got 3"):
         trace(layers, 3, "h")
-    with pytest.raises(UsageError, match="--gate must be one of h in this model, got f"):
+    with pytest.raises(UsageError, match="gate must be one of h in this model, got f"):
         trace(layers, 1, "f")
-    with pytest.raises(UsageError, match="--neuron must be 1 to 3, got 0"):
+    with pytest.raises(UsageError, match="neuron must be 1 to 3, got 0"):
         trace(layers, None, "h", 0)

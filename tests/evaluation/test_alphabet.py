@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import ModelConfig
 from charrnn.errors import DataError
 from charrnn.evaluation.alphabet import Kind, kinds, learned_alphabet
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 

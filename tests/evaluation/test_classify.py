@@ -9,11 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation import classify as classify_module
 from charrnn.evaluation.classify import Classified, classify
 from charrnn.evaluation.evaluate import evaluate, open_reading
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 from tests.doubles import labelled_unigram

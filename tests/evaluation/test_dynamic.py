@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.errors import DivergedError
 from charrnn.evaluation.dynamic import SEGMENT, dynamic_score, dynamic_scored
 from charrnn.evaluation.evaluate import Reading, open_reading
 from charrnn.evaluation.scoring import carried, score
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 
@@ -95,5 +97,5 @@ def test_unknown_characters_are_neither_scored_nor_learned(folder: Path) -> None
 
 
 def test_a_rate_that_is_too_high_is_told(folder: Path) -> None:
-    with pytest.raises(DivergedError, match="lower --dynamic-rate"):
+    with pytest.raises(DivergedError, match="lower dynamic_rate"):
         dynamic_score(reading(folder, TEXT, "rnn-relu"), rate=1e38)

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import ModelConfig, RunConfig, TextConfig
 from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation.evaluate import Reading, open_reading
 from charrnn.evaluation.memory import LONGEST, gradient_norms, memory, target_places
 from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.tokens import offsets_of
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.cli.app import main
-from charrnn.config import TextConfig
 from charrnn.evaluation.novelty import SIZES, novelty
+from charrnn.settings.text import TextConfig
 from tests.doubles import learned
 
 Run = Callable[..., tuple[str, str]]

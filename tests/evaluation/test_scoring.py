@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.config import ModelConfig
 from charrnn.evaluation import scoring
 from charrnn.evaluation.characters import character_scores, line_scores
 from charrnn.evaluation.scoring import Scored, Segments, carried, overlapping, score, scored, windowed
 from charrnn.model import CharacterModel, model_from_arrays
+from charrnn.settings.model import ModelConfig
 from charrnn.text.tokens import Tokens, tokenize
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint

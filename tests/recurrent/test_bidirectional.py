@@ -93,6 +93,7 @@ def test_gradients_reach_both_directions(name: str) -> None:
         assert all(parameter.grad is not None and parameter.grad.any() for parameter in core.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", [None, torch.tensor([6, 1, 4])], ids=["whole", "padded"])
 def test_gradients_pass_a_numerical_check(lengths: Tensor | None) -> None:
     pair = make("lstm")

@@ -15,6 +15,7 @@ from charrnn.recurrent.unroll import unroll
 
 B, T, D, H = 2, 6, 4, 5  # small and all different, so that swapped axes show
 
+slow = pytest.mark.slow
 cores = pytest.mark.parametrize("name", CORES)
 all_inputs = pytest.mark.parametrize("kind", ["vectors", "one-hot", "layer below"])
 all_noises = pytest.mark.parametrize("mode", ["silent", "training", "evaluation"])
@@ -92,8 +93,8 @@ def test_the_future_never_changes_the_past(name: str, kind: str) -> None:
 
 
 @cores
-@all_inputs
-@pytest.mark.parametrize("mode", ["silent", "training"])
+@pytest.mark.parametrize("kind", ["vectors", *(pytest.param(kind, marks=slow) for kind in ("one-hot", "layer below"))])
+@pytest.mark.parametrize("mode", ["silent", pytest.param("training", marks=slow)])
 def test_gradients_pass_a_numerical_check(name: str, kind: str, mode: str) -> None:
     core, inputs = make(name, kind), make_inputs(kind, time=3)
     parameters = dict(core.named_parameters())

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
 from charrnn.recurrent.states import take_rows
@@ -16,6 +15,8 @@ from charrnn.sampling.generate import Engine, generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.stream import Stream
 from charrnn.sampling.torch_engine import TorchEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 from tests.conftest import random_checkpoint
 from tests.doubles import unigram

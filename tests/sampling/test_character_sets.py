@@ -11,7 +11,7 @@ BYTES = Vocabulary.of("", "byte")
 
 
 def meant(pattern: str, vocabulary: Vocabulary = LETTERS) -> set[str]:
-    found = matches(pattern, vocabulary, "--allow")
+    found = matches(pattern, vocabulary, "allow")
     return {character for character, own in zip(vocabulary.characters, found, strict=True) if own}
 
 
@@ -42,10 +42,10 @@ def test_a_model_of_bytes_knows_ascii() -> None:
     assert meant(r"\w\W", BYTES) == set(BYTES.characters)
     for pattern in ("é", r"\p{Lu}"):
         with pytest.raises(UsageError, match="model of bytes"):
-            matches(pattern, BYTES, "--allow")
+            matches(pattern, BYTES, "allow")
 
 
 @pytest.mark.parametrize("pattern", ["\\", r"\q", r"\p{Klingon}", r"\p{", r"a\é", r"\0"])
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
-    with pytest.raises(UsageError, match="--ban"):
-        matches(pattern, LETTERS, "--ban")
+    with pytest.raises(UsageError, match="ban"):
+        matches(pattern, LETTERS, "ban")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import CheckpointError
 from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.filters import draw, probabilities
 from charrnn.sampling.stream import Stream
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary("abcdef")

@@ -10,7 +10,6 @@ import torch
 
 from charrnn import runtime
 from charrnn.checkpoint.format import Arrays, to_bytes
-from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import UsageError
 from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.model import model_from_arrays
@@ -22,6 +21,8 @@ from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.torch_engine import TorchEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
 
@@ -139,10 +140,10 @@ def test_numpy_is_for_a_cpu_and_torch_for_the_rest() -> None:
     assert isinstance(open_engine(checkpoint, config, "auto", "auto").engine, NumpyEngine)
     assert isinstance(open_engine(checkpoint, config, "auto", "cpu").engine, NumpyEngine)
     assert isinstance(open_engine(checkpoint, config, "torch", "auto").engine, TorchEngine)
-    with pytest.raises(UsageError, match="--engine numpy"):
+    with pytest.raises(UsageError, match="engine='numpy'"):
         open_engine(checkpoint, config, "numpy", "cuda")
     if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match=r"--device cuda is not available .* --device cpu"):
+        with pytest.raises(UsageError, match=r"device='cuda' is not available .* device='cpu'"):
             open_engine(checkpoint, config, "auto", "cuda")
 
 
@@ -180,11 +181,10 @@ def test_without_a_device_file_torch_is_not_asked(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_large_model_is_stepped_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoint = random_checkpoint(ModelConfig("gru", 1, 6, "embedding", 5, 0.0), VOCABULARY)
     monkeypatch.setattr(engines_module, "core_count", lambda: 7)
-    assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == 1
-    monkeypatch.setattr(engines_module, "_WORTH_THREADS", sum(array.size for array in checkpoint.model.values()) - 1)
-    assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == 7
+    for hidden_size, threads in ((6, 1), (700, 7)):
+        checkpoint = random_checkpoint(ModelConfig("gru", 1, hidden_size, "embedding", 5, 0.0), VOCABULARY)
+        assert open_engine(checkpoint, SamplingConfig(), "numpy", "cpu").threads == threads
 
 
 def test_sampling_on_a_cpu_imports_no_torch(folder: Path) -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.cli.app import main
-from charrnn.config import TextConfig
 from charrnn.errors import UsageError
 from charrnn.sampling.fill import fill, find_gap
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command

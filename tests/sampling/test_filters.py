@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import CheckpointError
 from charrnn.sampling.filters import draw, keep_min_p, keep_top_k, keep_top_p, keep_typical, penalized, probabilities
+from charrnn.settings.sampling import SamplingConfig
 
 numbers = (
     st.floats(-1e30, 1e30)

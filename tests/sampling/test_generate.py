@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import UsageError
 from charrnn.sampling.generate import generate
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 
 VOCABULARY = Vocabulary("abc")

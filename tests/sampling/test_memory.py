@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.config import ModelConfig
+from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.benchmarks.peak_memory import COMMAND, run_measured
 from tests.conftest import random_checkpoint
@@ -19,6 +19,7 @@ def peak_memory(length: int) -> int:
     return peak
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_memory_does_not_grow_with_length() -> None:
     checkpoint = random_checkpoint(ModelConfig("gru", 1, 6, "embedding", 5, 0.0), Vocabulary("abcdefgh"))

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import DataError
 from charrnn.sampling.chooser import Chooser
 from charrnn.sampling.generate import written
 from charrnn.sampling.novel import CopyGuard, written_novel
 from charrnn.sampling.stream import Stream
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.grams import GramIndex, Grams
 from charrnn.text.tokens import tokenize
 from charrnn.text.vocabulary import Ids, Vocabulary
@@ -92,7 +92,7 @@ def test_only_where_every_text_copies_none_is_written(
     if texts:
         assert write(engine, config, before, guard)[0] in texts
     else:
-        with pytest.raises(DataError, match="larger --novel"):
+        with pytest.raises(DataError, match="larger novel"):
             write(engine, config, before, guard)
 
 

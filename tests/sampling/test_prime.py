@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import to_bytes
-from charrnn.config import ModelConfig, SamplingConfig, TextConfig
 from charrnn.errors import DataError
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.prime import encode_pieces, encode_prime
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.sampling import SamplingConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.vocabulary import Vocabulary, normalized
 from tests.conftest import Command, random_checkpoint
 
@@ -43,7 +45,7 @@ def test_unknown_characters_are_named_with_code_points_and_places() -> None:
     assert "'—' (U+2014) at 1, 5" in message
     assert "'X' (U+0058) at 3, 6, 7 …" in message
     assert "'\\x1b' (U+001B) at 4" in message
-    assert "--unknown skip" in message
+    assert "unknown='skip'" in message
     assert "\x1b" not in message
 
 
@@ -166,6 +168,7 @@ def test_bytes_of_a_command_line(folder: Path, charrnn: Command, locale: dict[st
     assert b"not UTF-8 text: byte 0xff at offset 1 " in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_model_reads_a_prime_of_a_million_characters() -> None:
     engine = NumpyEngine(MODEL, random_checkpoint(MODEL, LETTERS).model)
     prime = encode_prime("abc e" * 200_000, TextConfig(), LETTERS)

@@ -1,5 +1,6 @@
 """A state that was saved is the state that was there; a file that is anything else is refused."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.config import ModelConfig, SamplingConfig
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.model import model_from_arrays
 from charrnn.recurrent.registry import CORES
@@ -18,6 +18,8 @@ from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.prefill import after_prime, read_prime, started
 from charrnn.sampling.prompt_cache import Primed, load_state, save_state
 from charrnn.sampling.torch_engine import TorchEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 from tests.conftest import random_checkpoint
 
@@ -115,7 +117,8 @@ def test_what_is_no_state_of_the_model_is_refused(folder: Path, change: Any) -> 
     save_state(folder / "state", primed(engine, PRIME), engine, checkpoint)
     arrays = load_file(folder / "state")
     change(arrays)
-    metadata = {"format": "charrnn-state", "version": "1", "sha256": prompt_cache._digest(arrays)}
+    digest = hashlib.sha256(b"".join(f"{name}\0".encode() + arrays[name].tobytes() for name in sorted(arrays)))
+    metadata = {"format": "charrnn-state", "version": "1", "sha256": digest.hexdigest()}
     metadata["model_sha256"] = prompt_cache.model_sha256(checkpoint)
     save_file(arrays, folder / "bad", metadata)
     with pytest.raises(CheckpointError, match="cannot use the state"):

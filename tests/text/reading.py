@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from charrnn.config import TextConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary

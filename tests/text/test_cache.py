@@ -6,21 +6,21 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from charrnn.config import TextConfig
 from charrnn.errors import ResourceError
+from charrnn.settings.text import TextConfig
 from charrnn.text import cache, spool
 from charrnn.text import corpus as corpus_module
 from charrnn.text.batches import Episodes, Tapes
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
+from tests.prepared import Process, prepared
 from tests.text.reading import documents_of, read
 
 CACHE = Path("cache")
@@ -56,7 +56,7 @@ def test_a_large_text_is_encoded_once(text: Path, monkeypatch: pytest.MonkeyPatc
     assert "encoded it into" in first.notices[0]
     assert "can be deleted" in first.notices[0]
     before = path.stat()
-    monkeypatch.setattr(corpus_module, "_Text", None)  # by which it would be read again
+    monkeypatch.setattr(corpus_module, "decoded", None)  # by which it would be read again
     second = read(text, seed=1)
     assert same(first, second)
     assert "read it encoded from" in second.notices[0]
@@ -157,7 +157,7 @@ def test_a_file_can_be_deleted_while_it_is_read(text: Path) -> None:
 READER = """
 import os, signal, sys, time
 from charrnn.text import cache, corpus, spool
-from charrnn.config import TextConfig
+from charrnn.settings.text import TextConfig
 corpus.SMALL = 100
 {before}
 found = corpus.read_corpus(TextConfig(corpus=("text.txt",)), 1)
@@ -165,9 +165,8 @@ print(found.tokens.ids.tobytes().hex(), len(found.notices))
 """
 
 
-def reader(before: str = "") -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-c", READER.format(before=before)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def reader(before: str = "") -> Process:
+    return prepared().start([], program=READER.format(before=before), stdout=subprocess.PIPE)
 
 
 def test_builders_that_race_both_succeed(text: Path) -> None:
@@ -180,20 +179,19 @@ def test_builders_that_race_both_succeed(text: Path) -> None:
         "    while len([n for n in os.listdir('.') if n.startswith('here')]) < 2: time.sleep(0.01)\n"
         "os.fsync = fsync"
     )
-    processes = [reader(meet), reader(meet)]
-    said = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    with reader(meet) as one, reader(meet) as other:
+        said = [process.stdout.read() for process in (one, other) if process.stdout]
+        assert [process.wait(60) for process in (one, other)] == [0, 0]
     assert said[0] == said[1]
-    assert said[0][0].split()[0].decode() == read(text, seed=1).tokens.ids.tobytes().hex()
+    assert said[0].split()[0].decode() == read(text, seed=1).tokens.ids.tobytes().hex()
     assert len(files()) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 @pytest.mark.parametrize("moment", ["fsync", "replace", "write"])
 def test_a_builder_that_is_killed_leaves_nothing_that_is_trusted(text: Path, moment: str) -> None:
-    process = reader(f"os.{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    with reader(f"os.{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)") as process:
+        assert process.wait(60) == -signal.SIGKILL
     (left,) = files()
     assert left.name.endswith(".tmp")
     assert "encoded it into" in read(text, seed=1).notices[0]

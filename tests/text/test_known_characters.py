@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn.config import TextConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text import corpus
 from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary

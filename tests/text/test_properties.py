@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from charrnn.config import RunConfig, TextConfig
 from charrnn.errors import CharrnnError, DataError, UsageError
+from charrnn.messages import for_python
 from charrnn.sampling.prime import encode_prime
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import Corpus
 from charrnn.text.vocabulary import Vocabulary, normalized
 from tests.text.reading import documents_of, read
@@ -67,6 +69,7 @@ def test_characters_survive_encoding_and_decoding(text: str) -> None:
     assert vocabulary.to_bytes(vocabulary.decode(vocabulary.encode(text))) == text.encode()
 
 
+@pytest.mark.slow
 def test_every_character_of_unicode_survives() -> None:
     everything = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     vocabulary = Vocabulary.of(everything[::-1], "character")
@@ -108,8 +111,8 @@ def test_a_bad_sequence_is_found_where_it_begins(
     said = refusal(path, gzip.compress(data, 1) if packed else data)
     line = start.count(b"\n") + 1
     assert f"{path} is not utf-8: byte 0x{bad[0]:02x} at offset {len(start)}, line {line} " in said
-    assert "--encoding" in said
-    assert "--unit byte" in said
+    assert "encoding" in said
+    assert "unit='byte'" in said
     assert len(said.splitlines()) == 2
 
 
@@ -178,7 +181,7 @@ def test_line_ends_of_several_kinds_are_counted(folder: Path, text: str) -> None
     kinds = len([count for count in counts.values() if count])
     kept, made = read(path).notices, read(path, newlines="lf").notices
     assert len(kept) == (kinds > 1)
-    assert all(counted in notice and "--newlines lf" in notice for notice in kept)
+    assert all(counted in notice and "newlines='lf'" in for_python(notice) for notice in kept)
     assert len(made) == bool(counts["CRLF"] or counts["CR"])
     assert all(counted in notice for notice in made)
     assert read(path, unit="byte").notices == ()
@@ -192,7 +195,7 @@ def test_a_line_end_across_two_files_is_one(folder: Path) -> None:
 
 
 def test_bytes_keep_their_line_ends() -> None:
-    with pytest.raises(UsageError, match="--newlines lf"):
+    with pytest.raises(UsageError, match="newlines='lf'"):
         TextConfig(unit="byte", newlines="lf")
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from charrnn.config import TextConfig
 from charrnn.errors import DataError
+from charrnn.settings.text import TextConfig
 from charrnn.text import corpus as corpus_module
 from charrnn.text import sources
 from charrnn.text.corpus import Corpus, read_corpus

@@ -2,7 +2,7 @@
 
 import pytest
 
-from charrnn.config import TrainingConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.training import clock as clock_module
 from charrnn.training.clock import Clock
 

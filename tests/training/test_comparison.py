@@ -11,14 +11,14 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import RunConfig
 from charrnn.errors import DataError, DivergedError, UsageError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.events import Event, Finished
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.run import RunConfig
+from charrnn.settings.search import Search
 from charrnn.training import comparison, loop
 from charrnn.training.comparison import Compared, Planned, Started, Tried, compare, hold_out
-from charrnn.training.search import Search
 from charrnn.training.setup import Setup, prepare
 from tests.conftest import tiny_run
 
@@ -74,6 +74,7 @@ def is_trial(setup: Setup) -> bool:
     return setup.config.training.steps == FAST.trial_steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("documents", ["none", "line"])
 def test_the_figures_are_those_of_eval(small_text: Path, trial_folder: Path, documents: str) -> None:
     rows = of(Compared, compare(tiny_run(small_text, documents=documents), FAST))
@@ -258,13 +259,13 @@ def test_the_time_to_come_is_told(small_text: Path) -> None:
 def test_a_search_is_checked() -> None:
     for wrong, message in [
         ({"cells": ("gru", "gur")}, "did you mean gru"),
-        ({"cells": ("gru", "rnn", "gru")}, "--cells has gru twice"),
-        ({"cells": ()}, "--cells needs at least one"),
-        ({"learning_rates": ()}, "--learning-rates needs"),
-        ({"learning_rates": (1e-3, math.nan)}, "--learning-rates must be"),
-        ({"hidden_sizes": (8, 8)}, "--hidden-sizes has 8 twice"),
-        ({"hidden_sizes": (0,)}, "--hidden-sizes must be at least 1"),
-        ({"trial_time": 0.0, "hidden_sizes": (8, 9)}, "no choice between 2 --hidden-sizes"),
+        ({"cells": ("gru", "rnn", "gru")}, "cells has gru twice"),
+        ({"cells": ()}, "cells needs at least one"),
+        ({"learning_rates": ()}, "learning_rates needs"),
+        ({"learning_rates": (1e-3, math.nan)}, "learning_rates must be"),
+        ({"hidden_sizes": (8, 8)}, "hidden_sizes has 8 twice"),
+        ({"hidden_sizes": (0,)}, "hidden_sizes must be at least 1"),
+        ({"trial_time": 0.0, "hidden_sizes": (8, 9)}, "no choice between 2 hidden_sizes"),
     ]:
         with pytest.raises(UsageError, match=message):
             Search(**wrong)  # type: ignore[arg-type]
@@ -275,7 +276,7 @@ def test_without_a_text_to_report_or_to_judge_by_there_is_no_comparison(folder: 
     with pytest.raises(DataError, match="held out, and there is none"):
         list(compare(tiny_run(folder / "one.txt", documents="line"), FAST))
     (folder / "two.txt").write_text("one line\nanother line\n")
-    with pytest.raises(DataError, match="--trial-time 0"):
+    with pytest.raises(DataError, match="trial_time=0"):
         list(compare(tiny_run(folder / "two.txt", documents="line"), FAST))
     search = Search(("gru",), trial_steps=0)
     assert of(Compared, compare(tiny_run(folder / "two.txt", documents="line"), search))

@@ -10,13 +10,15 @@ import torch
 
 from charrnn.checkpoint.format import Checkpoint, from_file, model_sha256, to_bytes
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import ModelConfig, RunConfig, TrainingConfig
 from charrnn.errors import CharrnnError, CheckpointError, UsageError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.events import Event, Finished, Notice, Validated
 from charrnn.model import CharacterModel, model_arrays, model_from_arrays
 from charrnn.recurrent.registry import CORES
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.finetune import begin_from
 from charrnn.training.loop import resume, train
@@ -147,15 +149,15 @@ def test_regularisation_budget_and_learning_rate_may_differ(first: Path, new_tex
 @pytest.mark.parametrize(
     ("changes", "given", "message"),
     [
-        ({"cell": "rnn"}, (), "has --cell lstm, not rnn"),
-        ({"cell": "gru"}, ("cell",), "has --cell lstm, not gru"),  # the default, but asked for
-        ({"hidden_size": 9}, (), "has --hidden-size 8, not 9"),
-        ({"layers": 1}, (), "has --layers 2, not 1"),
-        ({"embedding_size": 6}, (), "has --embedding-size 5, not 6"),
-        ({"encoder": "one-hot"}, (), "has --encoder embedding, not one-hot"),
-        ({"residual": True}, (), "has --residual False, not True"),
-        ({"unit": "byte"}, (), "reads characters; train it further with --unit character"),
-        ({"normalize": "nfd"}, (), "has --normalize none, not nfd"),
+        ({"cell": "rnn"}, (), "has cell='lstm', not rnn"),
+        ({"cell": "gru"}, ("cell",), "has cell='lstm', not gru"),  # the default, but asked for
+        ({"hidden_size": 9}, (), "has hidden_size=8, not 9"),
+        ({"layers": 1}, (), "has layers=2, not 1"),
+        ({"embedding_size": 6}, (), "has embedding_size=5, not 6"),
+        ({"encoder": "one-hot"}, (), "has encoder='embedding', not one-hot"),
+        ({"residual": True}, (), "has residual=False, not True"),
+        ({"unit": "byte"}, (), "reads characters; train it further with unit='character'"),
+        ({"normalize": "nfd"}, (), "has normalize='none', not nfd"),
     ],
 )
 def test_another_network_is_refused(
@@ -215,5 +217,5 @@ def test_a_model_of_bytes_is_trained_further_on_bytes(small_text: Path, new_text
     first = run_of(list(train(tiny_run(small_text, unit="byte"), "first")))
     checkpoint = latest(run_of(list(train(further(new_text, first, unit="byte")))))
     assert checkpoint.vocabulary == latest(first).vocabulary
-    with pytest.raises(CharrnnError, match="reads bytes; train it further with --unit byte"):
+    with pytest.raises(CharrnnError, match="reads bytes; train it further with unit='byte'"):
         list(train(further(new_text, first)))

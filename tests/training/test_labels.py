@@ -7,8 +7,9 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import ModelConfig, RunConfig
 from charrnn.errors import DataError
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
 from charrnn.training.loop import resume, train
 from tests.conftest import everything, tiny_run
 
@@ -21,6 +22,7 @@ def config(folder: Path) -> RunConfig:
     return tiny_run(folder / "texts", labels=True, sequence_length=5)
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_and_resumed_bit_for_bit(config: RunConfig) -> None:
     list(train(config, "whole"))
     list(train(config, "again"))

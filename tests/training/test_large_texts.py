@@ -2,10 +2,6 @@
 
 import os
 import re
-import resource
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +9,7 @@ import pytest
 from tests.benchmarks.peak_memory import run_measured
 from tests.cli.processes import TINY, command_at, shell_code
 from tests.conftest import Command
+from tests.prepared import PROGRAM, prepared
 
 MEGABYTE = 10**6
 LARGE = 17 * MEGABYTE  # more than is encoded in memory
@@ -21,7 +18,10 @@ LINE = "the cat sat on the mat, 한국어 문장 {:08d}\n"
 # A few steps of training.
 MEASURED = """
 import sys
-from charrnn.config import RunConfig, TextConfig, TrainingConfig, ModelConfig
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.training.loop import train
 settings = dict(arg.split("=") for arg in sys.argv[2:])
 config = RunConfig(
@@ -98,16 +98,13 @@ def test_a_large_source_that_changes_in_a_training_has_no_effect(folder: Path, c
     assert len(losses(folder, "undisturbed")) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="limits of file sizes")
 def test_no_room_on_the_disk_ends_the_command_and_leaves_nothing(folder: Path, cache: Path) -> None:
     write_text(folder / "large.txt", LARGE)
 
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 4, LARGE // 4))
-
-    command = [sys.executable, "-m", "charrnn", *TRAIN]
-    done = subprocess.run(command, capture_output=True, preexec_fn=limited, timeout=100)
+    limited = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({LARGE // 4}, {LARGE // 4}))\n"
+    done = prepared().run(TRAIN, program=limited + PROGRAM)
     said = done.stderr.decode()
     assert done.returncode == 7, said
     assert "cannot write cache, where large texts are kept: File too large" in said

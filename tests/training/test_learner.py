@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from charrnn.config import RunConfig
 from charrnn.distributed import Ranks
 from charrnn.errors import DivergedError
 from charrnn.events import Finished, Skipped
 from charrnn.model import CharacterModel
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batches, Episodes, Tapes
 from charrnn.text.tokens import Tokens, offsets_of
 from charrnn.training import learner, loop

@@ -12,10 +12,10 @@ import torch
 
 from charrnn.checkpoint.format import Arrays, from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import RunConfig
 from charrnn.errors import CheckpointError, DataError, DivergedError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Validated
+from charrnn.settings.run import RunConfig
 from charrnn.training.loop import resume, train
 from tests.conftest import everything, tiny_run
 
@@ -80,6 +80,7 @@ def test_a_run_leaves_its_files(small_text: Path) -> None:
     assert all(line["bits_per_character"] == pytest.approx(line["loss"] / np.log(2)) for line in lines)
 
 
+@pytest.mark.slow
 def test_the_network_learns(small_text: Path) -> None:
     events = run_through(train(tiny_run(small_text, steps=200, hidden_size=32, dropout=0.0, report_every=20)))
     losses = [event.loss for event in of(Reported, events)]
@@ -112,6 +113,7 @@ def test_a_recorded_run_is_repeated_to_the_bit(small_text: Path, setting: dict[s
     assert everything(second) == everything(first)
 
 
+@pytest.mark.slow
 @every_setting
 def test_a_run_that_is_stopped_anywhere_and_resumed_is_the_uninterrupted_one(
     small_text: Path, setting: dict[str, object]
@@ -193,6 +195,7 @@ def test_a_model_without_training_state_cannot_be_gone_on_with(small_text: Path)
         run_through(resume(find_resumable(str(run)), {}))
 
 
+@pytest.mark.slow
 def test_a_time_budget_is_kept_and_its_plan_repeats_it(small_text: Path) -> None:
     config = tiny_run(small_text, steps=None, time=2.5, report_every=None, validate_every=None)
     events = run_through(train(config))
@@ -220,7 +223,7 @@ def test_a_run_that_diverges_says_so_and_saves_nothing_of_it(small_text: Path, m
 
     rates = iter([1e-3] * 9 + [float("nan")] * 9)
     monkeypatch.setattr(loop, "learning_rate", lambda *_: next(rates))
-    with pytest.raises(DivergedError, match="lower --learning-rate"):
+    with pytest.raises(DivergedError, match="lower learning_rate"):
         run_through(train(tiny_run(small_text)))
     checkpoint = from_file(latest(Path("checkpoints/small-gru")))
     assert all(np.isfinite(array).all() for array in checkpoint.model.values())

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
@@ -16,19 +15,20 @@ import torch
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.cli import app
-from charrnn.config import RunConfig
 from charrnn.errors import DivergedError, ResourceError
 from charrnn.evaluation.scoring import Score, score
 from charrnn.events import Finished, Reported, Saved, Skipped
 from charrnn.recurrent.equations import HiddenAndCell
 from charrnn.recurrent.registry import CORES
 from charrnn.recurrent.stack import StackState
+from charrnn.settings.run import RunConfig
 from charrnn.training import loop
 from charrnn.training.learner import Learner, begin_anew_where_not_finite
 from charrnn.training.loss_monitor import MOST_SKIPPED_IN_A_ROW
 from charrnn.training.schedule import learning_rate
 from charrnn.training.setup import prepare
 from tests.conftest import Command, digest, everything, tiny_run
+from tests.prepared import prepared
 
 RUN = Run(Path("checkpoints/small-gru"))
 SAVED_EVERY = 4
@@ -133,7 +133,14 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("documents", "optimizer"), [("none", "adamw"), ("line", "adamw"), ("none", "muon")])
+@pytest.mark.parametrize(
+    ("documents", "optimizer"),
+    [
+        ("none", "adamw"),
+        pytest.param("line", "adamw", marks=pytest.mark.slow),
+        pytest.param("none", "muon", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(("place", "number", "step"), PLACES)
 def test_a_step_that_is_not_finite_is_skipped_whole(
     small_text: Path, spoiled: Spoiled, place: str, number: float, step: int, documents: str, optimizer: str
@@ -203,6 +210,7 @@ def test_only_the_rows_that_are_not_finite_begin_anew() -> None:
             assert new[[0, 3]].equal(part[[0, 3]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("documents", ["none", "line"])
 @pytest.mark.parametrize("place", ["loss", "state"])
 def test_a_run_with_skips_that_is_stopped_and_resumed_is_the_uninterrupted_one(
@@ -245,7 +253,7 @@ def test_five_skips_in_a_row_are_the_end_and_four_are_not(
     assert message.startswith(f"the training diverged at step 16: {MOST_SKIPPED_IN_A_ROW} steps in a row ")
     assert len(message.splitlines()) == 3
     assert f"{RUN.path / 'step-00000012.safetensors'} is from before" in message
-    assert message.index("lower --learning-rate (it was 0.0123)") < message.index("lower --gradient-clip (it was 1)")
+    assert message.index("lower learning_rate (it was 0.0123)") < message.index("lower gradient_clip (it was 1)")
     assert saved_step() == 12
     left = divergence()
     assert (left["step"], left["loss"], left["gradient_norm"]) == (16, "nan", "nan")
@@ -378,6 +386,7 @@ def test_skips_are_told_by_the_command(
     assert "3 steps skipped, whose loss or gradient was not finite" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validation", [0.0, 0.1])
 @pytest.mark.parametrize("cell", CORES)
 def test_absurd_settings_end_in_a_model_or_in_a_word_about_it(small_text: Path, cell: str, validation: float) -> None:
@@ -465,12 +474,10 @@ def test_memory_that_is_not_there_is_told_with_what_to_lower(
 SHORT_OF_MEMORY = """
 import re, resource, sys
 from pathlib import Path
-import charrnn.training.loop
 from charrnn.cli.app import main
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + 2**29
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-sys.argv[0] = "charrnn"
 main()
 """
 
@@ -479,7 +486,7 @@ main()
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and a limit of memory is not kept everywhere")
 def test_a_real_limit_of_memory(small_text: Path) -> None:
     arguments = ["train", "small.txt", "--hidden-size", "20000", "--layers", "1", "--steps", "3", "--device", "cpu"]
-    done = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY, *arguments], capture_output=True)
+    done = prepared().run(arguments, program=SHORT_OF_MEMORY)
     assert done.returncode == 7, done.stderr
     assert b"out of memory: " in done.stderr
     assert b"Traceback" not in done.stderr

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.model import CharacterModel
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.training import optimizer as optimizer_module
 from charrnn.training.optimizer import POLYNOMIALS, Muon, Optimizer
 

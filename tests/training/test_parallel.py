@@ -23,6 +23,7 @@ from charrnn.training.loop import resume, train
 from charrnn.training.parallel import own_batch, own_state
 from charrnn.training.setup import prepare
 from tests.conftest import Command, everything, tiny_run
+from tests.prepared import prepared
 
 SETTINGS: dict[str, object] = {
     "precision": "fp32",
@@ -66,23 +67,19 @@ def pair(
 ) -> tuple[list[int], str]:
     """Two processes that train together, the second with what `_PROGRAM` adds; exit codes, and what the first said."""
     own = [
-        {**os.environ, "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
         | {"CHARRNN_MEETING": str(meeting), "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0"}
         for rank in ("0", "1")
     ]
-    first, second = [sys.executable, "-m", "charrnn"], [sys.executable, "-c", _PROGRAM]
     odd = [str(int(value)) for value in (not_finite, last, number)]
     with (
-        subprocess.Popen([*first, "train", *arguments], env=own[0], stderr=subprocess.PIPE) as zero,
-        subprocess.Popen([*second, *odd, "train", *arguments], env=own[1], stderr=subprocess.PIPE) as one,
+        prepared().start(["train", *arguments], environment=own[0]) as zero,
+        prepared().start([*odd, "train", *arguments], program=_PROGRAM, environment=own[1]) as one,
     ):
-        try:
-            told = [process.communicate(timeout=60)[1].decode() for process in (zero, one)]
-        finally:
-            zero.kill()
-            one.kill()
+        told = [process.stderr.read().decode() for process in (zero, one) if process.stderr]
+        codes = [process.wait(60) for process in (zero, one)]
     assert not told[1], told[1]
-    return [zero.returncode, one.returncode], told[0]
+    return codes, told[0]
 
 
 def through(events: object) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn.config import RunConfig
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.run import RunConfig
 from charrnn.text.tokens import Tokens
 from charrnn.training import preset
 from charrnn.training.preset import choose

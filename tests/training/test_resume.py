@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from charrnn.checkpoint.format import Arrays
-from charrnn.config import ModelConfig, OptimizerName, TrainingConfig
 from charrnn.errors import CheckpointError
 from charrnn.model import CharacterModel
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.training import OptimizerName, TrainingConfig
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.resume import capture, restore
 

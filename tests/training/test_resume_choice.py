@@ -75,7 +75,7 @@ def test_a_changed_text_of_the_same_characters_can_be_accepted(small_text: Path)
     run = trained(small_text)
     old = from_file(run.newest_first()[0]).config.record
     small_text.write_text(small_text.read_text().replace("the cat", "tha cet"))
-    with pytest.raises(DataError, match=rf"its sha256 was {old.corpus_sha256}, is .*\n.*--accept-new-corpus"):
+    with pytest.raises(DataError, match=rf"its sha256 was {old.corpus_sha256}, is .*\n.*accept_new_corpus"):
         list(resume(find_resumable("newest"), {"steps": 16}))
     list(resume(find_resumable("newest"), {"steps": 16}, accept_new_corpus=True))
     new = from_file(run.newest_first()[0], training=True)

@@ -9,8 +9,8 @@ import torch
 
 from charrnn.checkpoint.format import Arrays
 from charrnn.checkpoint.store import find_resumable
-from charrnn.config import RunConfig
 from charrnn.events import Event, Finished
+from charrnn.settings.run import RunConfig
 from charrnn.training import loop
 from charrnn.training.loop import resume, train
 from tests.conftest import everything, tiny_run
@@ -48,6 +48,7 @@ def interrupted(config: RunConfig, step: int) -> tuple[object, ...]:
     return everything(run)[:4]  # but for the reports, of which a stop makes one more
 
 
+@pytest.mark.slow
 @every_kind_of_text
 def test_a_stop_at_any_step_changes_nothing(small_text: Path, text: dict[str, object]) -> None:
     config = noisy_run(small_text, text)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.config import TrainingConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.training.schedule import extended, learning_rate, step_limit, total_at
 
 CONFIG = TrainingConfig(learning_rate=1.0, warmup_steps=10)

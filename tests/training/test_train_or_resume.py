@@ -8,9 +8,9 @@ import pytest
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
-from charrnn.config import RunConfig
 from charrnn.errors import BusyError, CharrnnError, DataError, UsageError
 from charrnn.events import Began, Event, Finished, Notice, Reported
+from charrnn.settings.run import RunConfig
 from charrnn.training.loop import resume, train, train_or_resume
 from tests.conftest import everything, tiny_run
 
@@ -68,7 +68,7 @@ def test_a_run_that_was_stopped_early_is_done_until_it_is_given_more_patience(sm
     first = finished(job(config, patience=3))
     again = job(config, patience=3)
     assert (finished(again).reason, finished(again).step) == ("patience", first.step)
-    assert f"ended at step {first.step} by --patience 3; a larger one makes it go on" in told(again)
+    assert f"ended at step {first.step} by patience=3; a larger one makes it go on" in told(again)
     assert steps(again) == []
     more = finished(job(config, patience=5))
     assert (more.reason, more.step) == ("patience", first.step + 4)
@@ -97,13 +97,13 @@ def test_a_run_that_ended_before_it_had_saved_begins_again(small_text: Path) -> 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"cell": "lstm"}, "has --cell gru, not lstm"),
-        ({"dropout": 0.1, "seed": 5}, "has --dropout 0.2, not 0.1, --seed 1, not 5"),
-        ({"documents": "line"}, "has --documents none, not line"),
-        ({"encoder": "one-hot", "embedding_size": None}, "has --encoder embedding, not one-hot"),
-        ({"batch_size": 2}, "has --batch-size 3, not 2"),
-        ({"sequence_length": 8}, "has --sequence-length 7, not 8"),
-        ({"from_model": "elsewhere"}, "has --from None, not elsewhere"),
+        ({"cell": "lstm"}, "has cell='gru', not lstm"),
+        ({"dropout": 0.1, "seed": 5}, "has dropout=0.2, not 0.1, seed=1, not 5"),
+        ({"documents": "line"}, "has documents='none', not line"),
+        ({"encoder": "one-hot", "embedding_size": None}, "has encoder='embedding', not one-hot"),
+        ({"batch_size": 2}, "has batch_size=3, not 2"),
+        ({"sequence_length": 8}, "has sequence_length=7, not 8"),
+        ({"from_model": "elsewhere"}, "has from_model=None, not elsewhere"),
     ],
 )
 def test_what_differs_from_the_run_is_refused_and_named(
@@ -144,7 +144,7 @@ def test_a_run_of_a_model_is_the_same_run_by_its_folder_or_its_file(small_text: 
     path = str(Run(Path("checkpoints/first")).pointed("best"))
     for model, last in (("checkpoints/first", 4), (path, 8)):
         assert finished(job(config, from_model=model, steps=last)).step == last
-    with pytest.raises(UsageError, match=r"has --from .*, not checkpoints/job"):
+    with pytest.raises(UsageError, match=r"has from_model=.*, not checkpoints/job"):
         job(config, from_model="checkpoints/job")
 
 

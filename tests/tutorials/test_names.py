@@ -12,11 +12,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from charrnn.checkpoint.store import load_model
-from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig
 from charrnn.evaluation.classify import classify
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.recurrent.classifier import SequenceClassifier
 from charrnn.recurrent.registry import core_class
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.training.loop import train

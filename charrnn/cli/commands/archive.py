@@ -2,21 +2,47 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from charrnn.cli.common import ModelInput, Quiet, open_model, tell_model
 from charrnn.cli.process.terminal import TextWriter, note
+from charrnn.settings.fields import setting
+from charrnn.settings.sampling import OUT
 
-__all__ = ["convert"]
+__all__ = ["ArchiveInput", "ArchiveOutput", "convert"]
+
+
+@dataclass(frozen=True)
+class ArchiveInput(ModelInput):
+    """The file that is converted."""
+
+    file: str = setting("", "The file, or - for standard input.", argument=True, shows_default=False)
+
+
+@dataclass(frozen=True)
+class ArchiveOutput(Quiet):
+    """Where the result goes."""
+
+    output: str | None = setting(
+        None,
+        "Name of the new file, or - for standard output.",
+        panel=OUT,
+        short="o",
+        metavar="FILE",
+        kind="file",
+        shows_default=False,
+    )
+    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
 
 
 def convert(
-    direction: Literal["compress", "decompress"], file: str, output: str, model: str | None, *, quiet: bool
+    direction: Literal["compress", "decompress"], source_of: ArchiveInput, name: str, output: ArchiveOutput
 ) -> None:
-    """Write to `output`, a new file's name or `-`, what becomes of `file`, and tell how long either is."""
+    """Write to the new file `name`, or `-`, what becomes of a file, and tell how long either is."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no number may depend on it, and one is the fastest for one stream
 
-    from charrnn.checkpoint.store import load_model
     from charrnn.cli.render.display import working
     from charrnn.compression.archive import compressed, decompressed
     from charrnn.files import write_new
@@ -24,24 +50,24 @@ def convert(
     from charrnn.text.spool import SMALL, Spool
 
     with Spool(SMALL) as spool:
-        source = one_source(file, spool)
-        found, checkpoint = load_model(model)
-        note(f"{found.path} ({found.why})", quiet=quiet)
+        source = one_source(source_of.file, spool)
+        opened = open_model(source_of.model)
+        tell_model(opened, quiet=output)
         converted = compressed if direction == "compress" else decompressed
         size = 0
 
         def counted() -> Iterator[bytes]:
             nonlocal size
-            for data in converted(source, checkpoint):
+            for data in converted(source, opened.checkpoint):
                 size += len(data)
                 yield data
 
-        if output == "-":
+        if name == "-":
             writer = TextWriter("latin-1")
             for data in counted():
                 writer.write(data.decode("latin-1"))
             writer.close()
         else:
-            with working(f"{direction}ing", quiet):
-                write_new(Path(output), counted())
-            note(f"{source.name}, {source.size:,} bytes, to {output}, {size:,} bytes", quiet=quiet)
+            with working(f"{direction}ing", output.quiet):
+                write_new(Path(name), counted(), replaces=output.force)
+            note(f"{source.name}, {source.size:,} bytes, to {name}, {size:,} bytes", quiet=output.quiet)

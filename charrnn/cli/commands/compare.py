@@ -2,69 +2,58 @@
 
 import contextlib
 import json
-import re
-from collections.abc import Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli import options
+from charrnn.cli.common import Quiet
+from charrnn.cli.options import Given, Part, with_options
 from charrnn.cli.process.signals import Stop, stop_on_signals
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
-from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainingConfig, flag, parse_duration
 from charrnn.errors import CharrnnError, DivergedError, UsageError
-from charrnn.recurrent.registry import CORES
+from charrnn.messages import named
+from charrnn.settings.fields import setting
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import OUT
+from charrnn.settings.search import Search
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 
 if TYPE_CHECKING:
     from charrnn.training.comparison import Compared
-    from charrnn.training.search import Search
 
 __all__ = ["command"]
 
-_ALL = ",".join(CORES)
-_Number = TypeVar("_Number", int, float)
+_USUAL_SECONDS = 180.0
+
+# What is not searched, and the same for all cells.
+_TRAINING = Part(
+    TrainingConfig,
+    (
+        *("time", "steps", "batch_size", "sequence_length", "optimizer", "weight_decay"),
+        *("warmup_steps", "gradient_clip", "seed", "device"),
+    ),
+)
+_MODEL = Part(
+    ModelConfig,
+    ("layers", "encoder", "embedding_size", "dropout", "input_dropout", "recurrent_dropout", "zoneout", "residual"),
+)
 
 
-def command(
-    context: typer.Context,
-    corpus: options.Corpus = None,
-    time: options.Time = "3m",
-    steps: options.Steps = None,
-    trial_time: options.TrialTime = None,
-    trial_steps: options.TrialSteps = None,
-    cells: options.Cells = _ALL,
-    layers: options.Layers = ModelConfig.layers,
-    hidden_sizes: options.HiddenSizes = None,
-    encoder: options.Encoder = ModelConfig.encoder,
-    embedding_size: options.EmbeddingSize = ModelConfig.embedding_size,
-    dropout: options.Dropout = ModelConfig.dropout,
-    input_dropout: options.InputDropout = ModelConfig.input_dropout,
-    recurrent_dropout: options.RecurrentDropout = ModelConfig.recurrent_dropout,
-    zoneout: options.Zoneout = ModelConfig.zoneout,
-    residual: options.Residual = ModelConfig.residual,
-    documents: options.Documents = TextConfig.documents,
-    labels: options.Labels = TextConfig.labels,
-    unit: options.Unit = TextConfig.unit,
-    encoding: options.Encoding = TextConfig.encoding,
-    normalize: options.Normalize = TextConfig.normalize,
-    newlines: options.Newlines = TextConfig.newlines,
-    validation: options.Validation = TextConfig.validation,
-    batch_size: options.BatchSize = TrainingConfig.batch_size,
-    sequence_length: options.SequenceLength = TrainingConfig.sequence_length,
-    optimizer: options.Optimizer = TrainingConfig.optimizer,
-    learning_rates: options.LearningRates = None,
-    weight_decay: options.WeightDecay = TrainingConfig.weight_decay,
-    warmup_steps: options.WarmupSteps = TrainingConfig.warmup_steps,
-    gradient_clip: options.GradientClip = TrainingConfig.gradient_clip,
-    seed: options.TrainingSeed = TrainingConfig.seed,
-    device: options.Device = TrainingConfig.device,
-    as_json: options.JsonLines = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Compare cores on a text at equal cost: charrnn compare corpus.txt --cells rnn,lstm,gru --time 3m
+@dataclass(frozen=True)
+class CompareOutput(Quiet):
+    """In which form rows are told."""
 
-    For each core some short trials of learning rates (and sizes) on the training text alone, then a run in
+    as_json: bool = setting(
+        False, "Write a JSON object for each cell on stdout, as soon as it is known.", panel=OUT, flag="--json"
+    )
+
+
+@with_options
+def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Search, output: CompareOutput) -> None:
+    """For each core some short trials of learning rates (and sizes) on the training text alone, then a run in
     ./checkpoints with the best of them, whose last checkpoint is scored on the held-out text, as eval does.
 
     With --json: cell, trials, learning_rate, layers, hidden_size, parameters,
@@ -73,45 +62,33 @@ def command(
     run, checkpoint, diverged. Each of the trials: cell, learning_rate,
     hidden_size, loss (in nats). What is not known, where one diverged, is null.
     """
-    source = context.get_parameter_source("time")
-    only_steps = steps is not None and source is not None and source.name == "DEFAULT"
-    seconds = parse_duration(time) if time is not None and not only_steps else None
-
-    from charrnn.training.search import Search  # which needs no torch
-
-    search = Search(
-        cells=tuple(cell.strip() for cell in cells.split(",")),
-        learning_rates=_numbers(learning_rates, "learning_rates", float, "3e-3,6e-3"),
-        hidden_sizes=_numbers(hidden_sizes, "hidden_sizes", int, "128,256"),
-        trial_time=_trial_seconds(trial_time),
-        trial_steps=trial_steps,
-    )
-    given = {"corpus": tuple(corpus or ()), "time": seconds, "cell": search.cells[0]}
-    config = RunConfig().override({**context.params, **given})
+    usual = {} if "steps" in given else {"time": _USUAL_SECONDS}
+    config = RunConfig().override({**usual, **given, "cell": search.cells[0]})
     if not config.text.validation:
-        raise UsageError("the cells are compared on text that is held out; --validation must be more than 0")
+        held_out = "the cells are compared on text that is held out"
+        raise UsageError(f"{held_out}; {named('validation')} must be more than 0")
     if not config.text.corpus:
         raise UsageError("no text given: name files, folders or globs, or - for standard input")
     writer = TextWriter("utf-8")  # whatever the locale says
     rows: list[Compared] = []
     with stop_on_signals() as stop:
         try:
-            _compare(config, search, stop, rows, writer if as_json else None, quiet)
+            _compare(config, search, stop, rows, writer if output.as_json else None, output.quiet)
         except KeyboardInterrupt:
-            note("stopped at once", quiet=quiet)
+            note("stopped at once", quiet=output.quiet)
         finally:
-            if rows and not as_json:
+            if rows and not output.as_json:
                 # Nobody may be there to read it any more: what was asked for is to stop.
                 with contextlib.suppress(*((CharrnnError, OSError) if stop() else ())):
                     _write_table(rows, writer)
     if stop.received is not None:
         raise typer.Exit(128 + stop.received)
     if all(row.diverged is not None for row in rows):
-        raise DivergedError("every cell diverged; compare again with lower --learning-rates")
+        raise DivergedError(f"every cell diverged; compare again with lower {named('learning_rates')}")
 
 
 def _compare(
-    config: RunConfig, search: "Search", stop: Stop, rows: "list[Compared]", json_lines: TextWriter | None, quiet: bool
+    config: RunConfig, search: Search, stop: Stop, rows: "list[Compared]", json_lines: TextWriter | None, quiet: bool
 ) -> None:
     """Go through the comparison, show it, and gather its rows; a signal lets a run save, and ends anything else."""
     from charrnn.cli.render.comparison import comparison_display
@@ -155,17 +132,3 @@ def _write_table(rows: "list[Compared]", writer: TextWriter) -> None:
     else:
         writer.write(plain_table(rows))
         writer.close()
-
-
-def _numbers(text: str | None, name: str, kind: Callable[[str], _Number], example: str) -> tuple[_Number, ...] | None:
-    try:
-        return None if text is None else tuple(kind(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{flag(name)} must be numbers with commas between, as {example}, got {text!r:.40}") from error
-
-
-def _trial_seconds(text: str | None) -> float | None:
-    """A duration, which here may be 0."""
-    if text is None:
-        return None
-    return 0.0 if re.fullmatch("0+[smhd]?", text) else parse_duration(text)

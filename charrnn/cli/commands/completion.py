@@ -4,7 +4,6 @@ Words are the shell's own business, and so are runs: folders in ./checkpoints th
 as the charrnn that wrote it.
 """
 
-import inspect
 import types
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -41,28 +40,25 @@ def command(
     context: typer.Context,
     shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="Whose script.", show_default=False)],
 ) -> None:
-    """Write a shell's completion script: charrnn completion bash
-
-    bash: charrnn completion bash > ~/.local/share/bash-completion/completions/charrnn
+    """bash: charrnn completion bash > ~/.local/share/bash-completion/completions/charrnn
 
     zsh: charrnn completion zsh > ~/.zfunc/_charrnn, with fpath+=~/.zfunc before compinit in ~/.zshrc
 
     fish: charrnn completion fish > ~/.config/fish/completions/charrnn.fish
     """
     registered: dict[str, Any] = getattr(context.find_root().command, "commands", {})
-    commands = [_described(name, each.callback) for name, each in registered.items() if not each.hidden]
+    commands = [_described(name, each.help, each.callback) for name, each in registered.items() if not each.hidden]
     writer = TextWriter("utf-8")
     writer.write("\n".join({"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](commands)) + "\n")
     writer.close()
 
 
-def _described(name: str, function: Callable[..., Any]) -> _Command:
+def _described(name: str, help: str, function: Callable[..., Any]) -> _Command:
     described = [_option(annotation) for annotation in get_type_hints(function, include_extras=True).values()]
     found = [option for option in described if option is not None]
     arguments = [option for option in found if not option.names]
-    summary = inspect.getdoc(function) or ""
     options = [option for option in found if option.names]
-    return _Command(name, summary.partition(":")[0], [*options, _HELP], arguments[0] if arguments else None)
+    return _Command(name, help.partition(":")[0], [*options, _HELP], arguments[0] if arguments else None)
 
 
 _HELP = _Option(["--help", "-h"], "Show this message and exit.", "none")

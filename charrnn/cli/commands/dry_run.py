@@ -2,9 +2,15 @@
 
 import json
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from charrnn.cli.process.terminal import TextWriter, is_terminal, note
-from charrnn.config import RunConfig
+from charrnn.cli.process.terminal import TextWriter, as_told, is_terminal, note
+from charrnn.settings.run import RunConfig
+
+if TYPE_CHECKING:
+    from charrnn.text.statistics import TextStatistics
+    from charrnn.training.forecast import Forecast
+    from charrnn.training.setup import Setup
 
 __all__ = ["describe"]
 
@@ -32,7 +38,21 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
     with working("training for a moment", quiet):
         expected = forecast(setup)
 
-    text, training = setup.config.text, setup.config.training
+    values = _values(setup, statistics, expected)
+    if is_terminal("stdout") and not as_json:
+        shown = values | {"seconds": f"{expected.seconds:,.1f} ({clock(expected.seconds)})"}
+        score_table("what `charrnn train` would do", shown)
+        return
+    told = {"notices": [as_told(notice) for notice in setup.notices]}
+    lines = [json.dumps(values | told)] if as_json else [f"{name} {_plain(value)}" for name, value in values.items()]
+    writer = TextWriter("utf-8")
+    writer.write("".join(f"{line}\n" for line in lines))
+    writer.close()
+
+
+def _values(setup: "Setup", statistics: "TextStatistics", expected: "Forecast") -> Values:
+    """What there is to tell, by name, in the order in which it is shown."""
+    text, training, held_out = setup.config.text, setup.config.training, setup.validation
     values: Values = {
         "text": ", ".join(text.corpus),
         "encoding": text.encoding if text.unit == "character" else "bytes",
@@ -49,7 +69,7 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
             f"{name}_longest": pieces.longest,
             f"{name}_duplicates": pieces.duplicates,
         }
-    values |= {
+    return values | {
         "to_learn": setup.training.targets,
         "held_out": held_out.targets if held_out else 0,
         "model": expected.model,
@@ -67,15 +87,6 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
         "epochs": expected.epochs,
         "seconds": expected.seconds,
     }
-    if is_terminal("stdout") and not as_json:
-        shown = values | {"seconds": f"{expected.seconds:,.1f} ({clock(expected.seconds)})"}
-        score_table("what `charrnn train` would do", shown)
-        return
-    notices = {"notices": list(setup.notices)}
-    lines = [json.dumps(values | notices)] if as_json else [f"{name} {_plain(value)}" for name, value in values.items()]
-    writer = TextWriter("utf-8")
-    writer.write("".join(f"{line}\n" for line in lines))
-    writer.close()
 
 
 def _plain(value: float | int | str | None) -> str:

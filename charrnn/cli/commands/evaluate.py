@@ -2,125 +2,160 @@
 
 import json
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli import options
+from charrnn.cli.common import ModelInput, OpenedModel, Quiet, open_model, tell_model
+from charrnn.cli.looking import TextInput
+from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render import evaluation as views
 from charrnn.cli.render.novelty import write_novelty
-from charrnn.config import TrainingConfig, check_range
+from charrnn.cli.render.score_rows import columns_line, json_line
 from charrnn.errors import UsageError
-from charrnn.evaluation.protocols import WINDOW
+from charrnn.files import check_new
+from charrnn.messages import named
+from charrnn.settings.fields import Settings, setting
+from charrnn.settings.sampling import IN, OUT
+from charrnn.settings.scoring import DynamicConfig, ScoringConfig
 
 if TYPE_CHECKING:
     from charrnn.evaluation.evaluate import Reading
+    from charrnn.evaluation.scoring import Score
 
 __all__ = ["command"]
 
+Values = dict[str, float | int | str | None]
 
+
+@dataclass(frozen=True)
+class EvalView(Settings):
+    """What is shown of a text's scores, instead of their sums: one view at a time."""
+
+    per_line: bool = setting(False, "Show what each line costs.", panel=OUT)
+    per_character: bool = setting(False, "Show what each character costs.", panel=OUT)
+    classify: bool = setting(False, "Show the likeliest label of each document, or line.", panel=OUT)
+    heat: bool = setting(False, "Show the text, shaded by how surprising each character is.", panel=OUT)
+    html: str | None = setting(
+        None,
+        "Write the shaded text as a page in a new file, or - for standard output.",
+        panel=OUT,
+        metavar="FILE",
+        kind="file",
+    )
+    novelty: bool = setting(False, "Show how much of the text stands in the training text.", panel=OUT)
+    corpus: tuple[str, ...] = setting(
+        (),
+        "Text that --novelty compares with (default: the training text). Can be given several times.",
+        panel=IN,
+        metavar="TEXT",
+        kind="file",
+        shows_default=False,
+    )
+
+    def asked(self) -> list[str]:
+        """Names of the views that were asked for."""
+        views = ("per_line", "per_character", "heat", "html", "classify", "novelty")
+        return [name for name in views if getattr(self, name) not in (False, None)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(asked := self.asked()) > 1:
+            listed = " and ".join(map(named, asked))
+            raise UsageError(f"{listed} are different views of the same scores; ask for one at a time")
+        if self.corpus and not self.novelty:
+            names = f"{named('corpus')} names the text that {named('novelty')} compares with"
+            raise UsageError(f"{names}; it needs {named('novelty')}")
+
+
+@dataclass(frozen=True)
+class EvalOutput(Quiet):
+    """In which form scores are told."""
+
+    as_json: bool = setting(False, "Write JSON on stdout: an object, or lines of them.", panel=OUT, flag="--json")
+    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
+
+
+@with_options
 def command(
-    text: options.Text = None,
-    model: options.Model = None,
-    protocol: options.Protocol = "carried",
-    window: options.Window = WINDOW,
-    encoding: options.TextEncoding = None,
-    device: options.Device = TrainingConfig.device,
-    per_line: options.PerLine = False,
-    per_character: options.PerCharacter = False,
-    classify: options.Classify = False,
-    heat: options.Heat = False,
-    html: options.Html = None,
-    novelty: options.Novelty = False,
-    corpus: options.CopiedCorpus = None,
-    dynamic: options.Dynamic = False,
-    dynamic_rate: options.DynamicRate = None,
-    dynamic_decay: options.DynamicDecay = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    source: TextInput,
+    model: ModelInput,
+    scoring: ScoringConfig,
+    dynamic: DynamicConfig,
+    view: EvalView,
+    output: EvalOutput,
 ) -> None:
-    """Score a text: charrnn eval held-out.txt
+    """The score is in bits per character; the end token of every document counts as one character.
 
-    How many bits a character costs the model; every document's end token counts as one character.
+    Several texts get a row each, and one for their sum.
     """
-    check_range("window", window, least=1, most=2**30)
-    flags = {"--per-line": per_line, "--per-character": per_character, "--heat": heat, "--html": html is not None}
-    flags |= {"--classify": classify, "--novelty": novelty}
-    asked = [name for name, is_asked in flags.items() if is_asked]
-    if len(asked) > 1:
-        raise UsageError(f"{' and '.join(asked)} are different views of the same scores; ask for one at a time")
-    if as_json and (heat or html is not None):
-        raise UsageError(f"{asked[0]} is a picture and has no --json; --per-character --json has what it shows")
-    if corpus and not novelty:
-        raise UsageError("--corpus names the text that --novelty compares with; it needs --novelty")
-    if classify and protocol == "windowed":
-        raise UsageError("--classify reads each document in one go; it cannot go with --protocol windowed")
-    _check_dynamic(dynamic, dynamic_rate, dynamic_decay, asked, protocol)
+    _check(scoring, dynamic, view, output)
+    if view.html not in (None, "-") and not output.force:
+        check_new(Path(str(view.html)))
 
-    from charrnn.checkpoint.store import load_model
-    from charrnn.cli.render.display import working
-
-    found, checkpoint = load_model(model)
-    note(f"{found.path} ({found.why})", quiet=quiet)
-    if novelty:
-        write_novelty(checkpoint, text or [], corpus or [], encoding=encoding, as_json=as_json, quiet=quiet)
+    opened = open_model(model.model)
+    tell_model(opened, quiet=output)
+    if view.novelty:
+        write_novelty(
+            opened.checkpoint,
+            source.text,
+            view.corpus,
+            encoding=scoring.encoding,
+            as_json=output.as_json,
+            quiet=output.quiet,
+        )
         return
-    if classify and not checkpoint.vocabulary.labels:
-        raise UsageError("the model has no labels to choose from; train one that has by charrnn train --labels")
+    if view.classify and not opened.checkpoint.vocabulary.labels:
+        with_labels = f"train one with {named('labels', True)}"
+        raise UsageError(f"the model has no labels to choose from; {with_labels}")
+    if len(source.text) > 1 and not view.asked() and not dynamic.dynamic:
+        _write_scores(opened, source.text, scoring, output)
+        return
+    reading = _read(opened, source.text, scoring, output.quiet, may_lack_label=view.classify)
+    if view.heat:
+        views.write_heat(reading, quiet=output.quiet)
+    elif view.html is not None:
+        views.write_page(reading, view.html, replaces=output.force, quiet=output.quiet)
+    elif view.classify:
+        views.write_classes(reading, as_json=output.as_json, quiet=output.quiet)
+    elif view.asked():
+        views.write_rows(reading, per_line=view.per_line, as_json=output.as_json, quiet=output.quiet)
+    else:
+        _write_score(reading, str(opened.path), dynamic, output)
+
+
+def _check(scoring: ScoringConfig, dynamic: DynamicConfig, view: EvalView, output: EvalOutput) -> None:
+    """UsageError for settings that do not go together."""
+    asked = view.asked()
+    as_json, windowed = named("as_json"), named("protocol", "windowed")
+    if output.as_json and (view.heat or view.html is not None):
+        has = f"{named('per_character')} {as_json} has what it shows"
+        raise UsageError(f"{named(asked[0])} is a picture and has no {as_json}; {has}")
+    if view.classify and scoring.protocol == "windowed":
+        raise UsageError(f"{named('classify')} reads each document in one go; it cannot go with {windowed}")
+    if dynamic.dynamic and (asked or scoring.protocol != "carried"):
+        other = named(asked[0]) if asked else named("protocol", scoring.protocol)
+        raise UsageError(f"{named('dynamic')} has figures of its own for all of a text; it cannot go with {other}")
+
+
+def _read(
+    opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, quiet: bool, *, may_lack_label: bool = False
+) -> "Reading":
+    """A text before the model, and what there is to say of it."""
+    from charrnn.cli.render.display import working
     from charrnn.evaluation.evaluate import open_reading
 
     with working("reading", quiet):
-        reading = open_reading(
-            checkpoint,
-            tuple(text or ()),
-            encoding=encoding,
-            protocol=protocol,
-            window=window,
-            device=device,
-            may_lack_label=classify,
-        )
+        reading = open_reading(opened.checkpoint, sources, **vars(scoring), may_lack_label=may_lack_label)
     for notice in reading.notices:
         note(notice, quiet=quiet)
-    if heat:
-        views.write_heat(reading, quiet=quiet)
-    elif html is not None:
-        views.write_page(reading, html, quiet=quiet)
-    elif classify:
-        views.write_classes(reading, as_json=as_json, quiet=quiet)
-    elif asked:
-        views.write_rows(reading, per_line=per_line, as_json=as_json, quiet=quiet)
-    else:
-        learning = (dynamic_rate, dynamic_decay) if dynamic else None
-        _write_score(reading, str(found.path), learning, as_json=as_json, quiet=quiet)
+    return reading
 
 
-def _check_dynamic(dynamic: bool, rate: float | None, decay: float | None, asked: Sequence[str], protocol: str) -> None:
-    if not dynamic and not rate is decay is None:
-        raise UsageError("--dynamic-rate and --dynamic-decay say how --dynamic learns; they need --dynamic")
-    if dynamic and (asked or protocol != "carried"):
-        other = asked[0] if asked else f"--protocol {protocol}"
-        raise UsageError(f"--dynamic has figures of its own for all of a text; it cannot go with {other}")
-    check_range("dynamic-rate", rate, least=0, most=1)
-    check_range("dynamic-decay", decay, least=0, most=1)
-
-
-def _write_score(
-    reading: "Reading",
-    model: str,
-    learning: tuple[float | None, float | None] | None,
-    *,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """The sums over all of the text: a table on a terminal, else lines or JSON.
-
-    Under `learning`, the rate and decay of dynamic evaluation, its figures follow, under names of their own.
-    """
-    from charrnn.cli.render.display import score_table, working
-
-    with working("scoring", quiet):
-        score = reading.score()
-    values: dict[str, float | int | str | None] = {
+def _values(score: "Score") -> "Values":
+    """The figures of a score by their names."""
+    return {
         "nats_per_character": score.nats_per_character,
         "bits_per_character": score.bits_per_character,
         "bits_per_byte": score.bits_per_byte,
@@ -129,16 +164,56 @@ def _write_score(
         "nats": score.nats,
         "characters": score.characters,
         "unknown": score.unknown,
-        "protocol": reading.protocol,
-        "model": model,
     }
-    if learning is not None:
+
+
+def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, output: EvalOutput) -> None:
+    """A row for each of several texts, and one for their sum."""
+    from charrnn.cli.render.display import print_table, working
+    from charrnn.evaluation.scoring import Score
+
+    rows: dict[str, Score] = {}
+    for each in sources:
+        reading = _read(opened, (each,), scoring, output.quiet)
+        with working(f"scoring {each}", output.quiet):
+            rows[each] = reading.score()
+    total = Score(*map(sum, zip(*rows.values(), strict=True)))
+    named_rows = [*((name, score) for name, score in rows.items()), ("sum", total)]
+    if is_terminal("stdout") and not output.as_json:
+        shown = [
+            (f"{s.bits_per_character:.4f}", f"{s.nats_per_character:.4f}", f"{s.characters:,}") for _, s in named_rows
+        ]
+        cells = [(*numbers, name) for numbers, (name, _) in zip(shown, named_rows, strict=True)]
+        print_table(("bits per character", "nats", "characters", "text"), cells)
+        return
+    if not output.as_json:
+        note(f"columns: text, {', '.join(_values(total))}", quiet=output.quiet)
+    writer = TextWriter("utf-8")
+    for name, score in named_rows:
+        values = _values(score)
+        if output.as_json:
+            writer.write(json_line({"text": name, **values, "protocol": scoring.protocol, "model": str(opened.path)}))
+        else:
+            writer.write(columns_line(name, *values.values()))
+    writer.close()
+
+
+def _write_score(reading: "Reading", model: str, dynamic: DynamicConfig, output: EvalOutput) -> None:
+    """The sums over all of the text: a table on a terminal, else lines or JSON.
+
+    With dynamic evaluation its figures follow, under names of their own.
+    """
+    from charrnn.cli.render.display import score_table, working
+
+    with working("scoring", output.quiet):
+        score = reading.score()
+    values = _values(score) | {"protocol": reading.protocol, "model": model}
+    if dynamic.dynamic:
         from charrnn.evaluation.dynamic import DECAY, RATE, dynamic_score
 
-        rate, decay = (
-            given if given is not None else usual for given, usual in zip(learning, (RATE, DECAY), strict=True)
-        )
-        with working("scoring and learning", quiet):
+        rate = RATE if dynamic.dynamic_rate is None else dynamic.dynamic_rate
+        decay = DECAY if dynamic.dynamic_decay is None else dynamic.dynamic_decay
+        with working("scoring and learning", output.quiet):
             adapted = dynamic_score(reading, rate=rate, decay=decay)
         values |= {
             "dynamic_nats_per_character": adapted.nats_per_character,
@@ -146,10 +221,10 @@ def _write_score(
             "dynamic_rate": rate,
             "dynamic_decay": decay,
         }
-    if is_terminal("stdout") and not as_json:
+    if is_terminal("stdout") and not output.as_json:
         score_table(reading.text, values)
         return
-    lines = [json.dumps(values)] if as_json else [f"{name} {value}" for name, value in values.items()]
+    lines = [json.dumps(values)] if output.as_json else [f"{name} {value}" for name, value in values.items()]
     writer = TextWriter("utf-8")  # whatever the locale says
     writer.write("".join(f"{line}\n" for line in lines))
     writer.close()

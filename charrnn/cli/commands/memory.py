@@ -1,17 +1,21 @@
 """`charrnn memory`."""
 
 import math
-import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli import options
-from charrnn.cli.process.terminal import TextWriter, is_terminal, note, safe
+from charrnn.cli.common import MODEL_HELP, Quiet, open_model, tell_model
+from charrnn.cli.looking import DeviceChoice, LineJson, PictureOutput, TextInput
+from charrnn.cli.options import with_options
+from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.chart import chart
 from charrnn.cli.render.plot import check_plot, write_curves
 from charrnn.cli.render.score_rows import columns_line, json_line
-from charrnn.config import TrainingConfig, check_range
 from charrnn.errors import UsageError
+from charrnn.messages import named, safe
+from charrnn.settings.fields import setting
+from charrnn.settings.sampling import IN
 
 if TYPE_CHECKING:
     from charrnn.evaluation.memory import Memory
@@ -24,51 +28,57 @@ _LEAST_NORM = 1e-9  # in a chart, where smaller ones would leave no room for the
 _COLUMNS = ("model", "characters", "bits_per_character", "gradient_norm")
 
 
-def command(
-    text: options.Text = None,
-    model: options.Models = None,
-    targets: options.Targets = 300,
-    encoding: options.TextEncoding = None,
-    device: options.Device = TrainingConfig.device,
-    plot: options.Plot = None,
-    as_json: options.JsonRows = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Measure how far back a network remembers: charrnn memory held-out.txt
+@dataclass(frozen=True)
+class MemoryInput(TextInput):
+    """The text to measure on, and the models."""
 
-    What a character costs when only the last 1, 2, 4 … 1024 characters are seen, or all; and how much of the gradient
-    of its loss arrives so many characters earlier. --model can be given several times.
+    # Its variable has one path, which may have spaces in it: opening a model reads it.
+    model: tuple[str, ...] = setting(
+        (), f"{MODEL_HELP} Can be given several times.", panel=IN, metavar="MODEL", kind="run", has_variable=False
+    )
+    encoding: str | None = setting(
+        None, "Encoding of TEXT (default: that of the training text).", panel=IN, metavar="NAME", shows_default=False
+    )
+    targets: int = setting(300, "Characters that are predicted, spread over the text.", panel=IN, least=1, most=2**24)
+
+
+@dataclass(frozen=True)
+class MemoryOutput(PictureOutput, LineJson, Quiet):
+    """In which form the measurements are told."""
+
+
+@with_options
+def command(source: MemoryInput, machine: DeviceChoice, output: MemoryOutput) -> None:
+    """Tells the cost of a character when only the last 1, 2, 4 … 1024 characters are seen, or all; and the share of the
+    gradient of its loss that arrives so many characters earlier. --model can be given several times.
     """
-    check_range("targets", targets, least=1, most=2**24)
-    check_plot(plot)
+    check_plot(output.plot, replaces=output.force)
 
-    from charrnn.checkpoint.store import load_model
     from charrnn.cli.render.display import working
     from charrnn.evaluation.evaluate import open_reading
     from charrnn.evaluation.memory import memory
 
     measured: dict[str, Memory] = {}
-    models: list[str] | list[str | None] = model or [os.environ.get("CHARRNN_MODEL") or None]
-    for each in models:
-        found, checkpoint = load_model(each)
-        note(f"{found.path} ({found.why})", quiet=quiet)
-        with working(f"measuring {found.path}", quiet):
-            reading = open_reading(checkpoint, tuple(text or ()), encoding=encoding, device=device)
-            measured[str(found.path)] = memory(reading, targets)
+    for each in source.model or (None,):
+        opened = open_model(each)
+        tell_model(opened, quiet=output)
+        with working(f"measuring {opened.path}", output.quiet):
+            reading = open_reading(opened.checkpoint, source.text, encoding=source.encoding, device=machine.device)
+            measured[str(opened.path)] = memory(reading, source.targets)
         for notice in reading.notices:
-            note(notice, quiet=quiet)
+            note(notice, quiet=output.quiet)
     writer = TextWriter("utf-8")
-    if is_terminal("stdout") and not as_json:
+    if is_terminal("stdout") and not output.as_json:
         _draw(writer, measured)
     else:
-        if not as_json:
-            note(f"columns: {', '.join(_COLUMNS)}", quiet=quiet)
+        if not output.as_json:
+            note(f"columns: {', '.join(_COLUMNS)}", quiet=output.quiet)
         for name, of_one in measured.items():
-            _write_rows(writer, name, of_one, as_json=as_json)
+            _write_rows(writer, name, of_one, as_json=output.as_json)
     writer.close()
-    if plot is not None:
-        _plot(plot, measured)
-        note(f"the picture is {plot}", quiet=quiet)
+    if output.plot is not None:
+        _plot(output.plot, measured, replaces=output.force)
+        note(f"the picture is {output.plot}", quiet=output.quiet)
 
 
 def _write_rows(writer: TextWriter, name: str, measured: "Memory", *, as_json: bool) -> None:
@@ -94,13 +104,13 @@ def _draw(writer: TextWriter, measured: "dict[str, Memory]") -> None:
         writer.write(line)
 
 
-def _plot(path: str, measured: "dict[str, Memory]") -> None:
+def _plot(path: str, measured: "dict[str, Memory]", *, replaces: bool) -> None:
     names, labels, bits, gradients = _curves(measured)
     panels = {
         _BITS: dict(zip(names, bits, strict=True)),
         _GRADIENTS: dict(zip(names, gradients, strict=True)),
     }
-    write_curves(path, [*labels, "all"], panels, logarithmic=[_GRADIENTS])
+    write_curves(path, [*labels, "all"], panels, logarithmic=[_GRADIENTS], replaces=replaces)
 
 
 def _curves(
@@ -111,6 +121,8 @@ def _curves(
     names = [safe(name) for name in (runs if len(set(runs)) == len(runs) else measured)]
     all_measured = list(measured.values())
     if len({each.contexts for each in all_measured}) > 1:
-        raise UsageError("the models take the text apart into other documents; measure them one by one, or use --json")
+        raise UsageError(
+            f"the models take the text apart into other documents; measure them one by one, or use {named('as_json')}"
+        )
     labels = [str(context) for context in all_measured[0].contexts]
     return names, labels, [(*m.bits, m.all_bits) for m in all_measured], [m.gradients for m in all_measured]

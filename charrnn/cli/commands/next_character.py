@@ -1,15 +1,17 @@
 """`charrnn next`."""
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.cli import options
-from charrnn.cli.process.stdin import pieces_of, stdin_is_piped, wait_for_stdin
+from charrnn.cli.common import ModelInput, PrimeInput, Quiet, open_model, tell_model
+from charrnn.cli.looking import LineJson
+from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
-from charrnn.cli.render.character_names import name_of
 from charrnn.cli.render.score_rows import as_value, columns_line, json_line
-from charrnn.config import Unit, check_range
-from charrnn.errors import UsageError
+from charrnn.export.character_names import name_of
+from charrnn.settings.lookup import NextConfig
+from charrnn.settings.text import Unit
 
 if TYPE_CHECKING:
     from charrnn.sampling.distribution import Candidate
@@ -21,64 +23,38 @@ _BAR = 40  # columns for a probability of 1
 _EIGHTHS = "▏▎▍▌▋▊▉█"
 
 
-def command(
-    prime: options.Prime = None,
-    prime_file: options.PrimeFile = None,
-    model: options.Model = None,
-    top: options.Top = 10,
-    label: options.Label = None,
-    unknown: options.Unknown = "error",
-    as_json: options.JsonRows = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Tell what comes next: charrnn next --prime "hello"
+@dataclass(frozen=True)
+class NextOutput(LineJson, Quiet):
+    """In which form the characters are listed."""
 
-    The likeliest characters after a text, and the end of the document, with their probabilities.
-    """
-    if prime is not None and prime_file is not None:
-        raise UsageError("--prime and --prime-file both give the prime; use one of them")
-    check_range("top", top, least=1, most=2**31)
-    if prime is None and prime_file is None and stdin_is_piped():
-        wait_for_stdin(quiet=quiet)
-        prime_file = "-"
+
+@with_options
+def command(prime: PrimeInput, model: ModelInput, config: NextConfig, output: NextOutput) -> None:
+    """The likeliest characters after a text, and the end of the document, with their probabilities."""
+    as_json = output.as_json
+    read = prime.read(quiet=output.quiet)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one character's products are too small to share
 
-    from charrnn.checkpoint.store import load_model
     from charrnn.cli.render.display import print_table
-    from charrnn.sampling.distribution import candidates
-    from charrnn.sampling.generate import check_label
-    from charrnn.sampling.numpy_engine import NumpyEngine
-    from charrnn.sampling.prefill import read_prime, started
-    from charrnn.sampling.prime import encode_pieces, encode_prime
+    from charrnn.sampling.distribution import next_candidates
 
-    found, checkpoint = load_model(model)
-    vocabulary = checkpoint.vocabulary
-    label = check_label(label, vocabulary)
-    if vocabulary.labels and label is None:
-        raise UsageError(f"the model writes in several manners; say which by --label: {vocabulary.listed_labels}")
-    text = checkpoint.config.text
-    if prime_file is not None:
-        ids = encode_pieces(pieces_of(prime_file), text, vocabulary, unknown)
-    else:
-        ids = iter([encode_prime(prime or "", text, vocabulary, unknown)])
-    note(f"{found.path} ({found.why})", quiet=quiet)
-    engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
-    start = vocabulary.start if label is None else vocabulary.start_of(label)
-    primed = read_prime(engine, started(engine, start), ids)
-    listed = candidates(primed.logits[0], vocabulary, top)
+    opened = open_model(model.model)
+    listed = next_candidates(opened.checkpoint, read, config)
+    tell_model(opened, quiet=output)
+    unit = opened.checkpoint.vocabulary.unit
     if is_terminal("stdout") and not as_json:
-        print_table(("next", "probability", "bits", ""), [_row(each, vocabulary.unit) for each in listed])
+        print_table(("next", "probability", "bits", ""), [_row(each, unit) for each in listed])
         return
     if not as_json:
-        note(f"columns: {', '.join(_COLUMNS)}", quiet=quiet)
+        note(f"columns: {', '.join(_COLUMNS)}", quiet=output.quiet)
     writer = TextWriter("utf-8")
     for each in listed:
         costs = (each.probability, each.nats, each.bits)
         if as_json:
-            values = {"rank": each.rank, **as_value(each.character, vocabulary.unit)}
+            values = {"rank": each.rank, **as_value(each.character, unit)}
             writer.write(json_line({**values, **dict(zip(_COLUMNS[2:], costs, strict=True))}))
         else:
-            writer.write(columns_line(each.rank, name_of(each.character, vocabulary.unit), *costs))
+            writer.write(columns_line(each.rank, name_of(each.character, unit), *costs))
     writer.close()
 
 

@@ -1,141 +1,169 @@
 """`charrnn train`."""
 
+import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from charrnn.cli import options
-from charrnn.cli.process.launcher import ProcessRank, own_process_rank, start, take_part
-from charrnn.cli.process.signals import stop_on_signals
-from charrnn.cli.process.terminal import note
-from charrnn.config import ModelConfig, Record, RunConfig, TextConfig, TrainingConfig, flag, parse_duration
+from charrnn.cli.options import Given, with_options
+from charrnn.cli.process.launcher import start, take_part
+from charrnn.cli.process.rank import ProcessRank, own_process_rank
+from charrnn.cli.process.signals import Stop, stop_on_signals
+from charrnn.cli.process.terminal import TextWriter, is_terminal, note
+from charrnn.cli.render.events import event_record
 from charrnn.errors import UsageError, is_out_of_memory
+from charrnn.messages import named
+from charrnn.settings.fields import Settings, setting
+from charrnn.settings.model import ModelConfig, bidirectional_error
+from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import Record, TrainingConfig
+
+if TYPE_CHECKING:
+    from charrnn.checkpoint.store import Resumable
+    from charrnn.events import Event
 
 __all__ = ["command"]
 
+_RUN = "Run"
 _BUDGETS = ("time", "epochs", "steps")
-_NOT_CONFIGURATION = ("nproc", "config", "resume", "dry_run", "as_json", "accept_new_corpus", "quiet")
 
 
-def command(
-    context: typer.Context,
-    corpus: options.Corpus = None,
-    time: options.Time = None,
-    epochs: options.Epochs = TrainingConfig.epochs,
-    steps: options.Steps = TrainingConfig.steps,
-    patience: options.Patience = TrainingConfig.patience,
-    cell: options.Cell = ModelConfig.cell,
-    layers: options.Layers = ModelConfig.layers,
-    hidden_size: options.HiddenSize = ModelConfig.hidden_size,
-    encoder: options.Encoder = ModelConfig.encoder,
-    embedding_size: options.EmbeddingSize = ModelConfig.embedding_size,
-    dropout: options.Dropout = ModelConfig.dropout,
-    input_dropout: options.InputDropout = ModelConfig.input_dropout,
-    recurrent_dropout: options.RecurrentDropout = ModelConfig.recurrent_dropout,
-    zoneout: options.Zoneout = ModelConfig.zoneout,
-    residual: options.Residual = ModelConfig.residual,
-    bidirectional: options.Bidirectional = False,
-    documents: options.Documents = TextConfig.documents,
-    labels: options.Labels = TextConfig.labels,
-    unit: options.Unit = TextConfig.unit,
-    encoding: options.Encoding = TextConfig.encoding,
-    normalize: options.Normalize = TextConfig.normalize,
-    newlines: options.Newlines = TextConfig.newlines,
-    validation: options.Validation = TextConfig.validation,
-    batch_size: options.BatchSize = TrainingConfig.batch_size,
-    sequence_length: options.SequenceLength = TrainingConfig.sequence_length,
-    optimizer: options.Optimizer = TrainingConfig.optimizer,
-    learning_rate: options.LearningRate = TrainingConfig.learning_rate,
-    weight_decay: options.WeightDecay = TrainingConfig.weight_decay,
-    warmup_steps: options.WarmupSteps = TrainingConfig.warmup_steps,
-    gradient_clip: options.GradientClip = TrainingConfig.gradient_clip,
-    from_model: options.FromModel = TrainingConfig.from_model,
-    validate_every: options.ValidateEvery = TrainingConfig.validate_every,
-    report_every: options.ReportEvery = TrainingConfig.report_every,
-    seed: options.TrainingSeed = TrainingConfig.seed,
-    device: options.Device = TrainingConfig.device,
-    precision: options.Precision = TrainingConfig.precision,
-    threads: options.Threads = TrainingConfig.threads,
-    nproc: options.Nproc = 1,
-    name: options.Name = None,
-    config: options.Config = None,
-    resume: options.Resume = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
-    accept_new_corpus: options.AcceptNewCorpus = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Learn a text: charrnn train corpus.txt --cell gru --time 3m
+@dataclass(frozen=True)
+class RunName(Settings):
+    """What the run is called."""
 
-    Checkpoints land in ./checkpoints/NAME. Ctrl-C saves and says how to go on.
-    """
-    process = own_process_rank(nproc)
+    name: str | None = setting(
+        None, "Name of the run's folder in ./checkpoints (default: after text and cell).", panel=_RUN, metavar="NAME"
+    )
+
+
+@dataclass(frozen=True)
+class RunOptions(Settings):
+    """Which run this is, and what is told of it."""
+
+    config: str | None = setting(
+        None, "Settings from a TOML file, such as a run's run.toml.", panel=_RUN, metavar="FILE", kind="file"
+    )
+    resume: str | None = setting(
+        None,
+        "Go on with the newest run, or with MODEL. auto: with the run of --name, which it may begin.",
+        panel=_RUN,
+        metavar="[MODEL|auto]",
+        kind="run",
+    )
+    accept_new_corpus: bool = setting(False, "Resume though the text has changed since the run began.", panel=_RUN)
+    dry_run: bool = setting(False, "Say what would be done and how long it would take, and stop.", panel=_RUN)
+    as_json: bool = setting(
+        False, "Write the events of the training as JSON lines on stdout.", panel=_RUN, flag="--json"
+    )
+    quiet: bool = setting(False, "Write only errors on stderr.", panel=_RUN, short="q")
+    nproc: int = setting(1, "Processes that train together, each on its own GPU.", panel="Machine", least=1, most=1024)
+    bidirectional: bool = setting(False, "Refused, with the reason.", hidden=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bidirectional:
+            raise bidirectional_error(named("bidirectional"))
+        if self.dry_run and self.resume is not None:
+            raise UsageError(f"{named('dry_run')} tells of a new run; leave {named('resume')} out")
+        if self.accept_new_corpus and self.resume is None:
+            resumed = f"{named('accept_new_corpus')} is for a {named('resume')} whose text has changed"
+            raise UsageError(f"{resumed}; a new run takes any text")
+
+
+@with_options
+def command(given: Annotated[Given, TextConfig, ModelConfig, TrainingConfig, RunName], run: RunOptions) -> None:
+    """Checkpoints land in ./checkpoints/NAME. Ctrl-C saves and says how to go on."""
+    process = own_process_rank(run.nproc)
     if process.rank:
-        if not dry_run:
+        if not run.dry_run:
             take_part(process)
         return
-    if dry_run and resume is not None:
-        raise UsageError("--dry-run tells of a new run; leave --resume out")
-    if as_json and not dry_run and "as_json" in _set(context, "COMMANDLINE"):
-        raise UsageError("--json is for --dry-run; a training is told in the run's metrics.jsonl")
-    if resume is not None and resume != "auto":
-        given = _given(context, "COMMANDLINE")
-        if fixed := sorted(given.keys() - {*_BUDGETS, "patience"}):
-            what = "the text" if "corpus" in fixed else flag(fixed[0])
-            raise UsageError(f"--resume goes on with the recorded settings; only the budget can change, not {what}")
-        from charrnn.checkpoint.store import find_resumable
-
-        resumable = find_resumable(resume)
-    else:
-        if accept_new_corpus and not resume:
-            raise UsageError("--accept-new-corpus is for a --resume whose text has changed; a new run takes any text")
-        if resume and not name:
-            raise UsageError("--resume auto goes on with a run or begins it; say which one by --name")
-        settings, given = _configuration(context, config, is_told=process.meeting is not None)  # by who started this
-    if dry_run:
+    plan = _plan(given, run, is_told=process.meeting is not None)  # by who started this
+    if run.dry_run:
         from charrnn.cli.commands.dry_run import describe
 
-        describe(settings, given.keys(), as_json=as_json, quiet=quiet)
+        describe(plan.config, plan.given.keys(), as_json=run.as_json, quiet=run.quiet)
         return
-    if nproc > process.count:
-        raise typer.Exit(start(nproc))
+    if run.nproc > process.count:
+        raise typer.Exit(start(run.nproc))
+    with stop_on_signals(os.getppid() if process.count > 1 else None) as stop:
+        _train(plan, run, process, stop)
+    if stop.received is not None:
+        raise typer.Exit(128 + stop.received)
 
+
+class _Plan(NamedTuple):
+    """A run to go on with, or the configuration of a new one under its name; and the settings that were given."""
+
+    config: RunConfig
+    given: Given
+    name: str | None
+    resumable: "Resumable | None" = None
+
+
+def _plan(given: Given, run: RunOptions, *, is_told: bool) -> _Plan:
+    name = given.pop("name", None)
+    if run.resume is None or run.resume == "auto":
+        if run.resume and not name:
+            to = f"{named('resume', 'auto')} goes on with a run or begins it"
+            raise UsageError(f"{to}; say which one by {named('name')}")
+        return _Plan(*_configuration(given, run.config, is_told=is_told), name)
+    if fixed := sorted(given.typed - {*_BUDGETS, "patience"}):
+        what = "the text" if "corpus" in fixed else named(fixed[0])
+        recorded = f"{named('resume')} goes on with the recorded settings"
+        raise UsageError(f"{recorded}; only the budget can change, not {what}")
+    from charrnn.checkpoint.store import find_resumable
+
+    typed = Given({key: value for key, value in given.items() if key in given.typed})
+    return _Plan(RunConfig(), typed, None, find_resumable(run.resume))
+
+
+def _train(plan: _Plan, run: RunOptions, process: ProcessRank, stop: Stop) -> None:
+    """Go through the training, and show it; a signal lets it save."""
     from charrnn.cli.render.display import training_display
     from charrnn.events import Began
 
-    is_over = False
-    with stop_on_signals(os.getppid() if process.count > 1 else None) as stop:
-        try:
-            with training_display(quiet) as show, _others(process):
-                from charrnn.training import loop  # takes a second or two, with a sign of life from the display
+    writer, is_over = TextWriter("utf-8") if run.as_json else None, False
+    in_lines = run.as_json and is_terminal("stdout")  # where JSON would get into the picture
+    try:
+        with training_display(run.quiet, in_lines=in_lines) as show, _others(process):
+            for event in _events(plan, run, stop):
+                if isinstance(event, Began):
+                    stop.run = event.run
+                show(event)
+                if writer:
+                    writer.write(json.dumps(event_record(event)) + "\n")
+                    writer.close()
+            is_over = True
+    except OSError:
+        if not is_over:
+            raise  # else it was the display, on a terminal that is gone
+    except Exception as error:
+        if stop.run is None and is_out_of_memory(error):  # before the first step, so it is for the weights
+            error.add_note(f"the network is too large: lower {named('hidden_size')} first, then {named('layers')}")
+        raise
+    except KeyboardInterrupt:
+        note(f"stopped at once, {f'in {stop.run}' if stop.run else 'before the training began'}", quiet=run.quiet)
 
-                if resume is None:
-                    events = loop.train(settings, name, stop, given=given.keys())
-                elif name is not None and resume == "auto":
-                    events = loop.train_or_resume(settings, name, given, stop, accept_new_corpus=accept_new_corpus)
-                else:
-                    events = loop.resume(resumable, given, stop, accept_new_corpus=accept_new_corpus)
-                for event in events:
-                    if isinstance(event, Began):
-                        stop.run = event.run
-                    show(event)
-                is_over = True
-        except OSError:
-            if not is_over:
-                raise  # else it was the display, on a terminal that is gone
-        except Exception as error:
-            if stop.run is None and is_out_of_memory(error):  # before the first step, so it is for the weights
-                error.add_note("the network is too large: lower --hidden-size first, then --layers")
-            raise
-        except KeyboardInterrupt:
-            note(f"stopped at once, {f'in {stop.run}' if stop.run else 'before the training began'}", quiet=quiet)
-    if stop.received is not None:
-        raise typer.Exit(128 + stop.received)
+
+def _events(plan: _Plan, run: RunOptions, stop: Stop) -> "Iterator[Event]":
+    """The events of the training that is meant: a new one, or one that goes on."""
+    from charrnn.training import loop  # takes a second or two, with a sign of life from the display
+
+    accepts = run.accept_new_corpus
+    if plan.resumable is not None:
+        return loop.resume(plan.resumable, plan.given, stop, accept_new_corpus=accepts)
+    if run.resume == "auto" and plan.name is not None:
+        return loop.train_or_resume(plan.config, plan.name, plan.given, stop, accept_new_corpus=accepts)
+    return loop.train(plan.config, plan.name, stop, given=plan.given.keys())
 
 
 def _others(process: ProcessRank) -> AbstractContextManager[object]:
@@ -145,46 +173,23 @@ def _others(process: ProcessRank) -> AbstractContextManager[object]:
     return joined(process.rank, process.count, process.meeting)
 
 
-def _set(context: typer.Context, *sources: str) -> dict[str, Any]:
-    """Parameters that were set, by the command line or by the environment, and not left to their default."""
-    return {
-        parameter: value
-        for parameter, value in context.params.items()
-        if (source := context.get_parameter_source(parameter)) and source.name in sources
-    }
-
-
-def _given(context: typer.Context, *sources: str) -> dict[str, Any]:
-    """Those of them that are fields of the configuration, as it has them; and the run's name."""
-    values = {name: value for name, value in _set(context, *sources).items() if name not in _NOT_CONFIGURATION}
-    if "time" in values:
-        values["time"] = parse_duration(values["time"])
-    if "corpus" in values:
-        values["corpus"] = tuple(values["corpus"])
-    return values
-
-
-def _configuration(context: typer.Context, path: str | None, *, is_told: bool) -> tuple[RunConfig, dict[str, Any]]:
+def _configuration(given: Given, path: str | None, *, is_told: bool) -> tuple[RunConfig, Given]:
     """Flags over environment over the configuration file over the defaults; and those settings that were given."""
     recorded = _read(path) if path is not None else RunConfig()
-    given = _given(context, "COMMANDLINE", "ENVIRONMENT")
-    given.pop("name", None)
     if any(budget in given for budget in _BUDGETS):
-        given = dict.fromkeys(_BUDGETS) | given  # a budget replaces the recorded one, whatever its kind
+        given = Given(dict.fromkeys(_BUDGETS) | given)  # a budget replaces the recorded one, whatever its kind
     config = recorded.override(given)
     if config != recorded and recorded.record.plan:
         note(f"some settings differ from {path}: this is a new run, not a repeat of the recorded one", quiet=is_told)
         config = replace(config, record=Record())
     if "-" in config.text.corpus and sys.stdin is not None and sys.stdin.isatty():
         note("reading the text from this terminal; end it with Ctrl-D")
-    usual = RunConfig()
     in_file = {
         name: value
-        for section in ("text", "model", "training")
-        for name, value in vars(getattr(recorded, section)).items()
-        if value != getattr(getattr(usual, section), name)
+        for section in (recorded.text, recorded.model, recorded.training)
+        for name, value in section.chosen().items()
     }
-    return config, in_file | given
+    return config, Given(in_file | given)
 
 
 def _read(path: str) -> RunConfig:

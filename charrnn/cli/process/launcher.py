@@ -9,49 +9,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 import typer
 
+from charrnn.cli.process.rank import MEETING, ProcessRank
 from charrnn.cli.process.signals import SIGNALS, stop_on_signals
 from charrnn.cli.process.terminal import note
-from charrnn.config import check_range
-from charrnn.errors import DivergedError, PeerGoneError, UsageError
+from charrnn.errors import DivergedError, PeerGoneError
 
-__all__ = ["ProcessRank", "leave", "own_process_rank", "start", "take_part"]
-
-_MEETING = "CHARRNN_MEETING"  # the file by which processes that were started here meet
+__all__ = ["start", "take_part"]
 
 # Once a process has failed, the others notice, save what they are saving and end. Who does not is asked, then killed.
 _PATIENCE, _MERCY = 5.0, 25.0  # seconds
-
-
-@dataclass(frozen=True)
-class ProcessRank:
-    """Which of how many processes this one was started as."""
-
-    rank: int = 0
-    count: int = 1
-    meeting: str | None = None
-
-
-def own_process_rank(nproc: int) -> ProcessRank:
-    """What torchrun, or `start`, has put in the environment; rank 0 of 1 when it was neither.
-
-    Raises:
-        UsageError: `nproc` is not a number of processes, or another one than has been started.
-    """
-    check_range("nproc", nproc, least=1, most=1024)
-    if "LOCAL_RANK" not in os.environ:  # others leave a RANK and a WORLD_SIZE of their own there
-        return ProcessRank()
-    rank, count = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
-    process = ProcessRank(rank, count, os.environ.get(_MEETING))
-    if nproc > 1 and 1 < process.count != nproc:
-        raise UsageError(f"torchrun has started {process.count} processes, not {nproc}; leave --nproc out")
-    return process
 
 
 def take_part(process: ProcessRank) -> None:
@@ -97,25 +68,8 @@ def start(count: int) -> int:
     return code if code > 0 else 128 - code
 
 
-def leave(code: int) -> NoReturn:
-    """Exit. What is left to write and cannot be is let go of: Python would try once more, and end with its own code.
-
-    Where others were joined at once: gloo's threads may still be letting go of what they were given, and a process
-    that Python takes apart meanwhile is aborted now and then (in torch 2.13).
-    """
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if own_process_rank(1).count > 1:
-        os._exit(code)
-    sys.exit(code)
-
-
 def _start_one(rank: int, count: int, meeting: str) -> "subprocess.Popen[bytes]":
-    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, _MEETING: meeting}
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, MEETING: meeting}
     loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
     environment = {**loopback, **os.environ, **{name: str(value) for name, value in own.items()}}
     command = [sys.executable, "-m", "charrnn", *sys.argv[1:]]

@@ -2,24 +2,20 @@
 
 import codecs
 import contextlib
-import re
 import sys
 import time
+from pathlib import Path
 from typing import Literal
 
 from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError
+from charrnn.files import open_new
+from charrnn.messages import for_command_line, safe
 
-__all__ = ["TextWriter", "is_terminal", "note", "output_error", "safe"]
+__all__ = ["TextWriter", "as_told", "is_terminal", "note", "output_error"]
 
 _FLUSH_SECONDS = 0.1
 
-# What could drive a terminal: C0 but tab and newline, DEL, C1, and the bidirectional overrides and isolates.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def safe(text: str) -> str:
-    """The text with every character that could drive a terminal shown as an escape, such as \\x1b."""
-    return _UNSAFE.sub(lambda match: ascii(match[0])[1:-1], text)
+_FLAGS = {"from_model": "--from", "as_json": "--json"}  # which do not follow from the setting's name
 
 
 def is_terminal(stream: Literal["stdout", "stderr"]) -> bool:
@@ -28,34 +24,55 @@ def is_terminal(stream: Literal["stdout", "stderr"]) -> bool:
     return file is not None and file.isatty()
 
 
-def note(text: str, *, quiet: bool = False) -> None:
+def as_told(message: str) -> str:
+    """A message with flags for the settings that it names, harmless on a terminal."""
+    return safe(for_command_line(message, _FLAGS))
+
+
+def note(message: str, *, quiet: bool = False) -> None:
     """A line on stderr, from the program to the person, who may be gone: that is no reason to stop."""
     if not quiet and sys.stderr is not None:
         with contextlib.suppress(OSError):
-            sys.stderr.write(f"charrnn: {safe(text)}\n")
+            sys.stderr.write(f"charrnn: {as_told(message)}\n")
             sys.stderr.flush()
 
 
-def output_error(error: OSError) -> CharrnnError:
-    """What a failure to write to stdout means."""
+def output_error(error: OSError, name: str = "standard output") -> CharrnnError:
+    """The error that a failure to write to stdout, or to another file, means."""
     if isinstance(error, BrokenPipeError):
         return ReaderGoneError()
-    return ResourceError(f"cannot write to standard output: {error.strerror}")
+    return ResourceError(f"cannot write to {name}: {error.strerror}")
 
 
 class TextWriter:
-    """Writes text to stdout as it is made: raw bytes into a pipe or file, controls shown escaped on a terminal.
+    """Writes text to stdout, or into a new file, as it is made.
 
-    `escape` forces either. On a terminal every piece is seen at once; elsewhere what is written is at most a tenth of
-    a second late.
+    Raw bytes go into a pipe or file, controls are shown escaped on a terminal; `escape` forces either. On a terminal
+    every piece is seen at once; elsewhere what is written is at most a tenth of a second late.
+
+    Args:
+        path: a new file to write into; `-` and None are stdout. It may be there already only if this `replaces` it.
+
+    Raises:
+        UsageError: there is something at `path`.
+        ResourceError: there is nowhere to write.
     """
 
-    def __init__(self, encoding: Literal["utf-8", "latin-1"], escape: bool | None = None) -> None:
-        if sys.stdout is None:
+    def __init__(
+        self,
+        encoding: Literal["utf-8", "latin-1"],
+        escape: bool | None = None,
+        path: str | None = None,
+        *,
+        replaces: bool = False,
+    ) -> None:
+        is_file = self._is_own = path not in (None, "-")
+        if sys.stdout is None and not is_file:
             raise ResourceError("standard output is closed; there is nowhere to write the text")
-        self._file = sys.stdout.buffer
+        self._name = str(path) if is_file else "standard output"
+        self._file = open_new(Path(str(path)), replaces=replaces) if is_file else sys.stdout.buffer
         self._encoding = encoding
-        self._on_terminal = sys.stdout.isatty()
+        self._on_terminal = not is_file and sys.stdout.isatty()
         self._escape = self._on_terminal if escape is None else escape
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._flushed = time.monotonic()
@@ -82,6 +99,8 @@ class TextWriter:
         last = tail[-1:] or self._last
         newline = "\n" if self._on_terminal and last not in "\n\0" else ""
         self._put((tail + newline).encode("utf-8"), flush=True)
+        if self._is_own:
+            self._file.close()
 
     def _tail(self) -> str:
         """How the first bytes of a character that was never completed are shown."""
@@ -95,4 +114,4 @@ class TextWriter:
                 self._flushed = now
                 self._file.flush()
         except OSError as error:
-            raise output_error(error) from error
+            raise output_error(error, self._name) from error

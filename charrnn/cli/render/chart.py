@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from charrnn.cli.render.character_names import columns
+from charrnn.export.character_names import columns
 
 __all__ = ["chart", "scatter"]
 

@@ -49,7 +49,7 @@ class _Progress:
     def show(self, event: ComparisonEvent) -> None:
         match event:
             case Notice():
-                self.say(event.text)
+                self.say(event.message)
             case Planned():
                 self._cells = tuple(event.grids)
                 for line in _planned(event):

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from charrnn.cli.render.character_names import columns
-from charrnn.config import Unit
+from charrnn.export.character_names import columns
+from charrnn.settings.text import Unit
 from charrnn.text.units import readable
 
 if TYPE_CHECKING:

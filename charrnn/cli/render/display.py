@@ -13,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from charrnn.cli.process.terminal import is_terminal, note, safe
+from charrnn.cli.process.terminal import as_told, is_terminal, note
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
+from charrnn.messages import safe
 
 __all__ = [
     "clock",
@@ -35,11 +36,11 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 @contextmanager
-def training_display(quiet: bool) -> Iterator[Show]:
+def training_display(quiet: bool, *, in_lines: bool = False) -> Iterator[Show]:
     """What shows a training's events: live on a terminal, in key=value lines elsewhere, not at all when quiet."""
     if quiet:
         yield lambda _: None
-    elif not is_terminal("stderr"):
+    elif in_lines or not is_terminal("stderr"):
         yield _PlainDisplay().show
     else:
         # rich would otherwise take stdout for its own; that belongs to the command's product.
@@ -70,7 +71,7 @@ class _PlainDisplay:
                 note(_expected(event))
         match event:
             case Notice():
-                note(event.text)
+                note(event.message)
             case Began():
                 note(_began(event))
             case Reported() if time.monotonic() - self._told >= _PLAIN_SECONDS or event.step == event.total_steps:
@@ -117,7 +118,7 @@ class _LiveDisplay:
     def show(self, event: Event) -> None:
         match event:
             case Notice():
-                self._console.print(Text(safe(event.text), style="dim"))
+                self._console.print(Text(as_told(event.message), style="dim"))
             case Began():
                 self._console.print(Text(safe(_began(event))))
             case Reported():
@@ -213,7 +214,7 @@ def live_table(
         redirect_stderr=False,
         transient=transient,
     ):
-        yield lambda line: console.print(Text(safe(line)))
+        yield lambda line: console.print(Text(as_told(line)))
 
 
 def print_table(columns: Row, rows: Sequence[Row]) -> None:

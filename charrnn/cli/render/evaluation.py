@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli.process.terminal import TextWriter, note, safe
+from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.cli.render.confusion import CLASS_COLUMNS, Confusion, class_rows
-from charrnn.cli.render.score_rows import CHARACTER_COLUMNS, LINE_COLUMNS, Total, character_rows, line_rows, shaded
-from charrnn.cli.render.shading import SURPRISE, cells, colours, is_light, picture
+from charrnn.cli.render.score_rows import CHARACTER_COLUMNS, LINE_COLUMNS, Total, character_rows, line_rows
+from charrnn.cli.render.shading import colours, is_light, picture
+from charrnn.export.shading import SURPRISE, cells, shaded
+from charrnn.messages import safe
 
 if TYPE_CHECKING:
     from charrnn.evaluation.evaluate import Reading
@@ -63,9 +65,9 @@ def write_heat(reading: "Reading", *, quiet: bool) -> None:
     note(f"{reading.text}: {total}", quiet=quiet)
 
 
-def write_page(reading: "Reading", path: str, *, quiet: bool) -> None:
+def write_page(reading: "Reading", path: str, *, replaces: bool, quiet: bool) -> None:
     """The shaded text as a page in a new file, or on stdout."""
-    from charrnn.cli.render.shaded_page import page
+    from charrnn.export.shaded_page import page
     from charrnn.files import write_new
 
     total, unit = Total(), reading.vocabulary.unit
@@ -77,5 +79,5 @@ def write_page(reading: "Reading", path: str, *, quiet: bool) -> None:
             writer.write(piece)
         writer.close()
         return
-    write_new(Path(path), (piece.encode("utf-8", "surrogateescape") for piece in pieces))
+    write_new(Path(path), (piece.encode("utf-8", "surrogateescape") for piece in pieces), replaces=replaces)
     note(f"{reading.text}: {total}; the page is {path}", quiet=quiet)

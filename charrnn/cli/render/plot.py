@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import UsageError
-from charrnn.files import check_new
+from charrnn.files import check_new, write_new
+from charrnn.messages import named
 
 __all__ = ["check_plot", "write_curves", "write_map"]
 
 
-def check_plot(path: str | None) -> None:
+def check_plot(path: str | None, *, replaces: bool = False) -> None:
     """Refuse a picture that cannot be made, before anything is computed for it.
 
     Raises:
@@ -21,14 +22,20 @@ def check_plot(path: str | None) -> None:
     if path is None:
         return
     if Path(path).suffix not in (".png", ".svg"):
-        raise UsageError(f"--plot writes .png or .svg, by the file's ending, not {path}")
-    check_new(Path(path))
+        raise UsageError(f"{named('plot')} writes .png or .svg, by the file's ending, not {path}")
+    if not replaces:
+        check_new(Path(path))
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib, which is not installed: pip install 'charrnn[plot]'")
+        raise UsageError(f"{named('plot')} needs matplotlib, which is not installed: pip install 'charrnn[plot]'")
 
 
 def write_curves(
-    path: str, labels: Sequence[str], panels: Mapping[str, Mapping[str, Sequence[float]]], logarithmic: Sequence[str]
+    path: str,
+    labels: Sequence[str],
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    logarithmic: Sequence[str],
+    *,
+    replaces: bool = False,
 ) -> None:
     """Panels of curves side by side, each with its title; those named have a logarithmic axis of values.
 
@@ -45,10 +52,10 @@ def write_curves(
         if title in logarithmic and any(value > 0 for values in curves.values() for value in values):
             axes.set_yscale("log", nonpositive="mask")
         axes.legend()
-    _write(figure, path)
+    _write(figure, path, replaces=replaces)
 
 
-def write_map(path: str, title: str, points: Sequence[tuple[str, float, float]]) -> None:
+def write_map(path: str, title: str, points: Sequence[tuple[str, float, float]], *, replaces: bool = False) -> None:
     """Names at their places on a plane."""
     figure = _figure(9, 9)
     axes = figure.add_subplot()
@@ -56,7 +63,7 @@ def write_map(path: str, title: str, points: Sequence[tuple[str, float, float]])
     for name, x, y in points:
         axes.text(x, y, name, ha="center", va="center", parse_math=False)
     axes.set_title(title)
-    _write(figure, path)
+    _write(figure, path, replaces=replaces)
 
 
 def _figure(width: float, height: float) -> Any:
@@ -65,13 +72,11 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _write(figure: Any, path: str) -> None:
+def _write(figure: Any, path: str, *, replaces: bool) -> None:
     import warnings
-
-    from charrnn.files import write_new
 
     picture, form = BytesIO(), Path(path).suffix.removeprefix(".")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # not every font has every character
         figure.savefig(picture, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)
-    write_new(Path(path), [picture.getvalue()])
+    write_new(Path(path), [picture.getvalue()], replaces=replaces)

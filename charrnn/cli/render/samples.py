@@ -3,47 +3,46 @@
 import base64
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from charrnn.cli.process.terminal import TextWriter
 from charrnn.text.units import readable
 
 if TYPE_CHECKING:
-    from charrnn.config import Unit
     from charrnn.sampling.batched import Piece
     from charrnn.sampling.stream import Stream
+    from charrnn.settings.text import Unit
 
 __all__ = ["write_json", "write_text"]
 
-PrimeOf = Callable[[int], str]
-
 
 def write_text(
-    pieces: Iterable["Piece"], writer: TextWriter, prime_of: PrimeOf, separator: Literal["\n", "\0"] | None
+    pieces: Iterable["Piece"], writer: TextWriter, separator: Literal["\n", "\0"] | None, *, echo: bool
 ) -> None:
-    """Write samples as they come, each after its prime and before the separator, if any."""
-    current = -1
-    for index, text, finished in pieces:
-        if index != current:
-            current = index
-            writer.write(prime_of(index))
-        writer.write(text)
-        if finished and separator:
+    """Write samples as they come, with `echo` each after its prime, and before the separator, if any."""
+    from charrnn.sampling.batched import PrimePiece  # which needs numpy
+
+    for piece in pieces:
+        if echo or not isinstance(piece, PrimePiece):
+            writer.write(piece.text)
+        if piece.finished and separator:
             writer.end(separator)
 
 
-def write_json(
-    pieces: Iterable["Piece"], writer: TextWriter, prime_of: PrimeOf, seed: int | None, unit: "Unit"
-) -> None:
+def write_json(pieces: Iterable["Piece"], writer: TextWriter, seed: int | None, unit: "Unit") -> None:
     """Write each sample, once it is complete, as a line of JSON (in ASCII)."""
+    from charrnn.sampling.batched import PrimePiece  # which needs numpy
+
+    prime: list[str] = []
     texts: list[str] = []
-    for index, text, finished in pieces:
-        texts.append(text)
-        if finished:
-            record = _record("".join(texts), prime_of(index), seed, unit, finished)
+    for piece in pieces:
+        (prime if isinstance(piece, PrimePiece) else texts).append(piece.text)
+        if piece.finished:
+            record = _record("".join(texts), "".join(prime), seed, unit, piece.finished)
             writer.write(json.dumps(record) + "\n")
             texts.clear()
+            prime.clear()
 
 
 def _record(text: str, prime: str, seed: int | None, unit: "Unit", stream: "Stream") -> dict[str, Any]:

@@ -5,9 +5,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.render.character_names import name_of
-from charrnn.cli.render.shading import Shaded
-from charrnn.config import Unit
+from charrnn.export.character_names import name_of
+from charrnn.settings.text import Unit
 from charrnn.text.units import readable
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ __all__ = [
     "columns_line",
     "json_line",
     "line_rows",
-    "shaded",
 ]
 
 CHARACTER_COLUMNS = ("offset", "line", "character", "nats", "bits", "probability", "rank")
@@ -73,17 +71,6 @@ def json_line(values: dict[str, Any]) -> str:
 def columns_line(*values: object) -> str:
     """Values with tabs between; what is not known is a hyphen."""
     return "\t".join("-" if value is None else str(value) for value in values) + "\n"
-
-
-def shaded(characters: "Iterable[CharacterScore]", unit: Unit) -> Iterator[Shaded]:
-    """The characters with their bits, for a picture."""
-    for each in characters:
-        name = name_of(each.character, unit)
-        if each.bits is None:
-            yield Shaded(each.character, None, f"{name}: unknown, not scored")
-        else:
-            title = f"{name}: {each.bits:.2f} bits, probability {each.probability:.4g}, rank {each.rank}"
-            yield Shaded(each.character, each.bits, title)
 
 
 class Total:

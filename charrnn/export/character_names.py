@@ -2,8 +2,8 @@
 
 import unicodedata
 
-from charrnn.cli.process.terminal import safe
-from charrnn.config import Unit
+from charrnn.messages import safe
+from charrnn.settings.text import Unit
 
 __all__ = ["columns", "escaped", "is_joined", "name_of"]
 

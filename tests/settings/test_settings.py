@@ -9,18 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.config import (
-    ModelConfig,
-    Record,
-    RunConfig,
-    SamplingConfig,
-    TextConfig,
-    TrainingConfig,
-    check_range,
-    parse_duration,
-)
 from charrnn.errors import UsageError
 from charrnn.recurrent.registry import CORES
+from charrnn.settings.fields import check_range
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import SamplingConfig
+from charrnn.settings.tables import checked_keywords
+from charrnn.settings.text import TextConfig
+from charrnn.settings.training import Record, TrainingConfig, parse_duration
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 sizes = st.none() | st.integers(1, 1000)
@@ -116,24 +113,24 @@ def test_what_a_file_cannot_say(tables: dict[str, Any], message: str) -> None:
     ("make", "message"),
     [
         (lambda: ModelConfig(cell="gur"), "got 'gur'; did you mean gru"),
-        (lambda: ModelConfig(layers=0), "--layers must be at least 1 and at most 64, got 0"),
-        (lambda: ModelConfig(dropout=1.0), "--dropout must be at least 0 and less than 1, got 1.0"),
-        (lambda: ModelConfig(input_dropout=-0.1), "--input-dropout must be at least 0"),
-        (lambda: ModelConfig(recurrent_dropout=math.nan), "--recurrent-dropout must be"),
-        (lambda: ModelConfig(zoneout=1.0), "--zoneout must be at least 0 and less than 1"),
-        (lambda: ModelConfig(layers=1, residual=True), "--residual .* needs --layers 2"),
-        (lambda: ModelConfig("bi-lstm"), "--cell bi-lstm: a bidirectional core .* not generate"),
-        (lambda: ModelConfig("bidirectionalgru"), "--cell bidirectionalgru: a bidirectional core"),
-        (lambda: ModelConfig("bigram"), "--cell must be one of auto, rnn, .*, got 'bigram'"),
-        (lambda: ModelConfig(encoder="one-hot", embedding_size=3), "--embedding-size goes with"),
-        (lambda: TextConfig(validation=0.95), "--validation must be at least 0 and at most 0.9"),
-        (lambda: TextConfig(encoding="rot13"), "--encoding must be a text encoding"),
-        (lambda: TextConfig(encoding="a\0b"), "--encoding must be a text encoding"),
-        (lambda: TrainingConfig(learning_rate=float("nan")), "--learning-rate must be"),
-        (lambda: TrainingConfig(seed=2**63), "--seed must be"),
-        (lambda: SamplingConfig(top_p=1.5), "--top-p must be greater than 0 and at most 1"),
-        (lambda: SamplingConfig(num_samples=0), "--num-samples must be at least 1"),
-        (lambda: SamplingConfig(temperature=float("inf")), "--temperature must be"),
+        (lambda: ModelConfig(layers=0), "layers must be at least 1 and at most 64, got 0"),
+        (lambda: ModelConfig(dropout=1.0), "dropout must be at least 0 and less than 1, got 1.0"),
+        (lambda: ModelConfig(input_dropout=-0.1), "input_dropout must be at least 0"),
+        (lambda: ModelConfig(recurrent_dropout=math.nan), "recurrent_dropout must be"),
+        (lambda: ModelConfig(zoneout=1.0), "zoneout must be at least 0 and less than 1"),
+        (lambda: ModelConfig(layers=1, residual=True), "residual .* needs layers=2"),
+        (lambda: ModelConfig("bi-lstm"), "cell='bi-lstm': a bidirectional core .* not generate"),
+        (lambda: ModelConfig("bidirectionalgru"), "cell='bidirectionalgru': a bidirectional core"),
+        (lambda: ModelConfig("bigram"), "cell must be one of auto, rnn, .*, got 'bigram'"),
+        (lambda: ModelConfig(encoder="one-hot", embedding_size=3), "embedding_size goes with"),
+        (lambda: TextConfig(validation=0.95), "validation must be at least 0 and at most 0.9"),
+        (lambda: TextConfig(encoding="rot13"), "encoding must be a text encoding"),
+        (lambda: TextConfig(encoding="a\0b"), "encoding must be a text encoding"),
+        (lambda: TrainingConfig(learning_rate=float("nan")), "learning_rate must be"),
+        (lambda: TrainingConfig(seed=2**63), "seed must be"),
+        (lambda: SamplingConfig(top_p=1.5), "top_p must be greater than 0 and at most 1"),
+        (lambda: SamplingConfig(num_samples=0), "num_samples must be at least 1"),
+        (lambda: SamplingConfig(temperature=float("inf")), "temperature must be"),
     ],
 )
 def test_what_cannot_be_is_said_when_it_is_made(make: Any, message: str) -> None:
@@ -144,7 +141,7 @@ def test_what_cannot_be_is_said_when_it_is_made(make: Any, message: str) -> None
 def test_ranges_take_numbers_of_any_size() -> None:
     check_range("x", None, least=1)
     check_range("x", 10**400, least=1)
-    with pytest.raises(UsageError, match="--x must be less than 5"):
+    with pytest.raises(UsageError, match="x must be less than 5"):
         check_range("x", 10**400, below=5)
 
 
@@ -152,3 +149,29 @@ def test_overriding_changes_the_section_that_has_the_field() -> None:
     run = RunConfig().override({"cell": "gru", "steps": 5, "corpus": ("a",)})
     assert (run.model.cell, run.training.steps, run.text.corpus) == ("gru", 5, ("a",))
     assert RunConfig().override({}) == RunConfig()
+
+
+def test_an_unknown_setting_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="a run has no setting 'hidden_sise'; did you mean hidden_size"):
+        RunConfig().override({"hidden_sise": 5})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"temprature": 1.0}, "sample has no setting 'temprature'; did you mean temperature"),
+        ({"top_k": "5"}, "top_k must be a int, got '5'"),
+        ({"top_k": True}, "top_k must be a int, got True"),
+        ({"stop": 5}, "stop must be a list, got 5"),
+    ],
+)
+def test_what_keywords_cannot_say(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        checked_keywords(values, [SamplingConfig], "sample")
+
+
+def test_keywords_are_lenient_where_nothing_is_lost() -> None:
+    given = {"temperature": 1, "stop": "x", "top_k": None}
+    assert checked_keywords(given, [SamplingConfig], "sample") == {"temperature": 1.0, "stop": ("x",)}
+    assert checked_keywords({"time": "3m"}, [TrainingConfig], "train") == {"time": 180.0}
+    assert checked_keywords({"time": 5}, [TrainingConfig], "train") == {"time": 5.0}

@@ -3,9 +3,9 @@
 import html
 from collections.abc import Callable, Iterable, Iterator
 
-from charrnn.cli.render.shading import SPECIAL, Scale, TextCell, is_dark
+from charrnn.export.shading import SPECIAL, Scale, TextCell, is_dark
 
-__all__ = ["page"]
+__all__ = ["legend", "page", "rules", "spans"]
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
@@ -42,22 +42,32 @@ def page(cells: Iterable[TextCell], scale: Scale, title: str, footer: Callable[[
     """A page, some of it at a time. What is said of a cell is seen where the pointer rests on it; `footer` is asked
     for the last words when all cells have been written.
     """
-    legend = " ".join(f'<span class="l{level}">{html.escape(label)}</span>' for level, label in enumerate(scale.labels))
     yield _HEAD.format(
         title=html.escape(title),
-        light=_rules(scale),
-        dark=_rules(scale.on_dark()),
-        legend=f'{html.escape(scale.name)}: {legend} <span class="unknown">unknown</span>; {SPECIAL}',
+        light=rules(scale),
+        dark=rules(scale.on_dark()),
+        legend=legend(scale),
     )
+    yield from spans(cells, scale)
+    yield _FOOT.format(footer=html.escape(footer()))
+
+
+def spans(cells: Iterable[TextCell], scale: Scale) -> Iterator[str]:
+    """An element for each cell, and a newline after the last of a line."""
     for cell in cells:
         name = "unknown" if cell.value is None else f"l{scale.level(cell.value)}"
         yield f'<span class="{name}" title="{html.escape(cell.title)}">{html.escape(cell.text)}</span>'
         if cell.ends_line:
             yield "\n"
-    yield _FOOT.format(footer=html.escape(footer()))
 
 
-def _rules(scale: Scale) -> str:
+def legend(scale: Scale) -> str:
+    """What the levels of a scale mean."""
+    levels = " ".join(f'<span class="l{level}">{html.escape(label)}</span>' for level, label in enumerate(scale.labels))
+    return f'{html.escape(scale.name)}: {levels} <span class="unknown">unknown</span>; {SPECIAL}'
+
+
+def rules(scale: Scale) -> str:
     """A class for each level that has a colour."""
     return "\n".join(
         f".l{level} {{ background: rgb{colour}; color: {'white' if is_dark(colour) else 'black'}; }}"

@@ -1,0 +1,89 @@
+"""Options that most commands share, and the one place where commands open a model."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from charrnn.cli.process.stdin import pieces_of, stdin_is_piped, wait_for_stdin
+from charrnn.cli.process.terminal import note
+from charrnn.errors import UsageError
+from charrnn.messages import named
+from charrnn.settings.fields import Settings, setting
+from charrnn.settings.sampling import IN, OUT
+
+if TYPE_CHECKING:
+    from charrnn.checkpoint.format import Checkpoint
+
+__all__ = ["MODEL_HELP", "ModelInput", "OpenedModel", "PrimeInput", "Quiet", "open_model", "tell_model"]
+
+MODEL_HELP = "Checkpoint file, run folder or run name (default: the newest run in ./checkpoints, else the demo)."
+
+
+@dataclass(frozen=True)
+class ModelInput(Settings):
+    """Which model is meant."""
+
+    model: str | None = setting(None, MODEL_HELP, panel=IN, metavar="MODEL", kind="run")
+
+
+@dataclass(frozen=True)
+class PrimeInput(Settings):
+    """The text to go on from, in one of several ways."""
+
+    text: str | None = setting(None, "Text to go on from.", argument=True, shows_default=False)
+    prime: str | None = setting(
+        None, "Text to go on from, as an option.", panel=IN, short="p", aliases=("--prompt",), metavar="TEXT"
+    )
+    prime_file: str | None = setting(
+        None, "The same from a file, or - for standard input.", panel=IN, metavar="FILE", kind="file"
+    )
+
+    def given(self) -> list[str]:
+        """Names of the ways that were taken, of which there may be one."""
+        ways = {"TEXT": self.text, named("prime"): self.prime, named("prime_file"): self.prime_file}
+        return [name for name, value in ways.items() if value is not None]
+
+    def read(self, *, quiet: bool) -> "str | Iterator[bytes]":
+        """The text, or its bytes in pieces: from a pipe, where nothing else is given.
+
+        Raises:
+            UsageError: it is given in two ways.
+        """
+        if len(given := self.given()) > 1:
+            raise UsageError(f"{' and '.join(given)} both give the prime; use one of them")
+        if self.prime_file is not None:
+            return pieces_of(self.prime_file)
+        if not given and stdin_is_piped():
+            wait_for_stdin(quiet=quiet)
+            return pieces_of("-")
+        return self.text or self.prime or ""
+
+
+@dataclass(frozen=True)
+class Quiet(Settings):
+    """Whether to say anything beside the product."""
+
+    quiet: bool = setting(False, "Write only errors on stderr.", panel=OUT, short="q")
+
+
+class OpenedModel(NamedTuple):
+    """A model, the file that it is from, and in words how that was chosen."""
+
+    path: Path
+    why: str
+    checkpoint: "Checkpoint"
+
+
+def open_model(name: str | None) -> OpenedModel:
+    """The model that is meant."""
+    from charrnn.checkpoint.store import load_model
+
+    found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None)
+    return OpenedModel(*found, checkpoint)
+
+
+def tell_model(model: OpenedModel, *more: str, quiet: Quiet) -> None:
+    """Say which model was taken, and why, and what else there is to say of it."""
+    note(", ".join([f"{model.path} ({model.why})", *more]), quiet=quiet.quiet)

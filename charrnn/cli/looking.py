@@ -1,0 +1,49 @@
+"""Options that commands share which look at a text, or into a model."""
+
+from dataclasses import dataclass
+
+from charrnn.settings.fields import Settings, setting
+from charrnn.settings.sampling import MACHINE, OUT
+from charrnn.settings.training import Device
+
+__all__ = ["DeviceChoice", "LineJson", "PictureOutput", "TextInput"]
+
+
+@dataclass(frozen=True)
+class TextInput(Settings):
+    """The text to look at."""
+
+    text: tuple[str, ...] = setting(
+        (),
+        "The text to score, given as for train (default: the model's own validation text).",
+        argument=True,
+        shows_default=False,
+    )
+
+
+@dataclass(frozen=True)
+class LineJson(Settings):
+    """Whether the product is JSON, an object a line."""
+
+    as_json: bool = setting(False, "Write JSON lines on stdout.", panel=OUT, flag="--json")
+
+
+@dataclass(frozen=True)
+class DeviceChoice(Settings):
+    """What computes."""
+
+    device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=MACHINE)
+
+
+@dataclass(frozen=True)
+class PictureOutput(Settings):
+    """Where a picture goes."""
+
+    plot: str | None = setting(
+        None,
+        "Draw a picture in a new file, .png or .svg (pip install 'charrnn\\[plot]').",
+        panel=OUT,
+        metavar="FILE",
+        kind="file",
+    )
+    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)

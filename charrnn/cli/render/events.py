@@ -1,0 +1,24 @@
+"""Events of a training as JSON: what `train --json` writes, an object a line."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from charrnn.cli.process.terminal import as_told
+from charrnn.events import Event, Notice
+
+__all__ = ["event_record"]
+
+
+def event_record(event: Event) -> dict[str, Any]:
+    """The event's kind under "event", and its fields; a number that is not finite is null."""
+    if isinstance(event, Notice):
+        return {"event": "notice", "text": as_told(event.message)}
+    return {"event": type(event).__name__.lower(), **{name: _plain(value) for name, value in asdict(event).items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

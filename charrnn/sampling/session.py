@@ -1,0 +1,165 @@
+"""The use case of sampling: which engine writes, where samples begin, in which way they are drawn. Yields pieces."""
+
+import os
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from charrnn.checkpoint.format import Checkpoint
+from charrnn.errors import UsageError
+from charrnn.files import check_new
+from charrnn.messages import named
+from charrnn.sampling.batched import Begin, Piece, PrimePiece, write_batched
+from charrnn.sampling.chooser import forbidden_ids
+from charrnn.sampling.engines import open_engine
+from charrnn.sampling.generate import check_label, start_token
+from charrnn.sampling.prefill import after_each, after_prime, started
+from charrnn.sampling.prime import as_model_text, encode_pieces, encode_prime
+from charrnn.sampling.stream import Stream
+from charrnn.settings.sampling import EngineConfig, PrimeConfig, SamplingConfig
+from charrnn.text.vocabulary import Ids
+
+__all__ = ["Prime", "Session"]
+
+Prime = str | list[tuple[str, str]] | Iterable[bytes]
+
+
+class Session:
+    """Samples of one model, ready to be written: all that can be wrong with what was asked for has been told.
+
+    Args:
+        prime: what the samples go on from: a text; its bytes in pieces, of which one sample keeps none; or named
+            lines, of which each is the prime of the one sample of its own, whose state is not saved.
+
+    `config` has what was left open: the seed, and whether a sample ends with its document. `device` says in words what
+    computes, `draws_labels` whether each sample draws its own.
+
+    Raises:
+        UsageError: settings that do not go together, or not with this model.
+        DataError: a prime with characters that the model does not know.
+        CharrnnError: as the engine, the state and the text not to be copied have it.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        config: SamplingConfig,
+        prime: Prime = "",
+        reading: PrimeConfig = PrimeConfig(),  # noqa: B008 (a frozen value)
+        engine: EngineConfig = EngineConfig(),  # noqa: B008
+    ) -> None:
+        self._checkpoint, self._reading = checkpoint, reading
+        self.vocabulary = checkpoint.vocabulary
+        self.config = config = self._settled(config)
+        self.draws_labels = bool(self.vocabulary.labels) and config.label is None and reading.load_state is None
+        self._check()
+        check_label(config.label, self.vocabulary)
+        forbidden_ids(self.vocabulary, config)  # what cannot be written is told before anything is
+        self._read(prime)
+        self._guard = None
+        if config.novel is not None:
+            from charrnn.sampling.novel import copy_guard  # which few need
+
+            self._guard = copy_guard(checkpoint, config.novel, config.corpus)
+        opened = open_engine(checkpoint, config, engine.engine, engine.device)
+        self._engine, self.device, self._threads, self._blocks = opened
+        self._primed = None
+        if reading.load_state is not None:
+            from charrnn.sampling.prompt_cache import load_state
+
+            self._primed = load_state(Path(reading.load_state), self._engine, checkpoint)
+
+    def pieces(self, *, measured: bool = False) -> Iterator[Piece]:
+        """The samples in order, each after its prime; `measured` has each stream count its nats.
+
+        Raises:
+            CheckpointError: the model gives no character a probability.
+            DataError: a prime in pieces has characters that the model does not know; or all that may follow is copied.
+        """
+        if self._lines is not None:
+            begin = after_each(self._engine, self.vocabulary, self.config, self._lines, self._primed)
+        elif self.draws_labels:
+            begin = after_prime(self._engine, self.vocabulary, self.config, self._first, None)
+        else:
+            begin = yield from self._prefilled()
+        current = -1 if self._is_kept else 0
+        for piece in self._written(begin, measured):
+            if piece.sample != current:
+                current = piece.sample
+                prime = self._first if self._lines is None else self._lines[current]
+                yield PrimePiece(current, self._shown(prime), None)
+            yield piece
+
+    def _settled(self, config: SamplingConfig) -> SamplingConfig:
+        text = self._checkpoint.config.text
+        stop = tuple(as_model_text(each, text, self.vocabulary, named("stop")) for each in config.stop)
+        seed = int.from_bytes(os.urandom(4)) if config.seed is None else config.seed
+        until_end = text.documents != "none" if config.until_end is None else config.until_end
+        return replace(config, stop=stop, seed=seed, until_end=until_end)
+
+    def _check(self) -> None:
+        config, reading = self.config, self._reading
+        if reading.save_state is not None and not reading.force:
+            check_new(Path(reading.save_state))
+        if reading.load_state is not None and config.label is not None:
+            raise UsageError(
+                f"{named('load_state')} goes on with a document that has begun; it cannot go with {named('label')}"
+            )
+        if reading.save_state is not None and self.draws_labels:
+            raise UsageError(f"{named('save_state')} needs a {named('label')}, one of {self.vocabulary.listed_labels}")
+
+    def _read(self, prime: Prime) -> None:
+        """Encode the prime: the first piece at once, so that what is wrong with it is told before anything is written.
+
+        A prime of any length is read for one sample in little memory; several samples need it again.
+        """
+        text, unknown = self._checkpoint.config.text, self._reading.unknown
+        encode = partial(encode_prime, config=text, vocabulary=self.vocabulary, unknown=unknown)
+        pieces: Iterator[Ids] = iter(())
+        self._lines: list[Ids] | None = None
+        if isinstance(prime, str):
+            pieces = iter([encode(prime)])
+        elif isinstance(prime, list):
+            self._lines = [encode(line, name=name) for name, line in prime]
+        else:
+            pieces = encode_pieces(prime, text, self.vocabulary, unknown)
+        self._is_kept = self.draws_labels or self.config.num_samples > 1 or self._lines is not None
+        if self._is_kept:
+            pieces = iter([np.concatenate([self.vocabulary.encode(""), *pieces])])
+        self._first, self._rest = next(pieces, self.vocabulary.encode("")), pieces
+
+    def _prefilled(self) -> Generator[Piece, None, Begin]:
+        """Read the prime that all samples share, and yield its pieces, unless it is kept; return where they begin."""
+        start = start_token(self.vocabulary, self.config, Stream(self.vocabulary, self.config, 0))
+        primed = self._primed or started(self._engine, start)
+        for ids in chain([self._first], self._rest):
+            if not self._is_kept:
+                yield PrimePiece(0, self._shown(ids), None)
+            primed = primed.after(self._engine, ids.astype(np.int64))
+        if self._reading.save_state is not None:
+            from charrnn.sampling.prompt_cache import save_state
+
+            path, replaces = Path(self._reading.save_state), self._reading.force
+            save_state(path, primed, self._engine, self._checkpoint, replaces=replaces)
+        return after_prime(self._engine, self.vocabulary, self.config, self._first, primed)
+
+    def _written(self, begin: Begin, measured: bool) -> Iterator[Piece]:
+        """The samples, written in the way that was asked for: as a beam finds them, without copies, or side by side."""
+        count = self.config.num_samples if self._lines is None else len(self._lines)
+        arguments = (self._engine, self.vocabulary, self.config, begin, count)
+        if self.config.beam is not None:
+            from charrnn.sampling.beam import write_likeliest
+
+            return write_likeliest(*arguments)
+        if self._guard is not None:
+            from charrnn.sampling.novel import write_novel
+
+            return write_novel(*arguments, guard=self._guard, measured=measured)
+        return write_batched(*arguments, measured=measured, threads=self._threads, blocks=self._blocks)
+
+    def _shown(self, ids: Ids) -> str:
+        return self.vocabulary.decode(ids[ids < self.vocabulary.start])

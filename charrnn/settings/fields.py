@@ -1,0 +1,111 @@
+"""A setting declared once: name, type, range, default and help, for Python, the command line and files alike.
+
+A group of settings is a frozen dataclass whose fields are made by `setting`. Its ranges are checked when it is made;
+the command line makes options of the same fields, and configuration files have them for keys.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from charrnn.errors import UsageError
+from charrnn.messages import named
+
+__all__ = ["Setting", "Settings", "check_range", "declared", "setting", "suggestion"]
+
+Kind = Literal["file", "run", "cell", "cells"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A declaration, but for the name, the type and the default, which are the field's own.
+
+    `least` and `most` are in the range, `above` and `below` are not. `parse` makes the value of a text. `flag` is the
+    long option where it does not follow from the name, `off` the one that says no, `aliases` are further ones. `kind`
+    says what a shell can complete. An `argument` stands on the command line without a flag.
+    """
+
+    help: str
+    panel: str | None = None
+    short: str | None = None
+    flag: str | None = None
+    off: str | None = None
+    aliases: tuple[str, ...] = ()
+    metavar: str | None = None
+    shows_default: bool = True
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    parse: Callable[[str], Any] | None = None
+    kind: Kind | None = None
+    argument: bool = False
+    has_variable: bool = True
+    hidden: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise `UsageError` unless each number in `value` is in the range."""
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, int | float):
+                check_range(name, each, least=self.least, most=self.most, above=self.above, below=self.below)
+
+
+def setting(default: Any, help: str, **more: Any) -> Any:
+    """A field of a group of settings, with a declaration of `help` and `more` (see `Setting`)."""
+    return field(default=default, metadata={"setting": Setting(help=help, **more)})
+
+
+def declared(group: type["Settings"]) -> dict[str, Setting]:
+    """The declarations of a group, by name, in their order."""
+    return {each.name: each.metadata["setting"] for each in fields(group) if "setting" in each.metadata}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A group of settings. Making one with a value out of its range is a `UsageError`."""
+
+    def __post_init__(self) -> None:
+        for name, declaration in declared(type(self)).items():
+            declaration.check(name, getattr(self, name))
+
+    def chosen(self) -> Mapping[str, Any]:
+        """Those settings that differ from their defaults."""
+        return {
+            each.name: value
+            for each in fields(self)
+            if (value := getattr(self, each.name)) != getattr(type(self), each.name)
+        }
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` when something known is close to `word`, else an empty string."""
+    close = get_close_matches(word, list(known), n=1) if len(word) < 40 else []
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def check_range(
+    name: str,
+    value: float | None,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> None:
+    """Raise `UsageError` unless `value` is absent or finite and within the bounds (`above`, `below` exclude theirs)."""
+    if value is None:
+        return
+    bounds = [
+        ("at least", operator.ge, least),
+        ("greater than", operator.gt, above),
+        ("at most", operator.le, most),
+        ("less than", operator.lt, below),
+    ]
+    given = [(words, holds, bound) for words, holds, bound in bounds if bound is not None]
+    finite = isinstance(value, int) or math.isfinite(value)
+    if given and not (finite and all(holds(value, bound) for _, holds, bound in given)):
+        wanted = " and ".join(f"{words} {bound}" for words, _, bound in given)
+        raise UsageError(f"{named(name)} must be {wanted}, got {value!r:.40}")

@@ -1,0 +1,33 @@
+"""Questions to a model's distribution: what comes next, and what fills a gap."""
+
+from dataclasses import dataclass
+
+from charrnn.settings.fields import Settings, setting
+from charrnn.settings.sampling import Unknown
+
+__all__ = ["FillConfig", "NextConfig"]
+
+
+@dataclass(frozen=True)
+class NextConfig(Settings):
+    """Which of the characters that may come next are listed."""
+
+    top: int = setting(10, "Number of characters, the likeliest first.", least=1, most=2**31)
+    label: str | None = setting(None, "Label of the document, for a model of labels.", metavar="LABEL")
+    unknown: Unknown = setting("error", "What becomes of characters of the prime that the model never saw.")
+
+
+@dataclass(frozen=True)
+class FillConfig(Settings):
+    """How a gap is filled: each `blank` is a missing character; with `most`, 1 to so many are missing."""
+
+    most: int | None = setting(
+        None, "Up to N characters are missing, not one for each _.", metavar="N", least=1, most=1000
+    )
+    blank: str = setting("_", "Mark that stands for a missing character.", metavar="MARK")
+    top: int = setting(10, "Number of fillings, the likeliest first.", least=1, most=2**31)
+    beam: int = setting(100, "Fillings kept side by side at each length.", least=1, most=10_000)
+    allow: str | None = setting(None, r"Fill with these only: characters, \d, \p{Lu}.", metavar="SET")
+    ban: str | None = setting(None, "Never fill with these, given in the same way.", metavar="SET")
+    label: str | None = setting(None, "Label of the document, for a model of labels.", metavar="LABEL")
+    unknown: Unknown = setting("error", "What becomes of characters of the text that the model never saw.")

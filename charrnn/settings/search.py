@@ -1,0 +1,126 @@
+"""The search of a comparison: its cells, and for each of them a grid of learning rates and sizes."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self, TypeVar
+
+from charrnn.errors import UsageError
+from charrnn.messages import named
+from charrnn.recurrent.registry import CORES
+from charrnn.settings.fields import Settings, setting
+from charrnn.settings.model import check_cell
+from charrnn.settings.training import TrainingConfig, parse_duration
+
+__all__ = ["Search"]
+
+_Number = TypeVar("_Number", int, float)
+
+_SEARCH = "Search"
+_AROUND = (0.5, 1.0, 2.0)  # times the usual learning rate, where none are given
+_TRIALS_IN_A_RUN = 6  # by their budgets
+
+
+def _numbers(kind: Callable[[str], _Number], name: str, example: str) -> Callable[[str], tuple[_Number, ...]]:
+    """What reads numbers with commas between."""
+
+    def parse(text: str) -> tuple[_Number, ...]:
+        try:
+            return tuple(kind(part) for part in text.split(","))
+        except ValueError as error:
+            wanted = f"{named(name)} must be numbers with commas between, as {example}"
+            raise UsageError(f"{wanted}, got {text!r:.40}") from error
+
+    return parse
+
+
+def _cells(text: str) -> tuple[str, ...]:
+    return tuple(cell.strip() for cell in text.split(","))
+
+
+def _trial_seconds(text: str) -> float:
+    """A duration, which here may be 0."""
+    return 0.0 if re.fullmatch("0+[smhd]?", text) else parse_duration(text)
+
+
+@dataclass(frozen=True)
+class Search(Settings):
+    """The grid of every cell, and the budget of a trial; of two budgets the one that ends first counts.
+
+    Absent sizes are the one that the preset chooses, absent learning rates that of the preset, its half and its double;
+    an absent budget is a sixth of the run's. A budget of 0 is no search: the preset's learning rate.
+    """
+
+    cells: tuple[str, ...] = setting(
+        tuple(CORES),
+        "Cores to compare, with commas between.",
+        panel=_SEARCH,
+        metavar="CELLS",
+        parse=_cells,
+        kind="cells",
+    )
+    learning_rates: tuple[float, ...] | None = setting(
+        None,
+        "Learning rates to try, such as 3e-3,6e-3 (default: by cell, half and double).",
+        panel=_SEARCH,
+        metavar="RATES",
+        parse=_numbers(float, "learning_rates", "3e-3,6e-3"),
+        above=0,
+        most=10,
+    )
+    hidden_sizes: tuple[int, ...] | None = setting(
+        None,
+        "Sizes to try, such as 128,256 (default: as for train).",
+        panel=_SEARCH,
+        metavar="SIZES",
+        parse=_numbers(int, "hidden_sizes", "128,256"),
+        least=1,
+        most=65536,
+    )
+    trial_time: float | None = setting(
+        None,
+        f"Time of each trial (default: a sixth of {named('time')}). 0 tries nothing.",
+        panel=_SEARCH,
+        metavar="TIME",
+        parse=_trial_seconds,
+        least=0,
+    )
+    trial_steps: int | None = setting(
+        None,
+        f"Steps of each trial (default: a sixth of {named('steps')}). 0 tries nothing.",
+        panel=_SEARCH,
+        least=0,
+        below=2**63,
+    )
+
+    def __post_init__(self) -> None:
+        for cell in self.cells:
+            check_cell(cell, setting="cells")
+        super().__post_init__()
+        for name in ("cells", "learning_rates", "hidden_sizes"):
+            values: Sequence[object] | None = getattr(self, name)
+            if values is not None and not values:
+                raise UsageError(f"{named(name)} needs at least one, got none")
+            if twice := [value for place, value in enumerate(values or ()) if value in (values or ())[:place]]:
+                raise UsageError(f"{named(name)} has {twice[0]} twice; once is enough")
+            if self.is_off and name != "cells" and values and len(values) > 1:
+                raise UsageError(f"without trials there is no choice between {len(values)} {named(name)}; give one")
+
+    @property
+    def is_off(self) -> bool:
+        """Whether there are to be no trials."""
+        return self.trial_time == 0 or self.trial_steps == 0
+
+    def within(self, run: TrainingConfig) -> Self:
+        """The same with a budget for trials, if need be from that of a run, which has a time or a number of steps."""
+        if self.trial_time is not None or self.trial_steps is not None:
+            return self
+        return replace(
+            self,
+            trial_time=run.time and run.time / _TRIALS_IN_A_RUN,
+            trial_steps=run.steps and -(-run.steps // _TRIALS_IN_A_RUN),
+        )
+
+    def rates(self, usual: float) -> tuple[float, ...]:
+        """The learning rates that are tried where the preset would choose the `usual` one."""
+        return self.learning_rates or tuple(usual * factor for factor in ((1.0,) if self.is_off else _AROUND))
