@@ -201,16 +201,13 @@ def test_a_builder_that_is_killed_leaves_nothing_that_is_trusted(text: Path, mom
 
 @pytest.mark.skipif(os.name != "posix", reason="locks")
 def test_what_a_living_builder_writes_is_left_to_it(text: Path) -> None:
-    process = reader("os.fsync = lambda *_: (print('here', flush=True), time.sleep(60))")
-    assert process.stdout
-    assert process.stdout.readline() == b"here\n"
-    (left,) = files()
-    try:
+    with reader("os.fsync = lambda *_: (print('here', flush=True), time.sleep(60))") as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"here\n"
+        (left,) = files()
         read(text, seed=1)
         assert left in files()
-    finally:
         process.kill()
-        process.communicate(timeout=60)
     read(text, seed=1, normalize="nfc")
     assert left not in files()
 
