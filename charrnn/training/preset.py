@@ -1,78 +1,6 @@
 """What is chosen when it is not given: sizes, shapes and a budget, from corpus, device and budget.
 
-Found by single trials on two cores, of three minutes at most, with GRUs; validation loss in nats per character:
-
-    corpora/names.txt    1×128, dropout 0.3  1.85    1×64, 0.2    1.88    1×128, 0.0  1.88    50 epochs
-    corpora/korean.txt   1×128, dropout 0.3  3.33    1×256, 0.4   3.33    2×192, 0.3  3.43    50 epochs
-    corpora/tales.txt    2×192, dropout 0.2  1.294   2×256, 0.4   1.300   2×128, 0.1  1.304   20 epochs
-    tiny Shakespeare     2×256, dropout 0.0  1.461   2×256, 0.1   1.476   LSTM, 0.1   1.481   4 epochs (LSTM 8)
-
-and of the peak learning rate (a default of every core, in charrnn.recurrent.registry) with the weight decay:
-
-    tiny Shakespeare   gru   0.006, 0.2  1.443  0.008, 0.15  1.446  0.004, 0.3   1.459  0.012, 0.1   1.481  1,800 steps
-                       lstm  0.012, 0.1  1.495  0.004, 0.3   1.565                                          1,800 steps
-                       rnn   0.008, 0.2  1.645  0.004, 0.2   1.680  0.002, 0.2   1.759                        700 steps
-                       relu  0.004, 0.2  1.736  0.002, 0.2   1.854  0.001, 0.2   2.086                        700 steps
-    corpora/tales.txt  gru   0.004, 0.3  1.263  0.006, 0.2   1.264  0.008, 0.15  1.269  0.004, 0.01  1.303    25 epochs
-                       lstm  0.010, 0.2  1.280  0.004, 0.3   1.336                                            25 epochs
-
-and, by `charrnn compare --trial-time 12s`, on a tenth of the training part of tiny Shakespeare, 2×192:
-
-    ln-rnn   0.010  1.754  0.005  1.795        min-gru   0.006  1.851  0.003  1.922
-    ln-lstm  0.010  2.019  0.005  2.157        min-lstm  0.006  1.959  0.003  2.057
-    ln-gru   0.010  1.866  0.005  1.986        mogrifier 0.010  3.309  0.005  3.016
-
-and, for as many steps as bf16 takes in three minutes; the first row learns from nine tenths of the training part of
-tiny Shakespeare and is judged by the rest of it, the others had the usual split:
-
-    2×256 gru        0.008     1.388    0.006    1.392                                                    2,750 steps
-    2×256 gru        0.008     1.418    0.006    1.423    0.006, dropout 0.1  1.439                       2,750 steps
-      average of the weights over the last 100 steps 1.417, 500 steps 1.425, 2,000 steps 1.491: not worth its place
-    2×256 lstm, dropout 0.1    1.428    2×384 lstm, 0.1   1.437                                4,800 and 2,900 steps
-    2×192 ln-lstm    0.010     1.423    2×256 ln-gru      1.429                                2,000 and 1,780 steps
-
-and of the optimiser, with bf16, on nine tenths of the training part of tiny Shakespeare, judged by the rest of it;
-first by steps of 2,048 characters, then by time, as a step of Muon takes longer, which a batch of 64 makes up for:
-
-    gru   AdamW 0.008  1.425   Muon 0.008  1.397   0.016  1.406                                           1,400 steps
-    lstm  AdamW 0.010  1.488   Muon 0.010  1.394                                                          1,400 steps
-    gru   AdamW 0.008  1.446   Muon, batch 64, 0.008  1.429   0.012  1.424   0.018  1.436                 90 seconds
-    lstm  Muon 0.010   1.417   Muon, batch 64, 0.010  1.421   0.014  1.412   0.020  1.408   0.028  1.411  90 seconds
-
-    gru, Muon 0.012  1.434   sequences of 32, then 64, then 128  1.430   3 % of states begin anew  1.437  90 seconds
-
-at a slower moment, when the first took 465 steps and the second 522: neither is worth its place. An lstm with a batch
-of 128 and a rate of 0.028 came to 1.414.
-
-Since then matrices take turns in Muon, one in four steps with four iterations, and memory is kept; a step in which all
-move with five iterations does more (600 steps lstm 1.408 against 1.418) and takes as much longer as that is worth:
-
-    lstm  Muon, all at every step  1.395 to 1.400  in turns, 0.014  1.386  0.020  1.395  0.028  1.390        75 seconds
-    gru   Muon, all at every step  1.405           in turns         1.409                                     75 seconds
-    fp32 gru  AdamW  1.461   Muon in turns  1.422  lstm  1.426                                                75 seconds
-    ln-lstm   AdamW  1.439   Muon in turns, 0.020  1.423                                                      75 seconds
-
-With two iterations at a time Muon costs less, and learns as much (600 steps, two seeds: 1.416 and 1.421, one at a time
-1.415 and 1.425). How often a matrix has its turn makes no difference that could be told from chance, so it is what
-costs least. Muon did better for every cell but ln-gru. These are single trials, AdamW's at slower moments for some
-(11.6 thousand characters/s against 18 for mogrifier), so small gaps, such as rg-lru's, say nothing:
-
-    lstm  one in 3 steps  1.383   4   1.390   6   1.382      gru  3   1.413   4   1.406   6   1.408           75 seconds
-    lstm  4  1.378, 1.387   6   1.388                        gru  4   1.405   6   1.410      3 minutes, usual split
-    AdamW, Muon 0.012     rnn  1.516, 1.477      ln-rnn  1.541, 1.492      min-gru  1.583, 1.483              45 seconds
-                          ln-gru  1.515, 1.517   rg-lru  1.696, 1.685      mogrifier  1.862, 1.671            45 seconds
-                          min-lstm  1.565, 1.514                                                              45 seconds
-                          rnn-relu  1.558, diverged, with 0.004  1.510                                        45 seconds
-
-Three iterations with better polynomials cost a third less than those four and learn as much; a turn in one of eight
-steps did a little worse with both seeds:
-
-    lstm  four  1.419, 1.422   three  1.418, 1.420   four, one in 8  1.426, 1.424             600 steps, two seeds
-
-A gru or an lstm? With Muon the lstm is ahead on long texts in bf16, and level in single precision (above):
-
-    tiny Shakespeare  lstm  1.388  gru  1.410      three minutes, the usual split
-    War and Peace     lstm  1.255  gru  1.283      90 seconds, on nine tenths of it
+The trials behind these choices stand in tests/benchmarks/README.md.
 """
 
 import math
@@ -89,7 +17,7 @@ from charrnn.text.tokens import Tokens
 __all__ = ["choose"]
 
 _BUDGET_SECONDS = 180.0
-_TOKENS_A_STEP = 2048  # twice as many for Muon
+_TOKENS_A_STEP = 2048  # twice as many for Muon, to make up for its longer steps
 _MOST_ROWS = 512
 _SEQUENCE_LENGTH = 64
 _ONE_PIECE = 256  # a running text of up to so many characters is read from end to end at every step
@@ -106,15 +34,17 @@ class _Size(NamedTuple):
     why: str
 
 
+# For each length of text the size and dropout with the lowest validation loss of those that were tried.
 _SIZES = [
     _Size(2_000, "gru", 1, 128, 0.0, None, "a text so short as to be learned by heart"),
     _Size(40_000, "gru", 1, 128, 0.3, 50.0, "a text of less than 40,000 characters"),
     _Size(400_000, "gru", 2, 192, 0.2, 25.0, "a text of less than 400,000 characters"),
     _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
-_MUON_RATE, _OWN_MUON_RATES = 0.012, {"lstm": 0.02, "ln-lstm": 0.02, "rnn-relu": 0.004}  # at their peak
+# At their peak. Lower and higher ones learned less in equal time; rnn-relu diverges at the rate of the others.
+_MUON_RATE, _OWN_MUON_RATES = 0.012, {"lstm": 0.02, "ln-lstm": 0.02, "rnn-relu": 0.004}
 _GPU_SIZE = _Size(math.inf, "lstm", 2, 512, 0.3, 25.0, "a longer text and a GPU")
-_BY_HEART_STEPS = 1500
+_BY_HEART_STEPS = 1500  # after which so short a text is known by heart
 
 
 def choose(config: RunConfig, tokens: Tokens, device: str) -> tuple[RunConfig, list[str]]:
