@@ -38,7 +38,7 @@ Newlines = Literal["keep", "lf"]
 Documents = Literal["none", "line", "blank", "file"]
 Encoder = Literal["embedding", "one-hot"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 OptimizerName = Literal["auto", "adamw", "muon"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

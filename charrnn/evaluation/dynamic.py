@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from charrnn.errors import DivergedError
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import Score, Scored, cost
+from charrnn.runtime import without_cudnn
 from charrnn.text.batches import IGNORED
 
 __all__ = ["DECAY", "RATE", "dynamic_score", "dynamic_scored"]
@@ -68,7 +69,7 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
                 ids = translation[tokens.ids[start : places[-1] + 1]].astype(np.int64)
                 targets = torch.from_numpy(np.where(ids[1:] == vocabulary.unknown, IGNORED, ids[1:])).to(device)
                 gradients = None
-                with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its backward is for training
+                with torch.enable_grad(), without_cudnn():  # its backward is for training
                     logits, state = model(torch.from_numpy(ids[None, :-1]).to(device), state)
                     found = Scored(places, ids[1:], *cost(logits[0].detach(), targets))
                     if rate and found.ranks.any():

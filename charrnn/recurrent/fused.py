@@ -10,8 +10,17 @@ from torch.nn import functional as F
 
 from charrnn.recurrent.contract import Core, State
 from charrnn.recurrent.equations import Noise, U, W, b_U, b_W
+from charrnn.recurrent.kernels.products import autocast_type
 
-__all__ = ["FusedCore"]
+__all__ = ["FusedCore", "kernel_keeps_to"]
+
+
+def kernel_keeps_to(device: str, low: torch.dtype | None) -> bool:
+    """Whether torch's kernel on a kind of device multiplies in the type that autocast is set to, `low`, if it is on.
+
+    Autocast gives cuDNN half precision whatever it is set to; oneDNN has no LSTM of half precision.
+    """
+    return low is None or (device, low) in {("cuda", torch.float16), ("cpu", torch.bfloat16)}
 
 
 class FusedCore(Core):
@@ -40,10 +49,9 @@ class FusedCore(Core):
     @final
     def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
         is_dense, weights = inputs.is_floating_point(), self.weights()
-        if noise.is_silent and not inputs.is_cpu:
+        kernel_wins = not inputs.is_cpu or (is_dense and self.kernel_wins_on_cpu)
+        if noise.is_silent and kernel_wins and kernel_keeps_to(inputs.device.type, autocast_type(state.h)):
             return self.run_fused(inputs if is_dense else F.one_hot(inputs, self.input_size).to(weights[W]), state)
-        if noise.is_silent and is_dense and self.kernel_wins_on_cpu:
-            return self.run_fused(inputs, state)
         time_major = inputs.transpose(0, 1)
         if is_dense:
             projected = F.linear(time_major, weights[W], self.input_bias())

@@ -123,7 +123,7 @@ def _train(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> It
     try:
         yield from _phases(session, stop)
     except NotFiniteError as error:
-        raise session.monitor.diverged(str(error), session.config) from error
+        raise session.monitor.diverged(str(error), session.config, versions(session.setup.device)) from error
 
 
 def _phases(session: Session, stop: Stop) -> Iterator[Event]:
@@ -249,7 +249,7 @@ def _save(session: Session, snapshot: Snapshot) -> Iterator[Event]:
     config, counters = session.config, replace(session.counters, seconds=session.clock.seconds)
     session.run.write_config(config.to_toml())
     arrays = snapshot.model, counters, snapshot.training
-    checkpoint = Checkpoint(config, session.setup.vocabulary, *arrays, versions())
+    checkpoint = Checkpoint(config, session.setup.vocabulary, *arrays, versions(session.setup.device))
     is_best = counters.loss is not None and counters.best_step == snapshot.step
     yield Saved(snapshot.step, session.run.save(to_bytes(checkpoint), snapshot.step, best=is_best))
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,6 @@ from charrnn.checkpoint.store import Run
 from charrnn.config import RunConfig
 from charrnn.errors import DivergedError, ResourceError
 from charrnn.events import Skipped
-from charrnn.runtime import versions
 from charrnn.text.batches import Batch
 
 __all__ = ["MOST_SKIPPED_IN_A_ROW", "LossMonitor", "NotFiniteError"]
@@ -111,7 +110,7 @@ class LossMonitor:
         self.skipped, self.skipped_in_a_row = self.skipped + 1, self.skipped_in_a_row + 1
         return Skipped(step, loss, gradient_norm, learning_rate, self.skipped, self.skipped_in_a_row)
 
-    def diverged(self, why: str, config: RunConfig) -> DivergedError:
+    def diverged(self, why: str, config: RunConfig, versions: Mapping[str, str]) -> DivergedError:
         """The error to raise, after `diverged.json` was written: all that it takes to see and to repeat it.
 
         `config` has the plan so far, so that a run of it has the same learning rates. The batch of the last step is
@@ -131,7 +130,7 @@ class LossMonitor:
             "checkpoint": latest and latest.name,
             "last_steps": list(self._last_steps),
             "configuration": config.to_mapping(),
-            "versions": versions(),
+            "versions": dict(versions),
         }
         try:
             written = f"{self._run.write_divergence(record)} has what led to it"

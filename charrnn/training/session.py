@@ -77,10 +77,10 @@ class Session:
         Raises:
             NotFiniteError: one of them is not finite.
         """
-        state_of_all = self.learner.state_of_all(batch)
+        state_of_all, device = self.learner.state_of_all(batch), self.setup.device.type
         if self.ranks.rank:
             return None
-        taken = Snapshot(self.step, model_arrays(self.model), capture(self.learner.optimizer, state_of_all))
+        taken = Snapshot(self.step, model_arrays(self.model), capture(self.learner.optimizer, state_of_all, device))
         if bad := [name for name, array in {**taken.model, **taken.training}.items() if not np.isfinite(array).all()]:
             raise NotFiniteError(f"the loss was {self.monitor.last_loss:g}, but {bad[0]} is no longer finite")
         self.counters = replace(

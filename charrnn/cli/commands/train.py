@@ -85,9 +85,11 @@ def command(
         raise UsageError("--json is for --dry-run; a training is told in the run's metrics.jsonl")
     if resume is not None and resume != "auto":
         given = _given(context, "COMMANDLINE")
-        if fixed := sorted(given.keys() - {*_BUDGETS, "patience"}):
+        if fixed := sorted(given.keys() - {*_BUDGETS, "patience", "device"}):
             what = "the text" if "corpus" in fixed else flag(fixed[0])
-            raise UsageError(f"--resume goes on with the recorded settings; only the budget can change, not {what}")
+            raise UsageError(
+                f"--resume goes on with the recorded settings; only the budget and the device can change, not {what}"
+            )
         from charrnn.checkpoint.store import find_resumable
 
         resumable = find_resumable(resume)
