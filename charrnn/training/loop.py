@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn.checkpoint.format import Checkpoint, to_bytes
+from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run, find_named
 from charrnn.config import RunConfig
 from charrnn.errors import CheckpointError
@@ -121,7 +122,8 @@ def _train(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> It
     """Train to the end; numbers that are not finite, whoever saw them, become a divergence here and nowhere else."""
     session = open_session(setup, run, resumed)
     try:
-        yield from _phases(session, stop)
+        with session.aside:
+            yield from _phases(session, stop)
     except NotFiniteError as error:
         raise session.monitor.diverged(str(error), session.config, versions(session.setup.device)) from error
 
@@ -137,6 +139,7 @@ def _phases(session: Session, stop: Stop) -> Iterator[Event]:
         if due.report or session.monitor.is_due(session.setup.device.type):
             yield from _read_losses(session)
         if due.report:
+            yield from session.aside.done()
             yield from _report(session, rate)
             session.ended = "budget" if session.step >= session.total_steps else "stopped" if due.stop else None
         if session.ended or due.validation:
@@ -144,12 +147,15 @@ def _phases(session: Session, stop: Stop) -> Iterator[Event]:
             if snapshot is None:
                 session.ended = session.ranks.broadcast(None)  # as soon as rank 0 has validated and saved
                 continue
-            if due.validation or session.ended == "budget":
+            is_validated = due.validation or session.ended == "budget"
+            if is_validated:
                 yield from _validate(session)
-                yield from _preview(session, snapshot)
-            yield from _save(session, snapshot)
+            counters = replace(session.counters, seconds=session.clock.seconds)
+            saving = _save(session, snapshot, session.config, counters)
+            yield from session.aside.do(chain(_preview(session, snapshot), saving) if is_validated else saving)
             session.clock.interrupted()
             session.ranks.broadcast(session.ended)
+    yield from session.aside.finish()
     yield session.finished()
 
 
@@ -244,9 +250,8 @@ def _preview(session: Session, snapshot: Snapshot) -> Iterator[Event]:
     yield Sampled(snapshot.step, written)
 
 
-def _save(session: Session, snapshot: Snapshot) -> Iterator[Event]:
+def _save(session: Session, snapshot: Snapshot, config: RunConfig, counters: Counters) -> Iterator[Event]:
     """Write the configuration and the checkpoint."""
-    config, counters = session.config, replace(session.counters, seconds=session.clock.seconds)
     session.run.write_config(config.to_toml())
     arrays = snapshot.model, counters, snapshot.training
     checkpoint = Checkpoint(config, session.setup.vocabulary, *arrays, versions(session.setup.device))

@@ -14,6 +14,7 @@ from charrnn.events import Began, Finished
 from charrnn.model import CharacterModel, model_arrays, parameter_count
 from charrnn.runtime import compute_with, describe_device
 from charrnn.text.batches import Batch, Batches
+from charrnn.training.aside import Aside
 from charrnn.training.clock import Clock
 from charrnn.training.finetune import begin_from
 from charrnn.training.learner import Learner
@@ -49,6 +50,7 @@ class Session:
     batches: Batches
     clock: Clock
     monitor: LossMonitor
+    aside: Aside
     counters: Counters
     step: int
     ended: Literal["budget", "patience", "stopped"] | None = None
@@ -80,7 +82,10 @@ class Session:
         state_of_all, device = self.learner.state_of_all(batch), self.setup.device.type
         if self.ranks.rank:
             return None
-        taken = Snapshot(self.step, model_arrays(self.model), capture(self.learner.optimizer, state_of_all, device))
+        weights = model_arrays(self.model)
+        if self.aside.is_beside:  # else they are read before the next step
+            weights = {name: array.copy() for name, array in weights.items()}
+        taken = Snapshot(self.step, weights, capture(self.learner.optimizer, state_of_all, device))
         if bad := [name for name, array in {**taken.model, **taken.training}.items() if not np.isfinite(array).all()]:
             raise NotFiniteError(f"the loss was {self.monitor.last_loss:g}, but {bad[0]} is no longer finite")
         self.counters = replace(
@@ -146,7 +151,8 @@ def open_session(setup: Setup, run: Run, resumed: Checkpoint | None) -> Session:
     batches = setup.batches()
     clock = _clock(setup, batches.steps_per_epoch, resumed)
     monitor = LossMonitor(run, counters, batches.steps_per_epoch)
-    return Session(setup, run, ranks, model, learner, batches, clock, monitor, counters, counters.step)
+    aside = Aside(beside=setup.device.type != "cpu")
+    return Session(setup, run, ranks, model, learner, batches, clock, monitor, aside, counters, counters.step)
 
 
 def _clock(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Clock:
@@ -165,6 +171,7 @@ def _clock(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Cl
         spent=counters.seconds,
         validation_steps=validated * steps_per_epoch / setup.training.targets / 3,
         repeats=bool(plan) and not resumed,
+        starts_up=setup.device.type != "cpu",
     )
 
 
