@@ -4,12 +4,13 @@ The trials behind these choices stand in tests/benchmarks/README.md.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from charrnn.config import RunConfig, TrainingConfig
-from charrnn.recurrent.registry import CORES
+from charrnn.config import ModelConfig, RunConfig, TrainingConfig
+from charrnn.recurrent.fused import FusedCore
+from charrnn.recurrent.registry import CORES, core_class
 from charrnn.runtime import multiplies_bf16
 from charrnn.text.batches import fit_shape
 from charrnn.text.tokens import Tokens
@@ -29,96 +30,175 @@ class _Size(NamedTuple):
     cell: str
     layers: int
     hidden_size: int
-    dropout: float | None
+    dropout: float | None  # None where it depends on how often the text is read
     epochs: float | None  # after which the validation loss gets no better
     why: str
+    steps: int | None = None  # after which the text is known by heart
+    embedding_size: int = 64
 
 
 # For each length of text the size and dropout with the lowest validation loss of those that were tried.
 _SIZES = [
-    _Size(2_000, "gru", 1, 128, 0.0, None, "a text so short as to be learned by heart"),
+    _Size(2_000, "gru", 1, 128, 0.0, None, "a text so short as to be learned by heart", steps=1500),
     _Size(40_000, "gru", 1, 128, 0.3, 50.0, "a text of less than 40,000 characters"),
     _Size(400_000, "gru", 2, 192, 0.2, 25.0, "a text of less than 400,000 characters"),
     _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
+_DROPOUTS = [(6, 0.0), (15, 0.1), (math.inf, 0.2)]  # of a text that is read fewer times than that
+
+# No epochs end a training on a GPU: it reads so fast that a larger network with more dropout is worth the whole time.
+# Widths are multiples of 128 and batches of 8, as cuDNN's persistent kernels want both, and of what the first layer
+# reads, too. All of this is by reasoning: no GPU has tried it yet.
+_GPU_SIZE = _Size(math.inf, "lstm", 2, 512, None, None, "a longer text and a GPU", embedding_size=128)
+_GPU_WIDTHS = (256, 384, 512, 768, 1024)
+_GPU_DROPOUTS = [(6, 0.0), (15, 0.1), (30, 0.2), (60, 0.3), (120, 0.4), (math.inf, 0.5)]
+_GPU_PACE = 800_000  # characters/s of that size, where they are not measured
+_GPU_EPOCHS = 6, 100  # within which the text should be read: less often with a wider network, more with a narrower one
+_GPU_ROWS = 8
+
 # At their peak. Lower and higher ones learned less in equal time; rnn-relu diverges at the rate of the others.
 _MUON_RATE, _OWN_MUON_RATES = 0.012, {"lstm": 0.02, "ln-lstm": 0.02, "rnn-relu": 0.004}
-_GPU_SIZE = _Size(math.inf, "lstm", 2, 512, 0.3, 25.0, "a longer text and a GPU")
-_BY_HEART_STEPS = 1500  # after which so short a text is known by heart
+
+Pace = Callable[[RunConfig], float]
 
 
-def choose(config: RunConfig, tokens: Tokens, device: str) -> tuple[RunConfig, list[str]]:
-    """Fill in what `config` leaves open, and shrink a batch that the training text cannot fill; notices say why."""
+def choose(
+    config: RunConfig, tokens: Tokens, device: str, *, gpus: int = 1, pace: Pace | None = None
+) -> tuple[RunConfig, list[str]]:
+    """Fill in what `config` leaves open, and shrink a batch that the training text cannot fill; notices say why.
+
+    Args:
+        device: the kind that computes; with CUDA, on so many `gpus` together.
+        pace: measures how many characters/s one GPU learns with a configuration; else they are estimated.
+    """
     size = next(size for size in _SIZES if tokens.targets < size.below)
-    if size.below == math.inf and device == "cuda":
-        size = _GPU_SIZE
-    training, notices = _with_budget(config.training, size)
-    epochs = _expected_epochs(training, tokens)
-
-    dropout = size.dropout
-    if dropout is None:
-        dropout = 0.0 if epochs < 6 else 0.1 if epochs < 15 else 0.2
-    layers = max(size.layers, 2) if config.model.residual else size.layers
-    sizes = {"layers": layers, "hidden_size": size.hidden_size, "dropout": dropout}
-    if config.model.encoder == "embedding":
-        sizes["embedding_size"] = 64
-    chosen = {name: value for name, value in sizes.items() if getattr(config.model, name) is None}
-    cell = size.cell if config.model.cell == "auto" else config.model.cell
-    model = replace(config.model, cell=cell, **chosen)  # type: ignore[arg-type]
-    if training.precision == "auto":
-        pays = device != "cpu" or (model.hidden_size or 0) >= CORES[cell].bf16_from
-        training = replace(training, precision="bf16" if pays and multiplies_bf16(device) else "fp32")
-        if training.precision == "bf16":
-            notices.append(f"products in bf16, which this {'CPU' if device == 'cpu' else 'GPU'} does faster")
-    if training.optimizer == "auto":
-        pays = size.below == math.inf
-        training = replace(training, optimizer="muon" if pays else "adamw")
-        if pays:
-            notices.append("recurrent matrices learn by Muon, for the most in the time (else --optimizer adamw)")
-    if training.learning_rate is None:
-        by_muon, usual = _OWN_MUON_RATES.get(cell, _MUON_RATE), CORES[cell].learning_rate
-        chosen["learning_rate"] = by_muon if training.optimizer == "muon" else usual
-        training = replace(training, learning_rate=chosen["learning_rate"])
-    if cell != config.model.cell:
-        notices.insert(0, f"chose {', '.join(filter(None, (cell, _listed(chosen))))} for {size.why}")
+    if device == "cuda" and size.below == math.inf:
+        size = _size_by_pace(config, tokens, gpus, pace)
+    settings, notices = _with_budget(config.training, size)
+    if size.dropout is None:
+        size = size._replace(dropout=_below(_DROPOUTS, _expected_epochs(settings, tokens, _CPU_PACE)))
+    model, chosen = _with_sizes(config.model, size)
+    settings, about_precision = _with_precision(settings, model, device)
+    settings, about_optimizer = _with_optimizer(settings, is_long=size.below == math.inf)
+    if settings.learning_rate is None:
+        by_muon, usual = _OWN_MUON_RATES.get(model.cell, _MUON_RATE), CORES[model.cell].learning_rate
+        chosen["learning_rate"] = by_muon if settings.optimizer == "muon" else usual
+        settings = replace(settings, learning_rate=chosen["learning_rate"])
+    notices += about_precision + about_optimizer
+    if model.cell != config.model.cell:
+        notices.insert(0, f"chose {', '.join(filter(None, (model.cell, _listed(chosen))))} for {size.why}")
     elif chosen:
-        notices.insert(0, f"chose {_listed(chosen)} for {cell} and {size.why}")
+        notices.insert(0, f"chose {_listed(chosen)} for {model.cell} and {size.why}")
 
-    shape = _shape(config, tokens, _TOKENS_A_STEP * (2 if training.optimizer == "muon" else 1))
-    if shrunk := {name: value for name, value in shape.items() if (getattr(training, name) or 0) > value}:
+    tokens_a_step = _TOKENS_A_STEP * (2 if settings.optimizer == "muon" else 1)
+    shape = _shape(config, tokens, tokens_a_step, gpus=gpus if device == "cuda" else 0)
+    if shrunk := {name: value for name, value in shape.items() if (getattr(settings, name) or 0) > value}:
         notices.append(f"the text is too short for the shape asked for: made it {_listed(shrunk)}")
-    return replace(config, model=model, training=replace(training, **shape)), notices  # type: ignore[arg-type]
+    return replace(config, model=model, training=replace(settings, **shape)), notices  # type: ignore[arg-type]
+
+
+def _size_by_pace(config: RunConfig, tokens: Tokens, gpus: int, pace: Pace | None) -> _Size:
+    """The width and dropout for a GPU with which the budget reads a text neither too seldom nor too often."""
+    settings, _ = _with_budget(config.training, _GPU_SIZE)
+    usual, given = _GPU_SIZE.hidden_size, config.model.hidden_size
+    characters: float = _GPU_PACE
+    if pace and settings.time and None in (given, config.model.dropout):
+        trial, _ = choose(config, tokens, "cuda", gpus=gpus)
+        characters = pace(trial) * ((trial.model.hidden_size or usual) / usual) ** 2
+
+    def epochs(width: int) -> float:
+        """The work for a character grows with the square of the width."""
+        return _expected_epochs(settings, tokens, gpus * characters * (usual / width) ** 2)
+
+    fewest, most = _GPU_EPOCHS
+    if epochs(usual) > most:
+        chosen = next((width for width in _GPU_WIDTHS if width >= usual and epochs(width) <= most), _GPU_WIDTHS[-1])
+    else:
+        narrower = [width for width in reversed(_GPU_WIDTHS) if width <= usual]
+        chosen = next((width for width in narrower if epochs(width) >= fewest), _GPU_WIDTHS[0])
+    return _GPU_SIZE._replace(hidden_size=chosen, dropout=_below(_GPU_DROPOUTS, epochs(given or chosen)))
+
+
+def _below(steps: list[tuple[float, float]], number: float) -> float:
+    """The value of the first bound that a number is below."""
+    return next(value for bound, value in steps if number < bound or bound == math.inf)
 
 
 def _with_budget(training: TrainingConfig, size: _Size) -> tuple[TrainingConfig, list[str]]:
     if training.time is not None or training.epochs is not None or training.steps is not None:
         return training, []
-    steps = None if size.epochs else _BY_HEART_STEPS
-    other = f"{size.epochs:g} epochs" if size.epochs else f"{steps:,} steps"
+    end = f"{size.epochs:g} epochs" if size.epochs else f"{size.steps:,} steps" if size.steps else ""
+    or_sooner = f", or {end} if they end first" if end else ""
     notice = (
-        f"no budget given: {_BUDGET_SECONDS / 60:g} minutes, or {other} if they end first "
-        "(change it with --time, --epochs or --steps)"
+        f"no budget given: {_BUDGET_SECONDS / 60:g} minutes{or_sooner} (change it with --time, --epochs or --steps)"
     )
-    return replace(training, time=_BUDGET_SECONDS, epochs=size.epochs, steps=steps), [notice]
+    return replace(training, time=_BUDGET_SECONDS, epochs=size.epochs, steps=size.steps), [notice]
 
 
-def _expected_epochs(training: TrainingConfig, tokens: Tokens) -> float:
+def _expected_epochs(training: TrainingConfig, tokens: Tokens, pace: float) -> float:
     """How often the text will be read, roughly."""
     budgets = [
-        (training.time or math.inf) * _CPU_PACE / tokens.targets,
+        (training.time or math.inf) * pace / tokens.targets,
         (training.steps or math.inf) * _TOKENS_A_STEP / tokens.targets,
         training.epochs or math.inf,
     ]
     return min(budgets)
 
 
-def _shape(config: RunConfig, tokens: Tokens, tokens_a_step: int) -> dict[str, int]:
-    """Batch size and sequence length: those asked for, or some for so many tokens; no more than the text can fill."""
+def _with_sizes(model: ModelConfig, size: _Size) -> tuple[ModelConfig, dict[str, float]]:
+    """The model with nothing left open; and what was chosen, but for the cell."""
+    layers = max(size.layers, 2) if model.residual else size.layers
+    sizes = {"layers": layers, "hidden_size": size.hidden_size, "dropout": size.dropout}
+    if model.encoder == "embedding":
+        sizes["embedding_size"] = size.embedding_size
+    chosen: dict[str, Any] = {name: value for name, value in sizes.items() if getattr(model, name) is None}
+    return replace(model, cell=size.cell if model.cell == "auto" else model.cell, **chosen), chosen
+
+
+def _with_precision(training: TrainingConfig, model: ModelConfig, device: str) -> tuple[TrainingConfig, list[str]]:
+    """Precision where it is open: the fastest that keeps to what it is called, which a notice tells of."""
+    if training.precision != "auto":
+        return training, []
+    if device == "cuda":
+        by_cudnn = issubclass(core_class(model.cell), FusedCore) and not (model.recurrent_dropout or model.zoneout)
+        if by_cudnn:
+            notice = (
+                "products in fp16, with a scaled loss; so are states within cuDNN (bf16 and fp32 keep them in fp32)"
+            )
+            return replace(training, precision="fp16"), [notice]
+        if not multiplies_bf16(device):
+            return replace(training, precision="fp16"), [
+                "products in fp16, with a scaled loss, as this GPU has no bf16"
+            ]
+        return replace(training, precision="bf16"), ["products in bf16, which this GPU does faster"]
+    pays = device == "cpu" and (model.hidden_size or 0) >= CORES[model.cell].bf16_from
+    if pays and multiplies_bf16(device):
+        return replace(training, precision="bf16"), ["products in bf16, which this CPU does faster"]
+    return replace(training, precision="fp32"), []
+
+
+def _with_optimizer(training: TrainingConfig, *, is_long: bool) -> tuple[TrainingConfig, list[str]]:
+    if training.optimizer != "auto":
+        return training, []
+    if not is_long:
+        return replace(training, optimizer="adamw"), []
+    notice = "recurrent matrices learn by Muon, for the most in the time (else --optimizer adamw)"
+    return replace(training, optimizer="muon"), [notice]
+
+
+def _shape(config: RunConfig, tokens: Tokens, tokens_a_step: int, *, gpus: int) -> dict[str, int]:
+    """Batch size and sequence length: those asked for, or some for so many tokens, on each GPU if there are any.
+
+    They are no more than the text can fill.
+    """
     tapes = config.text.documents == "none"
     in_one_piece = tapes and tokens.targets <= _ONE_PIECE
     length = config.training.sequence_length or (tokens.targets if in_one_piece else _SEQUENCE_LENGTH)
     typical = length if tapes else min(length, max(int(tokens.lengths.mean()), 1))
-    rows = config.training.batch_size or min(max(tokens_a_step // typical, 1), _MOST_ROWS)
+    rows = min(max(tokens_a_step // typical, 1), _MOST_ROWS)
+    if gpus:
+        rows = gpus * max(rows - rows % _GPU_ROWS, _GPU_ROWS)
+    rows = config.training.batch_size or rows
     batch_size, sequence_length = fit_shape(tokens, rows, length, tapes=tapes)
     return {"batch_size": batch_size, "sequence_length": sequence_length}
 
