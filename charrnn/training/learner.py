@@ -26,7 +26,7 @@ from charrnn.training.parallel import each, own_batch, own_state, whole_state
 __all__ = ["Learner", "begin_anew_where_not_finite", "copied", "looked_up", "loss_scale", "reader"]
 
 _ROOM = 0.25  # the share of a GPU's free memory that a text may take
-_PIECE = 2**22  # tokens that are sent there at a time
+PIECE = 2**22  # tokens that are sent there at a time
 
 
 class Learner:
@@ -129,8 +129,8 @@ def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Te
 def copied(ids: Ids, dtype: np.dtype[np.integer[Any]], device: torch.device) -> Tensor:
     """A text (N,) on a device, as another type. It goes there in pieces, so that the host never has it twice."""
     copy = torch.empty(ids.size, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, device=device)
-    for start in range(0, ids.size, _PIECE):
-        copy[start : start + _PIECE] = torch.from_numpy(ids[start : start + _PIECE].astype(dtype))
+    for start in range(0, ids.size, PIECE):
+        copy[start : start + PIECE] = torch.from_numpy(ids[start : start + PIECE].astype(dtype))
     return copy
 
 

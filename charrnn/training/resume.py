@@ -19,11 +19,11 @@ from charrnn.runtime import choose_device
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.setup import Setup, prepare
 
-__all__ = ["capture", "newest_that_passes", "prepare_again", "restore"]
+__all__ = ["GENERATORS", "capture", "newest_that_passes", "prepare_again", "restore"]
 
 _BUDGETS = ("time", "epochs", "steps")  # which replace each other; patience is a budget, too, but goes with any
 _SHAPE = ("batch_size", "sequence_length")
-_GENERATORS: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.mps}  # by the devices that draw numbers of their own
+GENERATORS: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.mps}  # by the devices that draw numbers of their own
 
 
 def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str]]:
@@ -81,7 +81,7 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
 
 def _device_of(checkpoint: Checkpoint) -> str:
     """The kind of device on which a checkpoint was made: the one whose random state it has beside the CPU's."""
-    return next((device for device in _GENERATORS if f"rng.{device}" in checkpoint.training), "cpu")
+    return next((device for device in GENERATORS if f"rng.{device}" in checkpoint.training), "cpu")
 
 
 def _check_settings(run: Path, given: Mapping[str, Any], recorded: RunConfig) -> None:
@@ -145,8 +145,8 @@ def capture(optimizer: Optimizer, state: StackState, device: str) -> Arrays:
     Random states are those of the CPU and of the kind of device that computes; no other device is looked at.
     """
     tensors: dict[str, Tensor] = {"rng.cpu": torch.get_rng_state()}
-    if device in _GENERATORS:
-        tensors[f"rng.{device}"] = _GENERATORS[device].get_rng_state()
+    if device in GENERATORS:
+        tensors[f"rng.{device}"] = GENERATORS[device].get_rng_state()
     for name, moments in optimizer.moments.items():
         for key, value in moments.items():
             tensors[f"optimizer.{name}.{key}"] = value
@@ -167,8 +167,8 @@ def restore(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> Stac
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     try:
         torch.set_rng_state(tensors["rng.cpu"])
-        if (own := f"rng.{device.type}") in tensors and device.type in _GENERATORS:
-            _GENERATORS[device.type].set_rng_state(tensors[own])
+        if (own := f"rng.{device.type}") in tensors and device.type in GENERATORS:
+            GENERATORS[device.type].set_rng_state(tensors[own])
     except RuntimeError as error:
         raise CheckpointError(f"the checkpoint's random state cannot be used: {error}") from error
     remembered = optimizer.moments
@@ -189,7 +189,7 @@ def _check(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> None:
     for index, layer in enumerate(model.initial_state(1)):
         streams = arrays.get("state.0." + layer._fields[0], np.empty(0)).shape[:1]  # as many in every layer
         wanted |= {f"state.{index}.{key}": (*streams, value.shape[1]) for key, value in layer._asdict().items()}
-    found = {name: array.shape for name, array in arrays.items() if name.removeprefix("rng.") not in _GENERATORS}
+    found = {name: array.shape for name, array in arrays.items() if name.removeprefix("rng.") not in GENERATORS}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise CheckpointError(

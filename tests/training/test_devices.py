@@ -32,7 +32,7 @@ from charrnn.training.optimizer import Optimizer
 from charrnn.training.pace import measured_pace
 from charrnn.training.resume import capture, restore
 from charrnn.training.setup import prepare
-from tests.conftest import everything, tiny_run
+from tests.conftest import InProcess, everything, tiny_run
 
 MODEL = ModelConfig("lstm", 2, 4, "embedding", 3, 0.0)
 
@@ -139,7 +139,7 @@ class Generator:
 def test_the_random_state_of_the_device_that_computes_is_kept(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = CharacterModel(MODEL, 8, 7)
     own, generator = optimizer_of(model), Generator()
-    monkeypatch.setitem(resume._GENERATORS, device, generator)
+    monkeypatch.setitem(resume.GENERATORS, device, generator)
     arrays = capture(own, model.initial_state(2), device)
     assert {name for name in arrays if name.startswith("rng.")} == {"rng.cpu", f"rng.{device}"}
     assert {name for name in capture(own, model.initial_state(2), "cpu") if name.startswith("rng.")} == {"rng.cpu"}
@@ -190,6 +190,16 @@ def test_a_run_of_another_device_goes_on_here(
     assert ended.config.training.device == "cpu"
     assert ended.config.training.precision != "fp16"  # which was chosen for the other device
     assert not any(name == f"rng.{began}" for name in ended.training)
+
+
+def test_the_command_takes_a_device_to_go_on_with(small_text: Path, in_process: InProcess) -> None:
+    tiny = ("--hidden-size", "8", "--layers", "1", "--batch-size", "3", "--sequence-length", "9")
+    in_process("train", "small.txt", *tiny, "--steps", "2", "--name", "run")
+    in_process("train", "--resume", "checkpoints/run", "--device", "cpu", "--steps", "4")
+    ended = from_file(Run(Path("checkpoints/run")).checkpoints()[-1], training=True)
+    assert (ended.counters.step, ended.config.training.device) == (4, "cpu")
+    _, told = in_process("train", "--resume", "checkpoints/run", "--precision", "fp32", code=2)
+    assert "only the budget and the device can change" in told
 
 
 # --- precision
@@ -271,7 +281,7 @@ def test_fp32_on_a_gpu_is_fp32_in_its_recurrent_networks_too(monkeypatch: pytest
 
 
 def test_a_text_is_not_doubled_on_its_way_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner, "_PIECE", 10_000)
+    monkeypatch.setattr(learner, "PIECE", 10_000)
     ids = np.random.default_rng(0).integers(0, 50_000, 1_000_003).astype(np.uint16)
     tracemalloc.start()
     copy = copied(ids, np.dtype(np.int32), torch.device("cpu"))
