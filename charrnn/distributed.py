@@ -11,7 +11,7 @@ import numpy
 import torch
 from torch import Tensor, distributed
 
-from charrnn.errors import PeerGoneError, ResourceError
+from charrnn.errors import PeerGoneError, ResourceError, is_out_of_memory
 from charrnn.messages import named
 
 __all__ = ["Ranks", "joined", "own_ranks"]
@@ -120,6 +120,8 @@ def _together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise PeerGoneError(
             "another process of this training has ended, so that it cannot go on\n"
             f"what was last saved is good: {named('resume')} goes on from there, with as many processes as you like"

@@ -1,8 +1,11 @@
 """The machine: which device computes, and what there is on it."""
 
+import contextlib
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
+from typing import Any
 
 import numpy
 import torch
@@ -14,7 +17,17 @@ from charrnn.machine import core_count
 from charrnn.messages import named
 from charrnn.settings.training import Device, Precision
 
-__all__ = ["choose_device", "compute_with", "describe_device", "keep_memory", "multiplies_bf16", "versions"]
+__all__ = [
+    "choose_device",
+    "compute_with",
+    "describe_device",
+    "keep_memory",
+    "low_type",
+    "multiplies_bf16",
+    "multiply_exactly",
+    "versions",
+    "without_cudnn",
+]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _INT_MAX = 2**31 - 1
@@ -23,10 +36,15 @@ _INT_MAX = 2**31 - 1
 def choose_device(name: Device) -> torch.device:
     """The device of that name; `auto` is CUDA where there is one, else the CPU (MPS only when asked for).
 
+    A GPU multiplies exactly from then on, until `compute_with` lets it round. For the CPU no GPU is looked at, so that
+    one that is busy or broken does no harm.
+
     Raises:
         UsageError: the device asked for is not there, or there are fewer than processes that train together.
     """
     ranks = own_ranks()
+    if name == "cpu":
+        return torch.device(name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -35,6 +53,8 @@ def choose_device(name: Device) -> torch.device:
         raise UsageError(
             f"{named('device', name)} is not available on this machine; use {named('device', there)} or auto"
         )
+    if name == "cuda":
+        multiply_exactly(name)
     if ranks.count == 1 or name == "cpu":
         return torch.device(name)
     if name == "mps":
@@ -58,6 +78,33 @@ def multiplies_bf16(device: str) -> bool:
     return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
+def low_type(precision: Precision) -> torch.dtype | None:
+    """The type of half as many bits in which a training multiplies, None where it stays in single precision."""
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+
+
+def multiply_exactly(device: str, *, exactly: bool = True) -> None:
+    """Have products of fp32 numbers on a GPU be in fp32, or else rounded to TF32 first, in cuDNN's networks, too."""
+    if device == "cuda":
+        torch.set_float32_matmul_precision("highest" if exactly else "high")
+        # The older switch goes along with the newer ones: torch refuses to read it when they differ.
+        cudnn: Any = torch.backends.cudnn  # whose types know less than it has
+        cudnn.allow_tf32 = not exactly
+        for kernels in (cudnn.rnn, cudnn.conv):
+            kernels.fp32_precision = "ieee" if exactly else "tf32"
+
+
+@contextlib.contextmanager
+def without_cudnn() -> Iterator[None]:
+    """Do without cuDNN. (torch's own switch for that, `cudnn.flags`, would let it round to TF32 meanwhile.)"""
+    before = torch.backends.cudnn.enabled
+    torch.backends.cudnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = before
+
+
 def compute_with(device: torch.device, precision: Precision, threads: int | None) -> None:
     """Set what there is one switch of for the whole process: threads, how exact a GPU's fp32 products are, memory."""
     keep_memory()
@@ -69,7 +116,7 @@ def compute_with(device: torch.device, precision: Precision, threads: int | None
     if device.type == "cuda":
         if device.index is not None:
             torch.cuda.set_device(device)
-        torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
+        multiply_exactly(device.type, exactly=precision == "fp32")
 
 
 def keep_memory() -> None:
@@ -94,8 +141,8 @@ def describe_device(device: torch.device) -> str:
     return words if (ranks := own_ranks().count) == 1 else f"{ranks} × {words}"
 
 
-def versions() -> dict[str, str]:
-    """What a bit-exact repeat depends on besides the configuration."""
+def versions(device: torch.device) -> dict[str, str]:
+    """What a bit-exact repeat on a device depends on besides the configuration."""
     found = {
         "charrnn": charrnn.__version__,
         "numpy": numpy.__version__,
@@ -103,4 +150,11 @@ def versions() -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "torch": torch.__version__,
     }
+    if device.type == "cuda":
+        cudnn: Any = torch.backends.cudnn
+        found |= {
+            "gpu": torch.cuda.get_device_name(device),
+            "cuda": str(torch.version.cuda),
+            "cudnn": str(cudnn.version()),
+        }
     return found if (ranks := own_ranks().count) == 1 else found | {"processes": str(ranks)}

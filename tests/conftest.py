@@ -42,11 +42,12 @@ InProcess = Callable[..., tuple[str, str]]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the nightly tests out unless they are asked for."""
-    if "nightly" not in str(config.getoption("markexpr")):
-        nightly = [item for item in items if item.get_closest_marker("nightly")]
-        config.hook.pytest_deselected(items=nightly)
-        items[:] = [item for item in items if item not in nightly]
+    """Leave the nightly tests and those for a GPU out unless they are asked for."""
+    for mark in ("nightly", "gpu"):
+        if mark not in str(config.getoption("markexpr")):
+            left_out = [item for item in items if item.get_closest_marker(mark)]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker(mark)]
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from charrnn.recurrent.stack import StackState
 from charrnn.sampling import prime
 from charrnn.settings.text import TextConfig
 from charrnn.text import corpus
-from charrnn.training import learner, loop, resume
+from charrnn.training import learner, resume, session
 from charrnn.training import loss_monitor as divergence
 from charrnn.training.loss_monitor import LossMonitor
 from charrnn.training.optimizer import Optimizer
@@ -117,23 +117,23 @@ def _whatever_can_be_read() -> None:
 
 
 def _random_state_dropped() -> None:
-    original = loop.restore
+    original = session.restore
 
     def restore(*arguments: Any) -> StackState:
         state = original(*arguments)
         torch.manual_seed(0)
         return state
 
-    vars(loop)["restore"] = restore
+    vars(session)["restore"] = restore
 
 
 def _carried_state_dropped() -> None:
-    original = loop.restore
+    original = session.restore
 
     def restore(*arguments: Any) -> StackState:
         return tuple(type(layer)(*map(torch.zeros_like, layer)) for layer in original(*arguments))
 
-    vars(loop)["restore"] = restore
+    vars(session)["restore"] = restore
 
 
 def _divergence_learned_from() -> None:

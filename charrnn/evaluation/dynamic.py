@@ -16,14 +16,12 @@ from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import Score, Scored, cost
 from charrnn.messages import named
 from charrnn.recurrent.states import map_state
+from charrnn.runtime import without_cudnn
 from charrnn.text.batches import IGNORED
 
 __all__ = ["DECAY", "RATE", "dynamic_score", "dynamic_scored"]
 
-# Found on the 18,000 held-out characters of corpora/tales.txt, which cost the demo model 1.824 bits each: 1.800 with
-# these; with a rate of 1e-4 or 1e-3 1.808 and 1.846 (no decay), without a decay 1.800, with one of 1e-2 1.802, with an
-# update every 32 targets (rate 1e-4) 1.805. A plain gradient step (rate 0.03) gave 1.810, the paper's decay, which is
-# weighted by the gradients' size, 1.799. This is no figure for that text, as it was chosen there.
+# Lower and higher rates cost the demo model more bits; the trials stand in tests/benchmarks/README.md.
 RATE = 3e-4
 DECAY = 1e-3
 SEGMENT = 64  # targets between two updates
@@ -73,7 +71,7 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
                 ids = translation[tokens.ids[start : places[-1] + 1]].astype(np.int64)
                 targets = torch.from_numpy(np.where(ids[1:] == vocabulary.unknown, IGNORED, ids[1:])).to(device)
                 gradients = None
-                with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its backward is for training
+                with torch.enable_grad(), without_cudnn():  # its backward is for training
                     logits, state = model(torch.from_numpy(ids[None, :-1]).to(device), state)
                     found = Scored(places, ids[1:], *cost(logits[0].detach(), targets))
                     if rate and found.ranks.any():

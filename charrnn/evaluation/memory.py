@@ -15,6 +15,7 @@ from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored
 from charrnn.model import CharacterModel
 from charrnn.recurrent.states import map_state
+from charrnn.runtime import without_cudnn
 
 __all__ = ["LONGEST", "Memory", "gradient_norms", "memory", "target_places"]
 
@@ -124,7 +125,7 @@ def gradient_norms(model: CharacterModel, ids: Tensor, distances: tuple[int, ...
         with torch.no_grad():
             _, state = model(inputs[:, : edges[0]], state)
     states: list[list[Tensor]] = []
-    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # whose backward pass is for training only
+    with torch.enable_grad(), without_cudnn():  # whose backward pass is for training only
         for start, end in pairwise([*edges, T]):
             if not states:
                 state = map_state(lambda part: part.detach().requires_grad_(), state)
@@ -133,6 +134,7 @@ def gradient_norms(model: CharacterModel, ids: Tensor, distances: tuple[int, ...
         loss = F.cross_entropy(logits[:, -1].float(), targets, reduction="sum")  # each row's is its own
         parts = [part for state in states for part in state]
         gradients = iter(torch.autograd.grad(loss, parts, allow_unused=True, materialize_grads=True))
-    squares = [sum(next(gradients).double().square().sum(1) for _ in state) for state in states]
-    norms: NDArray[np.float64] = torch.stack(squares[::-1], 1).sqrt().cpu().numpy()  # type: ignore[arg-type]
+    # In double precision on the CPU, as not every device has it.
+    squares = [sum(next(gradients).cpu().double().square().sum(1) for _ in state) for state in states]
+    norms: NDArray[np.float64] = torch.stack(squares[::-1], 1).sqrt().numpy()  # type: ignore[arg-type]
     return norms

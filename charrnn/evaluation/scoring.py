@@ -137,7 +137,8 @@ def cost(logits: Tensor, targets: Tensor) -> tuple[NDArray[np.float64], NDArray[
     own = logits.gather(1, wanted)
     is_earlier = torch.arange(logits.shape[1], device=logits.device) < wanted
     ranks: NDArray[np.int64] = 1 + ((logits > own) | ((logits == own) & is_earlier)).sum(1).cpu().numpy()
-    nats = np.rint(losses.double().cpu().numpy() * _GRID) / _GRID + 0.0  # which makes -0 a 0
+    # In double precision on the CPU, as not every device has it.
+    nats = np.rint(losses.cpu().double().numpy() * _GRID) / _GRID + 0.0  # which makes -0 a 0
     nats[is_ignored], ranks[is_ignored] = np.nan, 0
     return nats, ranks
 

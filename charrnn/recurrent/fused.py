@@ -10,8 +10,17 @@ from torch.nn import functional as F
 
 from charrnn.recurrent.contract import Core, State
 from charrnn.recurrent.equations import Noise
+from charrnn.recurrent.kernels.products import autocast_type
 
-__all__ = ["FusedCore"]
+__all__ = ["FusedCore", "kernel_keeps_to"]
+
+
+def kernel_keeps_to(device: str, low: torch.dtype | None) -> bool:
+    """Whether torch's kernel on a kind of device multiplies in the type that autocast is set to, `low`, if it is on.
+
+    Autocast gives cuDNN half precision whatever it is set to; oneDNN has no LSTM of half precision.
+    """
+    return low is None or (device, low) in {("cuda", torch.float16), ("cpu", torch.bfloat16)}
 
 
 class FusedCore(Core):
@@ -19,10 +28,11 @@ class FusedCore(Core):
 
     The kernels want dense inputs and know no noise; everything else goes by the recurrence. One-hot inputs then skip
     their product and are looked up. The parameters have the letters of the equations. torch's layer, which has its own
-    names for them, shares them and is no submodule.
+    names for them, draws them and on a GPU lays them out as `kernel` wants them; it shares them and is no submodule.
     """
 
     layer: ClassVar[Callable[..., nn.RNNBase]]
+    kernel: ClassVar[Callable[..., tuple[Tensor, ...]]]
     kernel_wins_on_cpu: ClassVar[bool]
     _layer: nn.RNNBase
 
@@ -41,11 +51,6 @@ class FusedCore(Core):
         self._layer.flatten_parameters()
         return self
 
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode, in which a GPU's kernel keeps what its backward pass needs or does not."""
-        self._layer.train(mode)
-        return super().train(mode)
-
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Orthogonal recurrent weights, zero biases; input weights as torch.nn draws them, U(-1/√H, 1/√H)."""
@@ -56,10 +61,9 @@ class FusedCore(Core):
     @final
     def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
         is_dense = inputs.is_floating_point()
-        if noise.is_silent and not inputs.is_cpu:
+        kernel_wins = not inputs.is_cpu or (is_dense and self.kernel_wins_on_cpu)
+        if noise.is_silent and kernel_wins and kernel_keeps_to(inputs.device.type, autocast_type(state.h)):
             return self.run_fused(inputs if is_dense else F.one_hot(inputs, self.input_size).to(self.W), state)
-        if noise.is_silent and is_dense and self.kernel_wins_on_cpu:
-            return self.run_fused(inputs, state)
         time_major = inputs.transpose(0, 1)
         if is_dense:
             projected = F.linear(time_major, self.W, self.input_bias())
@@ -70,8 +74,12 @@ class FusedCore(Core):
 
     def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """The fused kernel over vectors (B, T, D)."""
-        outputs, h = self._layer(inputs, state.h.unsqueeze(0))
-        return outputs, self.cell.state(h.squeeze(0).to(state.h))
+        before = [part.unsqueeze(0) for part in state]
+        weights = [self.W, self.U, self.b_W, self.b_U]
+        # With biases, one layer, no dropout, one direction, batch first; in training it keeps what backward needs.
+        given = before if len(before) > 1 else before[0]
+        outputs, *after = type(self).kernel(inputs, given, weights, True, 1, 0.0, self.training, False, True)
+        return outputs, self.cell.state(*(part.squeeze(0).to(state.h) for part in after))
 
     def input_bias(self) -> Tensor:
         """What is added to W x before the recurrence: both of torch's biases, wherever their sum is all that counts."""

@@ -2,6 +2,7 @@
 
 from typing import final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +21,7 @@ class GRU(FusedCore):
 
     cell = equations.gru
     layer = nn.GRU
+    kernel = torch.gru
     kernel_wins_on_cpu = False
 
     def input_bias(self) -> Tensor:

@@ -20,6 +20,7 @@ class LSTM(FusedCore):
 
     cell = equations.lstm
     layer = nn.LSTM
+    kernel = torch.lstm
     kernel_wins_on_cpu = True
 
     @torch.no_grad()
@@ -28,10 +29,6 @@ class LSTM(FusedCore):
         super().reset_parameters()
         _, forget, _, _ = self.b_W.chunk(4)  # i, f, g, o
         forget.fill_(1)
-
-    def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        outputs, (h, c) = self._layer(inputs, (state.h.unsqueeze(0), state.c.unsqueeze(0)))
-        return outputs, self.cell.state(h.squeeze(0).to(state.h), c.squeeze(0).to(state.c))
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
         outputs, c = lstm_recurrence(projected, state.h, state.c, self.U, noise)

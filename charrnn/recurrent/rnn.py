@@ -2,6 +2,7 @@
 
 from typing import final
 
+import torch
 from torch import Tensor, nn
 
 from charrnn.recurrent import equations
@@ -19,6 +20,7 @@ class RNN(FusedCore):
 
     cell = equations.rnn
     layer = nn.RNN
+    kernel = torch.rnn_tanh
     kernel_wins_on_cpu = False
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:

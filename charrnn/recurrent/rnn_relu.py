@@ -1,8 +1,8 @@
 """The recurrent network of rectified units (Le, Jaitly & Hinton 2015)."""
 
-from functools import partial
 from typing import final
 
+import torch
 from torch import Tensor, nn
 
 from charrnn.recurrent import equations
@@ -23,7 +23,8 @@ class RNNReLU(FusedCore):
     """
 
     cell = equations.rnn_relu
-    layer = partial(nn.RNN, nonlinearity="relu")
+    layer = nn.RNN
+    kernel = torch.rnn_relu
     kernel_wins_on_cpu = False
 
     def reset_parameters(self) -> None:

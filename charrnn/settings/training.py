@@ -10,7 +10,7 @@ from charrnn.settings.fields import Settings, setting
 __all__ = ["Device", "OptimizerName", "Precision", "Record", "TrainingConfig", "parse_duration"]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 OptimizerName = Literal["auto", "adamw", "muon"]
 
 _BUDGET, _TRAINING, _MACHINE = "Budget (the one that ends first counts)", "Training", "Machine"
@@ -74,7 +74,9 @@ class TrainingConfig(Settings):
     )
     seed: int = setting(1, "Seed of weights, dropout, order and split.", panel=_TRAINING, least=0, below=2**63)
     device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=_MACHINE)
-    precision: Precision = setting("auto", "Precision of products. auto is bf16 where that is faster.", panel=_MACHINE)
+    precision: Precision = setting(
+        "auto", "Precision of products. auto is bf16 or fp16 where that is faster.", panel=_MACHINE
+    )
     threads: int | None = setting(
         None, "Threads of the CPU that compute (default: one a core).", panel=_MACHINE, least=1, most=1024
     )

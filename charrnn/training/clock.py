@@ -25,12 +25,15 @@ class Clock:
     """The clock of one training.
 
     Args:
-        config: budgets and intervals; intervals that are absent are chosen as soon as the pace is known.
+        config: budgets and intervals. Intervals that are absent are chosen as soon as the pace is known, and that of
+            validations once more when the first one was measured; but patience counts validations, so that with it a
+            repeat needs them where they were.
         plan: the recorded plan, empty for a new run.
         limit: the step at which a budget of steps or epochs ends.
         step, spent: where an interrupted training goes on, and the seconds that it took before.
         validation_steps: what a validation costs, as a number of training steps, by estimate.
         repeats: follow the plan as it is.
+        starts_up: do nothing by the pace of the first lap, in which a GPU loads what it needs.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Clock:
         spent: float = 0.0,
         validation_steps: float = 0.0,
         repeats: bool = False,
+        starts_up: bool = False,
     ) -> None:
         self.plan = plan or ((0, limit or _PROVISIONAL_STEPS),)
         self.report_every, self.validate_every = config.report_every, config.validate_every
@@ -51,9 +55,12 @@ class Clock:
         self._spent = spent
         self._start = self._lap_start = time.monotonic()
         self._lap_step = step
-        self._step_seconds = 0.0
+        self._step_seconds, self._is_known = 0.0, False
         self._validation_steps = validation_steps
         self._validation_seconds: float | None = None
+        self._is_starting_up = starts_up
+        self._chooses_interval = config.validate_every is None
+        self._keeps_interval = config.patience is not None
 
     @property
     def seconds(self) -> float:
@@ -73,7 +80,7 @@ class Clock:
     def report_is_due(self, step: int) -> bool:
         """Whether to report after `step` steps: for the first time as soon as the pace can be told."""
         if self.report_every is None:
-            return time.monotonic() - self._start > _REPORT_SECONDS
+            return time.monotonic() - self._lap_start > _REPORT_SECONDS
         return step % self.report_every == 0
 
     def validation_is_due(self, step: int) -> bool:
@@ -85,13 +92,16 @@ class Clock:
         now = time.monotonic()
         seconds = now - self._lap_start
         fresh = seconds / (step - self._lap_step)
-        self._step_seconds = 0.7 * self._step_seconds + 0.3 * fresh if self._step_seconds else fresh
         self._lap_start, self._lap_step = now, step
+        self._step_seconds = 0.7 * self._step_seconds + 0.3 * fresh if self._is_known else fresh
+        if self._is_starting_up:
+            self._is_starting_up = False
+            return seconds
+        self._is_known = True
         self._replan(step)
         if self.report_every is None:
             self.report_every = max(round(_REPORT_SECONDS / self._step_seconds), 1)
-        if self.validate_every is None:
-            self.validate_every = self._validation_interval(step)
+        self._choose_interval(step)
         return seconds
 
     def follow(self, ranks: Ranks) -> None:
@@ -116,6 +126,13 @@ class Clock:
         planned = self.total(step)
         if abs(total - planned) > _REPLAN * planned or (total == step and planned > step):
             self.plan = (*(entry for entry in self.plan if entry[0] < step), (step, total))
+
+    def _choose_interval(self, step: int) -> None:
+        """Choose that of validations by an estimate of what one takes, and for good when the first was measured."""
+        is_measured = self._validation_seconds is not None
+        if self._chooses_interval and (self.validate_every is None or (is_measured and not self._keeps_interval)):
+            self.validate_every = self._validation_interval(step)
+            self._chooses_interval = not is_measured
 
     def _validation_interval(self, step: int) -> int:
         costs_too_much = self._interruption() / self._step_seconds / _VALIDATION_SHARE

@@ -22,6 +22,7 @@ from charrnn.evaluation.scoring import carried, score, windowed
 from charrnn.events import Began, Event, Finished, Notice, Reported
 from charrnn.messages import named
 from charrnn.model import model_from_arrays
+from charrnn.runtime import multiply_exactly
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.settings.run import RunConfig
@@ -285,6 +286,7 @@ def _scored(row: Compared, setup: Setup, run: Run) -> Compared:
     assert path is not None
     assert tokens is not None
     checkpoint = from_file(path)
+    multiply_exactly(setup.device.type)
     model = model_from_arrays(setup.config.model, setup.vocabulary, checkpoint.model).to(setup.device)
     scores = [score(model, tokens, each, setup.vocabulary) for each in (carried(tokens), windowed(tokens, WINDOW))]
     if not all(math.isfinite(each.nats) for each in scores):

@@ -1,14 +1,7 @@
 """Training a model further on a new text: what is the model's, and how it grows with the vocabulary.
 
 The network is the model's, but for what keeps it from learning by heart; known characters keep their weights, new ones
-get rows of their own; optimiser, carried state and schedule begin anew. The peak of the learning rate is half that of a
-new model: little is lost by it, and less of the old text forgotten. Single trials with the demo model (GRU 2×192, 0.006
-when it was new); best validation loss on the new text, then the loss on the old one (1.26 before), nats per character:
-
-                                                0.006         0.003         0.0015        0.0006  from random weights
-    tiny Shakespeare, 100 KB, 200 steps         1.468  1.72   1.509  1.62   1.570         1.700   1.654
-    tiny Shakespeare, 15 KB, 100 steps          1.865  1.78   1.849  1.64   1.871  1.54   1.983   2.078
-    60 KB of corpora/korean.txt, 150 steps      3.740         3.795         3.953         4.161   4.183
+get rows of their own; optimiser, carried state and schedule begin anew.
 """
 
 from collections.abc import Collection
@@ -30,6 +23,8 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["begin_from", "take_over"]
 
+# Of a new model's peak. Half of it learns the new text nearly as well and forgets less of the old one than all of it;
+# the trials stand in tests/benchmarks/README.md.
 _LEARNING_RATE_SHARE = 0.5
 
 _REGULARISATION = ("dropout", "input_dropout", "recurrent_dropout", "zoneout")  # may differ from the model's

@@ -5,6 +5,7 @@ Nothing here waits for the device. What a step came to stays there until the loo
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +17,17 @@ from charrnn.distributed import Ranks
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
 from charrnn.recurrent.states import map_state
+from charrnn.runtime import low_type
 from charrnn.settings.training import TrainingConfig
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.text.vocabulary import Ids
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.parallel import own_batch, own_state, whole_state
 
-__all__ = ["Learner", "begin_anew_where_not_finite", "looked_up", "reader"]
+__all__ = ["Learner", "begin_anew_where_not_finite", "copied", "looked_up", "loss_scale", "reader"]
 
 _ROOM = 0.25  # the share of a GPU's free memory that a text may take
+PIECE = 2**22  # tokens that are sent there at a time
 
 
 class Learner:
@@ -41,6 +44,7 @@ class Learner:
         self.state = model.initial_state(1)
         self._model, self._config, self._ranks = model, config, ranks
         self._device = next(model.parameters()).device
+        self._low = low_type(config.precision)
         self._read = reader(ids, self._device)
 
     def learn(self, batch: Batch, step: int, rate: float) -> Tensor:
@@ -51,19 +55,29 @@ class Learner:
         config, model = self._config, self._model
         inputs, targets = self._read(own_batch(batch, self._ranks))
         self._ranks.seed(config.seed, step)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        with torch.autocast(self._device.type, self._low or torch.bfloat16, enabled=self._low is not None):
             logits, state = model(inputs, self._enter(batch))
             nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
-            loss = nats / int(batch.counts.sum())  # which add up over ranks to the mean over the whole batch
+            targets_of_all = int(batch.counts.sum())
+            loss = nats / targets_of_all  # which add up over ranks to the mean over the whole batch
         model.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = self._backward(loss, targets_of_all)
         loss = loss.detach()
-        self._ranks.all_reduce([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
+        self._ranks.all_reduce([loss, *gradients])
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
         numbers = torch.stack([loss, norm])
         self.optimizer.step(step, rate, _is_bad(numbers))
         self.state = begin_anew_where_not_finite(map_state(Tensor.detach, state))
         return numbers
+
+    def _backward(self, loss: Tensor, targets: int) -> list[Tensor]:
+        """The gradients of a mean loss over so many targets, which are the parameters' from here on."""
+        scale = loss_scale(targets) if self._low is torch.float16 else 1
+        (loss * scale if scale > 1 else loss).backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in self._model.parameters() if p.grad is not None]
+        if scale > 1:
+            torch._foreach_mul_(gradients, 1 / scale)
+        return gradients
 
     def state_of_all(self, batch: Batch) -> StackState:
         """The state after a batch, of all ranks' rows."""
@@ -78,6 +92,15 @@ class Learner:
             shifted = map_state(lambda part: torch.cat([torch.zeros_like(part[:1]), part[:-1]]), whole)
             return own_state(shifted, self._ranks)
         return self.state
+
+
+def loss_scale(targets: int) -> int:
+    """What a mean loss over so many targets is multiplied by, so that fp16 holds its gradients: a power of two.
+
+    Gradients of logits are of the size of 1/targets, and fp16 begins to lose numbers below 2^-14; with this they are
+    about a quarter. A gradient of a weight overflows above 2^16 / scale, which skips the step.
+    """
+    return 1 << max(targets.bit_length() - 3, 0)
 
 
 def begin_anew_where_not_finite(state: StackState) -> StackState:
@@ -99,10 +122,19 @@ def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Te
     A GPU that has room for it gets the whole text, once, and batches are looked up there.
     """
     if device.type == "cuda":
-        dtype = np.dtype(np.uint8 if ids.dtype == np.uint8 else np.int32)  # torch indexes no other unsigned integers
+        # torch indexes no other unsigned integers
+        dtype: np.dtype[np.integer[Any]] = np.dtype(np.uint8) if ids.dtype == np.uint8 else np.dtype(np.int32)
         if ids.size * dtype.itemsize <= _ROOM * torch.cuda.mem_get_info(device)[0]:
-            return partial(looked_up, torch.from_numpy(ids.astype(dtype)).to(device))
+            return partial(looked_up, copied(ids, dtype, device))
     return lambda batch: (_sent(batch.inputs, device), _sent(batch.targets, device))
+
+
+def copied(ids: Ids, dtype: np.dtype[np.integer[Any]], device: torch.device) -> Tensor:
+    """A text (N,) on a device, as another type. It goes there in pieces, so that the host never has it twice."""
+    copy = torch.empty(ids.size, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, device=device)
+    for start in range(0, ids.size, PIECE):
+        copy[start : start + PIECE] = torch.from_numpy(ids[start : start + PIECE].astype(dtype))
+    return copy
 
 
 def looked_up(ids: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -3,32 +3,27 @@
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-import torch
+from typing import Any, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run, find_named
-from charrnn.distributed import own_ranks
-from charrnn.errors import CheckpointError
+from charrnn.errors import OVERFLOW, CheckpointError
 from charrnn.evaluation.scoring import overlapping, score
-from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
+from charrnn.events import Event, Notice, Reported, Sampled, Saved, Validated
 from charrnn.messages import named
-from charrnn.model import CharacterModel, model_arrays, parameter_count
-from charrnn.runtime import compute_with, describe_device, versions
+from charrnn.runtime import versions
 from charrnn.settings.run import RunConfig
-from charrnn.training.clock import Clock
-from charrnn.training.finetune import begin_from
-from charrnn.training.learner import Learner
-from charrnn.training.loss_monitor import MOST_SKIPPED_IN_A_ROW, LossMonitor
-from charrnn.training.parallel import announce, follow_announced, own_state
+from charrnn.text.batches import Batch
+from charrnn.training.loss_monitor import NotFiniteError
+from charrnn.training.metrics import metrics_line
+from charrnn.training.parallel import announce, follow_announced
 from charrnn.training.preview import preview
-from charrnn.training.resume import capture, newest_that_passes, prepare_again, restore
-from charrnn.training.schedule import extended, learning_rate, step_limit
+from charrnn.training.resume import newest_that_passes, prepare_again
+from charrnn.training.schedule import learning_rate
+from charrnn.training.session import Session, Snapshot, open_session
 from charrnn.training.setup import Setup, prepare
 
 __all__ = ["default_name", "follow", "resume", "train", "train_or_resume", "train_prepared"]
@@ -66,7 +61,7 @@ def train_prepared(setup: Setup, run: Run, stop: Stop = lambda: False) -> Iterat
         announce(setup, run)
         run.write_config(setup.config.to_toml())
         run.truncate_metrics(0)  # of a run that ended before it had saved anything
-        yield from _loop(setup, run, None, stop)
+        yield from _train(setup, run, None, stop)
 
 
 def train_or_resume(
@@ -111,7 +106,7 @@ def resume(
         yield from map(Notice, setup.notices)
         announce(setup, run, path)
         run.truncate_metrics(checkpoint.counters.step)
-        yield from _loop(setup, run, checkpoint, stop)
+        yield from _train(setup, run, checkpoint, stop)
 
 
 def follow(stop: Stop = lambda: False) -> Iterator[Event]:
@@ -121,184 +116,148 @@ def follow(stop: Stop = lambda: False) -> Iterator[Event]:
         CharrnnError: as `train` does, or since another rank has ended.
     """
     setup, run, checkpoint = follow_announced()
-    yield from _loop(setup, run, checkpoint, stop)
+    yield from _train(setup, run, checkpoint, stop)
 
 
-def _loop(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Iterator[Event]:
-    config, training, device = setup.config, setup.config.training, setup.device
-    ranks = own_ranks()
-    compute_with(device, training.precision, training.threads)
-    torch.manual_seed(training.seed)
-    model = CharacterModel(config.model, setup.vocabulary.size, setup.vocabulary.unknown).to(device)
-    counters = Counters()
-    learner = Learner(model, training, setup.training.ids, ranks)
-    if setup.start:
-        begin_from(setup.start, model, setup.vocabulary)
-    if resumed:
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in resumed.model.items()})
-        learner.state = own_state(restore(resumed.training, model, learner.optimizer), ranks)
-        counters = resumed.counters
-    batches = setup.batches()
-    clock = _clock(setup, batches.steps_per_epoch, resumed)
-    monitor = LossMonitor(run, counters, batches.steps_per_epoch)
-    yield _began(setup, run, model, counters.step)
+def _train(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Iterator[Event]:
+    """Train to the end; numbers that are not finite, whoever saw them, become a divergence here and nowhere else."""
+    session = open_session(setup, run, resumed)
+    try:
+        with session.aside:
+            yield from _phases(session, stop)
+    except NotFiniteError as error:
+        raise session.monitor.diverged(str(error), session.config, versions(session.setup.device)) from error
 
-    step = counters.step
-    finished: Literal["budget", "patience", "stopped"] | None = None
-    if step >= clock.total(step):
-        finished = "budget"
-        yield Notice(f"the run is already at step {step:,} of {step:,}; a larger budget makes it go on")
-    elif training.patience and counters.stale >= training.patience:
-        finished = "patience"
-        yield Notice(
-            f"the run ended at step {step:,} by {named('patience', training.patience)}; a larger one makes it go on"
-        )
-    model.train()
-    while not finished:
-        batch, rate = batches.batch(step), learning_rate(step, clock.total(step), training)
-        numbers = learner.learn(batch, step, rate)
-        step += 1
-        monitor.add(step, rate, batch, numbers)
-        stopped, report_is_due = ranks.any(stop(), clock.report_is_due(step))
-        validation_is_due = clock.validation_is_due(step)
-        interrupted = stopped or validation_is_due or step >= clock.total(step) or report_is_due
-        if interrupted or monitor.is_due(device.type):
-            for skipped in monitor.read():
-                run.append_metrics(_metrics(skipped, "skipped"))
-                yield skipped
-                if skipped.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
-                    why = (
-                        f"{skipped.skipped_in_a_row} steps in a row had a loss or a gradient that was not finite, "
-                        f"the last a loss of {skipped.loss:g} and a gradient norm of {skipped.gradient_norm:g}"
-                    )
-                    raise monitor.diverged(why, _settled(config, clock))
 
-        if interrupted:
-            lap_seconds = clock.lap(step)
-            clock.follow(ranks)
-            read, loss = monitor.lap()
-            if read:  # else every step since the last report was skipped
-                report = Reported(
-                    step=step,
-                    total_steps=clock.total(step),
-                    epoch=step / batches.steps_per_epoch,
-                    loss=loss,
-                    gradient_norm=monitor.gradient_norm,
-                    learning_rate=rate,
-                    characters_per_second=read / lap_seconds,
-                    seconds=clock.seconds,
-                    seconds_left=clock.seconds_left(step),
-                )
-                run.append_metrics(_metrics(report, "training"))
-                yield report
-            finished = "budget" if step >= clock.total(step) else "stopped" if stopped else None
-
-        if finished or validation_is_due:
-            state_of_all = learner.state_of_all(batch)
-            if ranks.rank:
-                finished = ranks.broadcast(None)  # as soon as rank 0 has validated and saved
+def _phases(session: Session, stop: Stop) -> Iterator[Event]:
+    """Take steps, and between them read the losses, report, validate, preview and save, each when it is due."""
+    yield session.began()
+    yield from _say_if_over(session)
+    session.model.train()
+    while not session.ended:
+        batch, rate = _take_step(session)
+        due = _due(session, stop)
+        if due.report or session.monitor.is_due(session.setup.device.type):
+            yield from _read_losses(session)
+        if due.report:
+            yield from session.aside.done()
+            yield from _report(session, rate)
+            session.ended = "budget" if session.step >= session.total_steps else "stopped" if due.stop else None
+        if session.ended or due.validation:
+            snapshot = session.snapshot(batch)
+            if snapshot is None:
+                session.ended = session.ranks.broadcast(None)  # as soon as rank 0 has validated and saved
                 continue
-            arrays = capture(learner.optimizer, state_of_all)
-            to_save = {**model_arrays(model), **arrays}
-            if bad := [name for name, array in to_save.items() if not np.isfinite(array).all()]:
-                why = f"the loss was {monitor.last_loss:g}, but {bad[0]} is no longer finite"
-                raise monitor.diverged(why, _settled(config, clock))
-            counters = replace(
-                counters,
-                step=step,
-                characters=monitor.characters,
-                loss=None,
-                skipped=monitor.skipped,
-                skipped_in_a_row=monitor.skipped_in_a_row,
-            )
-            if validation_is_due or finished == "budget":
-                if setup.validation:
-                    validation = overlapping(setup.validation, _WINDOW, _CONTEXT)
-                    result = score(model, setup.validation, validation, setup.vocabulary)
-                    if not math.isfinite(result.nats_per_character):
-                        why = f"the validation loss is {result.nats_per_character:g}"
-                        raise monitor.diverged(why, _settled(config, clock))
-                    counters = _judged(counters, result.nats_per_character)
-                    validated = Validated(step, result.nats_per_character, best=counters.best_step == step)
-                    run.append_metrics(_metrics(validated, "validation"))
-                    yield validated
-                    if training.patience and counters.stale >= training.patience:
-                        finished = finished or "patience"
-                try:
-                    written = preview(setup, model, step)
-                except CheckpointError as error:  # which asks for another model, and this one is in the making
-                    why = "its weights are so large that they overflow"
-                    raise monitor.diverged(why, _settled(config, clock)) from error
-                yield Sampled(step, written)
-            counters = replace(counters, seconds=clock.seconds)
-            config = _settled(config, clock)
-            run.write_config(config.to_toml())
-            checkpoint = Checkpoint(config, setup.vocabulary, model_arrays(model), counters, arrays, versions())
-            is_best = counters.loss is not None and counters.best_step == step
-            yield Saved(step, run.save(to_bytes(checkpoint), step, best=is_best))
-            clock.interrupted()
-            ranks.broadcast(finished)
-    losses = counters.loss, counters.best_loss, counters.best_step
-    yield Finished(finished, run.path, step, clock.seconds, *losses, counters.skipped)
+            is_validated = due.validation or session.ended == "budget"
+            if is_validated:
+                yield from _validate(session)
+            counters = replace(session.counters, seconds=session.clock.seconds)
+            saving = _save(session, snapshot, session.config, counters)
+            yield from session.aside.do(chain(_preview(session, snapshot), saving) if is_validated else saving)
+            session.clock.interrupted()
+            session.ranks.broadcast(session.ended)
+    yield from session.aside.finish()
+    yield session.finished()
 
 
-def _clock(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Clock:
-    training, plan = setup.config.training, setup.config.record.plan
-    limit = step_limit(training, steps_per_epoch)
-    counters = resumed.counters if resumed else Counters()
-    if resumed and _budget(resumed.config) != _budget(setup.config):
-        plan = extended(plan, counters.step, counters.seconds, training.time, limit)
-    # Validating is reading without learning: about a third of the work of a step of as many characters.
-    validated = setup.validation.targets if setup.validation else 0
-    validation_steps = validated * steps_per_epoch / setup.training.targets / 3
-    return Clock(
-        training,
-        plan,
-        limit,
-        step=counters.step,
-        spent=counters.seconds,
-        validation_steps=validation_steps,
-        repeats=bool(plan) and not resumed,
-    )
+def _say_if_over(session: Session) -> Iterator[Event]:
+    """End a resumed training that has nothing left to do, and say what makes it go on."""
+    step = f"{session.step:,}"
+    if session.step >= session.total_steps:
+        session.ended = "budget"
+        yield Notice(f"the run is already at step {step} of {step}; a larger budget makes it go on")
+    elif session.is_out_of_patience:
+        session.ended = "patience"
+        patience = session.setup.config.training.patience
+        yield Notice(f"the run ended at step {step} by {named('patience', patience)}; a larger one makes it go on")
 
 
-def _budget(config: RunConfig) -> tuple[float | None, ...]:
-    return config.training.time, config.training.epochs, config.training.steps
+def _take_step(session: Session) -> tuple[Batch, float]:
+    """Learn from the next batch; that batch, and the learning rate. Nothing here waits for the device."""
+    step, settings = session.step, session.setup.config.training
+    batch, rate = session.batches.batch(step), learning_rate(step, session.total_steps, settings)
+    numbers = session.learner.learn(batch, step, rate)
+    session.step += 1
+    session.monitor.add(session.step, rate, batch, numbers)
+    return batch, rate
 
 
-def _settled(config: RunConfig, clock: Clock) -> RunConfig:
-    """The configuration with the plan so far and the intervals that were chosen: it repeats the run up to here."""
-    settled = replace(config.training, report_every=clock.report_every, validate_every=clock.validate_every)
-    return replace(config, training=settled, record=replace(config.record, plan=clock.plan))
+class _Due(NamedTuple):
+    """What is to be done after a step. Whatever else is due, a report is; it also settles whether the end is here."""
+
+    stop: bool
+    report: bool
+    validation: bool
 
 
-def _judged(counters: Counters, loss: float) -> Counters:
-    """The counters after a validation."""
-    if counters.best_loss is None or loss < counters.best_loss:
-        return replace(counters, loss=loss, best_loss=loss, best_step=counters.step, stale=0)
-    return replace(counters, loss=loss, stale=counters.stale + 1)
+def _due(session: Session, stop: Stop) -> _Due:
+    """The same on all ranks: the clock and signals of any of them count for all."""
+    stopped, report = session.ranks.any(stop(), session.clock.report_is_due(session.step))
+    validation = session.clock.validation_is_due(session.step)
+    return _Due(stopped, stopped or report or validation or session.step >= session.total_steps, validation)
 
 
-def _metrics(event: Reported | Skipped | Validated, split: str) -> dict[str, Any]:
-    """A line of metrics.jsonl."""
-    values = {key: value for key, value in asdict(event).items() if key not in ("total_steps", "seconds_left", "best")}
-    bits = event.loss / math.log(2)
-    return values | {"split": split, "bits_per_character": bits, "time": datetime.now(UTC).isoformat()}
+def _read_losses(session: Session) -> Iterator[Event]:
+    """Read what the steps so far came to, and tell of those that were skipped."""
+    for skipped in session.monitor.read():
+        session.run.append_metrics(metrics_line(skipped))
+        yield skipped
 
 
-def _began(setup: Setup, run: Run, model: CharacterModel, step: int) -> Began:
-    shape = setup.config.model
-    encoder = "one-hot" if shape.encoder == "one-hot" else f"embedding {shape.embedding_size}"
-    return Began(
-        run=run.path,
-        step=step,
-        model=f"{shape.cell} {shape.layers}×{shape.hidden_size}, {encoder}, dropout {shape.dropout:g}",
-        parameters=parameter_count(model),
-        training_characters=setup.training.targets,
-        validation_characters=setup.validation.targets if setup.validation else 0,
-        vocabulary_size=setup.vocabulary.size,
-        device=f"{describe_device(setup.device)}, {setup.config.training.precision}",
-    )
+def _report(session: Session, rate: float) -> Iterator[Event]:
+    """Plan anew by the pace since the last report, and tell how that went, unless every step since was skipped."""
+    clock, monitor = session.clock, session.monitor
+    lap_seconds = clock.lap(session.step)
+    clock.follow(session.ranks)
+    characters, loss = monitor.lap()
+    if characters:
+        report = Reported(
+            step=session.step,
+            total_steps=session.total_steps,
+            epoch=session.step / session.batches.steps_per_epoch,
+            loss=loss,
+            gradient_norm=monitor.gradient_norm,
+            learning_rate=rate,
+            characters_per_second=characters / lap_seconds,
+            seconds=clock.seconds,
+            seconds_left=clock.seconds_left(session.step),
+        )
+        session.run.append_metrics(metrics_line(report))
+        yield report
+
+
+def _validate(session: Session) -> Iterator[Event]:
+    """Score the validation text, if there is one, and end a training whose patience that exhausts."""
+    text, vocabulary = session.setup.validation, session.setup.vocabulary
+    if text is None:
+        return
+    loss = score(session.model, text, overlapping(text, _WINDOW, _CONTEXT), vocabulary).nats_per_character
+    if not math.isfinite(loss):
+        raise NotFiniteError(f"the validation loss is {loss:g}")
+    session.judge(loss)
+    validated = Validated(session.step, loss, best=session.counters.best_step == session.step)
+    session.run.append_metrics(metrics_line(validated))
+    yield validated
+    if session.is_out_of_patience:
+        session.ended = session.ended or "patience"
+
+
+def _preview(session: Session, snapshot: Snapshot) -> Iterator[Event]:
+    """Write some text with the weights as they are."""
+    try:
+        written = preview(session.setup, snapshot.model, snapshot.step)
+    except CheckpointError as error:  # which asks for another model, and this one is in the making
+        raise NotFiniteError(OVERFLOW) from error
+    yield Sampled(snapshot.step, written)
+
+
+def _save(session: Session, snapshot: Snapshot, config: RunConfig, counters: Counters) -> Iterator[Event]:
+    """Write the configuration and the checkpoint."""
+    session.run.write_config(config.to_toml())
+    arrays = snapshot.model, counters, snapshot.training
+    checkpoint = Checkpoint(config, session.setup.vocabulary, *arrays, versions(session.setup.device))
+    is_best = counters.loss is not None and counters.best_step == snapshot.step
+    yield Saved(snapshot.step, session.run.save(to_bytes(checkpoint), snapshot.step, best=is_best))
 
 
 def default_name(config: RunConfig) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,11 +13,10 @@ from charrnn.checkpoint.store import Run
 from charrnn.errors import DivergedError, ResourceError
 from charrnn.events import Skipped
 from charrnn.messages import named
-from charrnn.runtime import versions
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch
 
-__all__ = ["MOST_SKIPPED_IN_A_ROW", "LossMonitor"]
+__all__ = ["MOST_SKIPPED_IN_A_ROW", "LossMonitor", "NotFiniteError"]
 
 # An odd batch spoils one step, or two when its state is carried on. As a skipped step changes no weight, five batches
 # in a row that all fail fail for the weights, and so will those that follow.
@@ -25,6 +24,13 @@ MOST_SKIPPED_IN_A_ROW = 5
 
 _REMEMBERED = 100  # steps
 _UNREAD = 16  # steps, at most, that a GPU may be ahead
+
+
+class NotFiniteError(ArithmeticError):
+    """A loss, a weight or what is made of them is not finite, and no step of this training will mend it.
+
+    Whoever sees such a number raises this with a few words about it; the loop ends the training as diverged.
+    """
 
 
 class LossMonitor:
@@ -59,13 +65,22 @@ class LossMonitor:
         return len(self._unread) >= (1 if device == "cpu" else _UNREAD)
 
     def read(self) -> Iterator[Skipped]:
-        """Read the numbers of the steps that were done, and count those that were taken; what to tell of the others."""
+        """Read the numbers of the steps that were done, and count those that were taken; what to tell of the others.
+
+        Raises:
+            NotFiniteError: too many steps in a row were skipped, the last of which has been told.
+        """
         if not self._unread:
             return
         read = torch.stack([numbers for *_, numbers in self._unread]).tolist()
         for (step, learning_rate, batch, _), (loss, norm) in zip(self._unread, read, strict=True):
             if skipped := self.judge(step, loss, norm, learning_rate, batch):
                 yield skipped
+                if skipped.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+                    raise NotFiniteError(
+                        f"{skipped.skipped_in_a_row} steps in a row had a loss or a gradient that was not finite, "
+                        f"the last a loss of {skipped.loss:g} and a gradient norm of {skipped.gradient_norm:g}"
+                    )
             else:
                 targets = int(batch.counts.sum())
                 self.characters += targets
@@ -96,7 +111,7 @@ class LossMonitor:
         self.skipped, self.skipped_in_a_row = self.skipped + 1, self.skipped_in_a_row + 1
         return Skipped(step, loss, gradient_norm, learning_rate, self.skipped, self.skipped_in_a_row)
 
-    def diverged(self, why: str, config: RunConfig) -> DivergedError:
+    def diverged(self, why: str, config: RunConfig, versions: Mapping[str, str]) -> DivergedError:
         """The error to raise, after `diverged.json` was written: all that it takes to see and to repeat it.
 
         `config` has the plan so far, so that a run of it has the same learning rates. The batch of the last step is
@@ -116,7 +131,7 @@ class LossMonitor:
             "checkpoint": latest and latest.name,
             "last_steps": list(self._last_steps),
             "configuration": config.to_mapping(),
-            "versions": versions(),
+            "versions": dict(versions),
         }
         try:
             written = f"{self._run.write_divergence(record)} has what led to it"

@@ -4,23 +4,28 @@ No step is taken, by either, with numbers that are not finite; and none waits fo
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from charrnn.encoders import OneHot
 from charrnn.model import CharacterModel
+from charrnn.runtime import low_type
 from charrnn.settings.training import TrainingConfig
 
-__all__ = ["POLYNOMIALS", "Muon", "Optimizer"]
+__all__ = ["POLYNOMIALS", "SKIPPING_DEVICES", "Muon", "Optimizer"]
 
 # a, b and c of a x + b x³ + c x⁵, of which each in turn comes as close to 1 as one can where the one before has brought
 # numbers from 0.01 to 1. Just above 1 they soon grow beyond all bounds, so that rounding must not lead there.
 POLYNOMIALS = [(8.093369, -23.620431, 17.446153), (3.636586, -2.721927, 0.536546), (2.661300, -1.977155, 0.452616)]
 _MARGIN = 1.01
 
-_LARGE = 64  # rows and columns from which on what bfloat16 loses in xᵀx does no harm
+# Where AdamW's kernel is known to skip a step that it is told to; elsewhere what it did is undone.
+SKIPPING_DEVICES = ("cpu", "cuda")
+
+_LARGE = 64  # rows and columns from which on what half precision loses in xᵀx does no harm
 
 
 class Optimizer:
@@ -43,8 +48,8 @@ class Optimizer:
             adamw.state[p] = {"step": torch.zeros((), device=p.device), **moments}
         self._optimizers: list[torch.optim.Optimizer] = [adamw]
         if by_muon:
-            dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-            self._optimizers.append(Muon(by_muon.values(), config.weight_decay, dtype))
+            low = low_type(config.precision) or torch.float32
+            self._optimizers.append(Muon(by_muon.values(), config.weight_decay, low))
         self._owner = {name: self._optimizers[name in by_muon] for name in parameters}
         self._parameters = parameters
 
@@ -63,9 +68,24 @@ class Optimizer:
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            optimizer.found_inf = bad  # type: ignore[attr-defined]  # as a GradScaler tells AdamW to skip a step
             optimizer.turn = step  # type: ignore[attr-defined]
-            optimizer.step()
+            if isinstance(optimizer, Muon) or bad.device.type in SKIPPING_DEVICES:
+                optimizer.found_inf = bad  # type: ignore[attr-defined]  # as a GradScaler tells AdamW to skip a step
+                optimizer.step()
+            else:
+                with _unchanged_if(bad, optimizer):
+                    optimizer.step()
+
+
+@contextmanager
+def _unchanged_if(bad: Tensor, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Put parameters and what is remembered of them back if `bad` is 1, without waiting to know whether it is."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    changing = [tensor for p in parameters for tensor in (p.data, *optimizer.state[p].values())]
+    before = [tensor.clone() for tensor in changing]
+    yield
+    for tensor, old in zip(changing, before, strict=True):
+        tensor.copy_(torch.where(bad.bool(), old, tensor))
 
 
 class Muon(torch.optim.Optimizer):
@@ -119,7 +139,7 @@ def _orthogonal(matrix: Tensor, dtype: torch.dtype) -> Tensor:
 
     So are those from a hundredth of its norm on; smaller ones stay smaller. Each iteration makes x P of x, where P is a
     polynomial of xᵀx. The next has P xᵀx P for that, so that all products but the first and the last have the small
-    sides only. (In bfloat16 what is lost by that shows in small matrices, so that they go without.)
+    sides only. (In half precision what is lost by that shows in small matrices, so that they go without.)
     """
     is_wide = matrix.shape[0] < matrix.shape[1]
     x = matrix.T if is_wide else matrix

@@ -55,7 +55,8 @@ def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
     else:
         path = Path(resumed)
         checkpoint = from_file(path, training=True)
-        setup = prepare_again(path, checkpoint, {"corpus": config.text.corpus}, accept_new_corpus=True)
+        given = {"corpus": config.text.corpus, "device": config.training.device}
+        setup = prepare_again(path, checkpoint, given, accept_new_corpus=True)
     if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
         raise DataError("the text has changed while it was read; start again")
     return replace(setup, config=config), FollowedRun(Path(run)), checkpoint

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from charrnn.model import CharacterModel, model_arrays
+from charrnn.checkpoint.format import Arrays
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.settings.sampling import SamplingConfig
@@ -13,13 +13,13 @@ __all__ = ["preview"]
 _PRIME, _LENGTH = 64, 240
 
 
-def preview(setup: Setup, model: CharacterModel, step: int) -> str:
+def preview(setup: Setup, weights: Arrays, step: int) -> str:
     """Some 240 characters: documents from their start, or how a passage of the (held-out) running text goes on.
 
-    The weights are read where they are, in numpy, so neither the training's state nor its random numbers are touched.
+    This is done in numpy, so neither the training's state nor its random numbers are touched.
     """
     config = SamplingConfig(length=_LENGTH, seed=setup.config.training.seed, until_end=True)
-    engine = NumpyEngine(setup.config.model, model_arrays(model))
+    engine = NumpyEngine(setup.config.model, weights)
     tokens = (setup.validation or setup.training).ids[1:-1]
     prime = tokens[:0]
     if setup.config.text.documents == "none" and len(tokens) > 4 * _PRIME:

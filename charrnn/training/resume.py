@@ -15,15 +15,17 @@ from charrnn.errors import CheckpointError, DataError, UsageError
 from charrnn.messages import named
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
+from charrnn.runtime import choose_device
 from charrnn.settings.run import RunConfig
 from charrnn.settings.training import Record
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.setup import Setup, prepare
 
-__all__ = ["capture", "newest_that_passes", "prepare_again", "restore"]
+__all__ = ["GENERATORS", "capture", "newest_that_passes", "prepare_again", "restore"]
 
 _BUDGETS = ("time", "epochs", "steps")  # which replace each other; patience is a budget, too, but goes with any
 _SHAPE = ("batch_size", "sequence_length")
+GENERATORS: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.mps}  # by the devices that draw numbers of their own
 
 
 def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str]]:
@@ -42,9 +44,11 @@ def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str
 def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], accept_new_corpus: bool) -> Setup:
     """What the training of the checkpoint at `path` goes on with.
 
+    On another kind of device than before, a precision that was chosen for that one is chosen anew.
+
     Args:
-        given: settings that were asked for: a budget, which replaces the recorded one, and others, which must be as
-            recorded.
+        given: settings that were asked for: a budget or a device, which replace the recorded ones, and others, which
+            must be as recorded.
 
     Raises:
         UsageError: what was given is not as recorded.
@@ -55,7 +59,10 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
     if not checkpoint.training:
         raise CheckpointError(f"{path} has only what a sampler needs; there is no training to go on with")
     _check_settings(path.parent, given, recorded)
-    changes = {name: value for name, value in given.items() if name in ("corpus", "patience", *_SHAPE)}
+    changes = {name: value for name, value in given.items() if name in ("corpus", "patience", "device", *_SHAPE)}
+    device = choose_device(changes.get("device", recorded.training.device)).type
+    if device != _device_of(checkpoint) and recorded.training.precision != "fp32":
+        changes["precision"] = "auto"
     if recorded.training.optimizer == "auto":  # by a version that had one only
         changes["optimizer"] = "adamw"
     if budget := {name: value for name, value in given.items() if name in _BUDGETS}:
@@ -74,12 +81,17 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
     return replace(setup, config=replace(config, record=record))
 
 
+def _device_of(checkpoint: Checkpoint) -> str:
+    """The kind of device on which a checkpoint was made: the one whose random state it has beside the CPU's."""
+    return next((device for device in GENERATORS if f"rng.{device}" in checkpoint.training), "cpu")
+
+
 def _check_settings(run: Path, given: Mapping[str, Any], recorded: RunConfig) -> None:
     """Raise UsageError where settings were asked for that the run has not, as far as that can be told without its text.
 
     A text and a shape are judged when the text has been read, which a shape may be too large for.
     """
-    judged_elsewhere = ("corpus", "patience", *_BUDGETS, *_SHAPE)
+    judged_elsewhere = ("corpus", "patience", "device", *_BUDGETS, *_SHAPE)
     own = _flat(recorded)
     as_recorded: dict[str, tuple[Any, ...]] = {name: (value, "auto") for name, value in own.items()}
     if began := recorded.training.from_model:  # recorded as the checkpoint that was found in a folder
@@ -131,11 +143,14 @@ def _shape(config: RunConfig) -> tuple[int | None, ...]:
     return tuple(getattr(config.training, name) for name in _SHAPE)
 
 
-def capture(optimizer: Optimizer, state: StackState) -> Arrays:
-    """Optimiser, random state and carried hidden state as arrays `optimizer.*`, `rng.*` and `state.*`."""
+def capture(optimizer: Optimizer, state: StackState, device: str) -> Arrays:
+    """Optimiser, random state and carried hidden state as arrays `optimizer.*`, `rng.*` and `state.*`.
+
+    Random states are those of the CPU and of the kind of device that computes; no other device is looked at.
+    """
     tensors: dict[str, Tensor] = {"rng.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors["rng.cuda"] = torch.cuda.get_rng_state()
+    if device in GENERATORS:
+        tensors[f"rng.{device}"] = GENERATORS[device].get_rng_state()
     for name, moments in optimizer.moments.items():
         for key, value in moments.items():
             tensors[f"optimizer.{name}.{key}"] = value
@@ -156,8 +171,8 @@ def restore(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> Stac
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     try:
         torch.set_rng_state(tensors["rng.cpu"])
-        if device.type == "cuda" and "rng.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["rng.cuda"])
+        if (own := f"rng.{device.type}") in tensors and device.type in GENERATORS:
+            GENERATORS[device.type].set_rng_state(tensors[own])
     except RuntimeError as error:
         raise CheckpointError(f"the checkpoint's random state cannot be used: {error}") from error
     remembered = optimizer.moments
@@ -178,7 +193,7 @@ def _check(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> None:
     for index, layer in enumerate(model.initial_state(1)):
         streams = arrays.get("state.0." + layer._fields[0], np.empty(0)).shape[:1]  # as many in every layer
         wanted |= {f"state.{index}.{key}": (*streams, value.shape[1]) for key, value in layer._asdict().items()}
-    found = {name: array.shape for name, array in arrays.items() if name != "rng.cuda"}
+    found = {name: array.shape for name, array in arrays.items() if name.removeprefix("rng.") not in GENERATORS}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise CheckpointError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -17,6 +18,7 @@ from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import preset
 from charrnn.training.finetune import take_over
+from charrnn.training.pace import measured_pace
 
 __all__ = ["Setup", "prepare"]
 
@@ -75,7 +77,8 @@ def prepare(config: RunConfig, given: Collection[str] = (), known: Vocabulary | 
     config = replace(config, record=record)
     if config.training.patience and corpus.validation is None:
         raise UsageError(f"{named('patience')} needs validation text, and there is none")
-    config, chosen = preset.choose(config, corpus.tokens, device.type)
+    pace = partial(measured_pace, vocabulary_size=corpus.vocabulary.size, device=device)
+    config, chosen = preset.choose(config, corpus.tokens, device.type, gpus=ranks, pace=pace)
     rows = config.training.batch_size
     if rows is not None and rows < ranks:
         raise UsageError(f"a batch of {rows} cannot be divided among {ranks} processes; train with {rows} at most")

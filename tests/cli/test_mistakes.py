@@ -47,7 +47,11 @@ MISTAKES = {
         "--name must be a plain folder name",
     ),
     "a gpu that is not there": (["train", "good.txt", "--device", "mps"], 2, "--device mps is not available"),
-    "resume with a cell": (["train", "--resume", "--cell", "gru"], 2, "only the budget can change, not --cell"),
+    "resume with a cell": (
+        ["train", "--resume", "--cell", "gru"],
+        2,
+        "only the budget and the device can change, not --cell",
+    ),
     "a changed text without resume": (["train", "--accept-new-corpus"], 2, "is for a --resume whose text has changed"),
     "no such config": (["train", "--config", "none.toml"], 2, "cannot read the configuration none.toml"),
     "a config that is no toml": (["train", "--config", "good.txt"], 2, "good.txt is not TOML"),

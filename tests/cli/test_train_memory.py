@@ -12,16 +12,15 @@ from torch import Tensor
 from charrnn.cli import app
 from charrnn.model import CharacterModel
 from charrnn.settings.model import ModelConfig
-from charrnn.training import loop
 
 
 def told_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: str) -> str:
-    """What `charrnn train` says that has no memory when it calls a function of the loop's."""
+    """What `charrnn train` says that has no memory when it calls a function that a module of the training uses."""
 
     def without_memory(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(loop, function, without_memory)
+    monkeypatch.setattr(f"charrnn.training.{function}", without_memory)
     monkeypatch.setattr(sys, "argv", ["charrnn", "train", "small.txt", "--hidden-size", "8", "--steps", "2"])
     with pytest.raises(SystemExit) as caught:
         app.main()
@@ -32,14 +31,14 @@ def told_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 def test_before_the_first_step_it_is_the_network(
     small_text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = told_by(monkeypatch, capsys, "CharacterModel")
+    told = told_by(monkeypatch, capsys, "session.CharacterModel")
     assert told == "the network is too large: lower --hidden-size first, then --layers\n"
 
 
 def test_in_a_step_it_is_the_batch(
     small_text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = told_by(monkeypatch, capsys, "learning_rate")
+    told = told_by(monkeypatch, capsys, "loop.learning_rate")
     assert told == "in a training, lower --batch-size first, then --sequence-length, then --hidden-size\n"
 
 

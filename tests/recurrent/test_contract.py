@@ -1,5 +1,6 @@
 """The laws that every registered core keeps, in double precision. A new core is tested on arrival."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,24 @@ from charrnn.recurrent.contract import Core
 from charrnn.recurrent.equations import SILENT, Noise
 from charrnn.recurrent.registry import CORES, core_class, core_equations
 from charrnn.recurrent.unroll import unroll
+from charrnn.runtime import multiply_exactly
 
 B, T, D, H = 2, 6, 4, 5  # small and all different, so that swapped axes show
 
 slow = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True, params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The device on which every tensor of a test is made: `pytest -m gpu` tries all laws on a GPU."""
+    name: str = request.param
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    multiply_exactly(name)
+    with torch.device(name):
+        yield name
+
+
 cores = pytest.mark.parametrize("name", CORES)
 all_inputs = pytest.mark.parametrize("kind", ["vectors", "one-hot", "layer below"])
 all_noises = pytest.mark.parametrize("mode", ["silent", "training", "evaluation"])
@@ -46,7 +61,7 @@ def make_noise(mode: str, core: Core, time: int = T) -> Noise:
     """None, or what a core draws in training, or what zoneout keeps in evaluation."""
     torch.manual_seed(3)
     core.recurrent_dropout, core.zoneout = (0.0, 0.0) if mode == "silent" else (0.4, 0.3)
-    noise = core.train(mode == "training").noise(B, time)
+    noise = core.train(mode != "evaluation").noise(B, time)  # in which cuDNN has no backward pass
     assert noise.is_silent == (mode == "silent")
     return noise
 
@@ -196,15 +211,15 @@ def test_numpy_steps_equal_torch(name: str, kind: str, zoneout: float) -> None:
     core, inputs = make(name, kind, zoneout=zoneout).eval(), make_inputs(kind)
     outputs, last = core(inputs, make_state(core))
     cell = core_equations(name)
-    weights = {key: value.detach().numpy() for key, value in core.weights().items()}
-    state = type(make_state(core))(*(part.numpy() for part in make_state(core)))
-    projected = cell.project(inputs.numpy(), weights)
+    weights = {key: value.detach().cpu().numpy() for key, value in core.weights().items()}
+    state = type(make_state(core))(*(part.cpu().numpy() for part in make_state(core)))
+    projected = cell.project(inputs.cpu().numpy(), weights)
     noise = Noise(k_h=zoneout, k_c=zoneout) if zoneout else SILENT
     for t in range(T):
         output, state = cell.step(np, projected[:, t], state, weights, noise)
-        np.testing.assert_allclose(output, outputs[:, t].detach().numpy(), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(output, outputs[:, t].detach().cpu().numpy(), rtol=1e-10, atol=1e-10)
     for part, expected in zip(state, last, strict=True):
-        np.testing.assert_allclose(part, expected.detach().numpy(), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(part, expected.detach().cpu().numpy(), rtol=1e-10, atol=1e-10)
 
 
 @cores
@@ -294,7 +309,10 @@ def test_noise_leaves_nothing_on_the_module(name: str) -> None:
 @cores
 @all_inputs
 @pytest.mark.parametrize("mode", ["silent", "training"])
-def test_under_autocast_products_are_coarse_and_all_else_stays_fine(name: str, kind: str, mode: str) -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+def test_under_autocast_products_are_coarse_and_all_else_stays_fine(
+    name: str, kind: str, mode: str, dtype: torch.dtype, device: str
+) -> None:
     inputs = make_inputs(kind)
     inputs = inputs.float() if inputs.is_floating_point() else inputs
     exact, coarse = (make(name, kind).float() for _ in range(2))
@@ -303,10 +321,10 @@ def test_under_autocast_products_are_coarse_and_all_else_stays_fine(name: str, k
 
     def run(core: Core, *, low: bool) -> tuple[Tensor, Any, list[Tensor]]:
         state = type(make_state(core))(*(part.float().requires_grad_() for part in make_state(core)))
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        with torch.autocast(device, dtype, enabled=low):
             outputs, last = core.run(inputs, state, noise)
         weights = torch.linspace(-1, 1, outputs.numel()).view_as(outputs)
-        ((outputs * weights).sum() + sum((part**3).sum() for part in last)).backward()
+        ((outputs * weights).sum() + sum((part**3).sum() for part in last)).mul(2**-8).backward()  # fp16 ends at 65504
         return outputs, last, [leaf.grad for leaf in (*core.parameters(), *state) if leaf.grad is not None]
 
     outputs, last, gradients = run(exact, low=False)

@@ -108,3 +108,41 @@ def test_time_left_is_told(fake_time: FakeTime) -> None:
     fake_time.now += 5.0
     counted.lap(10)
     assert counted.seconds_left(10) == pytest.approx(45)
+
+
+@pytest.mark.parametrize("start_up", [0.0, 3.0, 20.0])
+def test_the_start_up_of_a_gpu_counts_for_nothing(fake_time: FakeTime, start_up: float) -> None:
+    clock = Clock(TrainingConfig(time=120.0), (), None, starts_up=True)
+    run(fake_time, clock, [start_up + 0.01, 0.01])
+    usual = (120 - start_up) / 0.01
+    assert all(total == 1000 or total == pytest.approx(usual, rel=0.03) for _, total in clock.plan)
+    assert clock.report_every == 100
+    assert clock.validate_every == pytest.approx(usual / 20, rel=0.1)
+    assert clock.seconds == pytest.approx(120, abs=1)
+
+
+@pytest.mark.parametrize("estimated", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("measured", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("starts_up", [False, True])
+@pytest.mark.parametrize("seconds_each", [0.002, 0.05])
+def test_a_twentieth_of_a_run_is_not_learning_whatever_was_estimated(
+    fake_time: FakeTime, estimated: float, measured: float, starts_up: bool, seconds_each: float
+) -> None:
+    """But for the first validation, of which nothing was known, and the last, which a run always has."""
+    clock = Clock(TrainingConfig(time=180.0), (), None, validation_steps=estimated / seconds_each, starts_up=starts_up)
+    start = fake_time.now
+    steps = run(fake_time, clock, [seconds_each], measured)
+    not_learning = fake_time.now - start - steps * seconds_each
+    assert not_learning <= 0.05 * 180 + 2 * measured
+    assert clock.validate_every is not None
+    assert clock.validate_every >= 0.95 * 20 * measured / seconds_each  # as measured, not as estimated
+    assert clock.validate_every <= 1.05 * max(20 * measured, 180 / 20) / seconds_each
+
+
+def test_validations_stay_where_they_were_if_patience_counts_them(fake_time: FakeTime) -> None:
+    intervals = []
+    for patience in (None, 3):
+        clock = Clock(TrainingConfig(time=180.0, patience=patience), (), None, validation_steps=1)
+        run(fake_time, clock, [0.01], validation_seconds=2.0)
+        intervals.append(clock.validate_every)
+    assert intervals == [pytest.approx(4000, rel=0.05), pytest.approx(900, rel=0.05)]

@@ -144,15 +144,15 @@ def test_what_is_lost_would_be_noticed(small_text: Path, monkeypatch: pytest.Mon
     config = tiny_run(small_text)
     whole = everything(finished(run_through(train(config, "whole"))).run)
     run = finished(run_through(train(config, "stopped", stop_after(5)))).run  # type: ignore[arg-type]
-    import charrnn.training.loop as loop
+    import charrnn.training.session as session
 
-    real = loop.restore
+    real = session.restore
 
     def forgetful(arrays: Arrays, *others: object) -> object:
         other = torch.get_rng_state().numpy() if lost == "rng.cpu" else np.zeros_like(arrays[lost])
         return real({**arrays, lost: other}, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop, "restore", forgetful)
+    monkeypatch.setattr(session, "restore", forgetful)
     run_through(resume(find_resumable(str(run)), {}))
     assert everything(run)[0] != whole[0]
 

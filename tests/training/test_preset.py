@@ -31,23 +31,104 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
     assert (config.model.cell, config.training.optimizer) == (("lstm", "muon") if is_long else ("gru", "adamw"))
     assert config.training.learning_rate == (0.02 if is_long else CORES["gru"].learning_rate)
     assert config.training.time == 180
-    assert (config.training.epochs is None) == (length < 2_000)
+    assert (config.training.epochs is None) == (length < 2_000 or (is_long and device == "cuda"))
     assert (config.training.steps is None) == (length >= 2_000)
     assert notices[0].startswith(f"chose {config.model.cell}, layers {config.model.layers}, hidden size")
     assert "no budget given: 3 minutes" in notices[1]
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("cell", CORES)
-def test_precision_is_bf16_where_it_is_faster(cell: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precision_on_a_cpu_is_bf16_where_it_is_faster(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for can in (True, False):
-        monkeypatch.setattr(preset, "multiplies_bf16", {device: can}.__getitem__)
+        monkeypatch.setattr(preset, "multiplies_bf16", {"cpu": can}.__getitem__)
         for hidden_size in (CORES[cell].bf16_from - 1, CORES[cell].bf16_from):
             wanted = RunConfig().override({"cell": cell, "hidden_size": hidden_size})
-            config, notices = choose(wanted, running(50_000), device)
-            pays = can and (device == "cuda" or hidden_size == CORES[cell].bf16_from)
+            config, notices = choose(wanted, running(50_000), "cpu")
+            pays = can and hidden_size == CORES[cell].bf16_from
             assert config.training.precision == ("bf16" if pays else "fp32")
             assert any("bf16" in notice for notice in notices) == pays
+
+
+BY_CUDNN = ("rnn", "rnn-relu", "lstm", "gru")
+
+
+@pytest.mark.parametrize(
+    "noise", [{}, {"recurrent_dropout": 0.1}, {"zoneout": 0.1}], ids=["plain", "dropout", "zoneout"]
+)
+@pytest.mark.parametrize("can", [True, False])
+@pytest.mark.parametrize("cell", CORES)
+def test_precision_on_a_gpu_is_what_its_kernels_compute_in(
+    cell: str, can: bool, noise: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cuDNN's networks know fp16 alone; with noise a network is none of those. Older GPUs have no bf16."""
+    monkeypatch.setattr(preset, "multiplies_bf16", {"cuda": can}.__getitem__)
+    config, notices = choose(RunConfig().override({"cell": cell, **noise}), running(50_000), "cuda")
+    is_cudnn = cell in BY_CUDNN and not noise
+    assert config.training.precision == ("bf16" if can and not is_cudnn else "fp16")
+    (told,) = (notice for notice in notices if notice.startswith("products in "))
+    assert told.startswith(f"products in {config.training.precision}")
+    assert ("states" in told) == is_cudnn
+    for asked in ("fp32", "bf16", "fp16"):
+        given = RunConfig().override({"cell": cell, "precision": asked})
+        assert choose(given, running(50_000), "cuda")[0].training.precision == asked
+
+
+LONG = running(1_000_000)
+
+
+def at_pace(characters: float, **given: object) -> RunConfig:
+    """What is chosen on a GPU that learns so many characters/s with 2×512, and fewer with wider networks."""
+    return choose(
+        RunConfig().override(given),
+        LONG,
+        "cuda",
+        pace=lambda config: characters * (512 / (config.model.hidden_size or 0)) ** 2,
+    )[0]
+
+
+@pytest.mark.parametrize("characters", [1e3, 1e4, 1e5, 1e6, 1e7, 1e8])
+@pytest.mark.parametrize("time", [20.0, 180.0, 3600.0])
+def test_a_gpu_gets_a_width_that_its_pace_and_the_budget_have_use_for(characters: float, time: float) -> None:
+    model = at_pace(characters, time=time).model
+    width = model.hidden_size or 0
+    epochs = time * characters * (512 / width) ** 2 / LONG.targets
+    assert width % 128 == 0
+    assert (model.embedding_size or 0) % 128 == 0
+    assert epochs >= 6 or width == 256
+    assert epochs <= 100 or width == 1024
+
+
+def test_on_a_faster_gpu_the_network_is_wider_and_has_more_dropout() -> None:
+    chosen = [at_pace(characters).model for characters in (1e3, 1e4, 1e5, 3e5, 1e6, 1e7)]
+    widths, dropouts = ([getattr(model, name) for model in chosen] for name in ("hidden_size", "dropout"))
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1]
+    assert dropouts[0] < dropouts[-1]
+
+
+def test_the_whole_time_is_used_on_a_gpu() -> None:
+    training = at_pace(1e6).training
+    assert (training.time, training.epochs, training.steps) == (180, None, None)
+
+
+def test_a_pace_is_measured_only_where_something_depends_on_it() -> None:
+    def refuse(config: RunConfig) -> float:
+        raise AssertionError(config)
+
+    choose(RunConfig(), LONG, "cpu", pace=refuse)
+    choose(RunConfig(), running(50_000), "cuda", pace=refuse)
+    choose(RunConfig().override({"hidden_size": 512, "dropout": 0.1}), LONG, "cuda", pace=refuse)
+    choose(RunConfig().override({"epochs": 3.0}), LONG, "cuda", pace=refuse)
+
+
+@pytest.mark.parametrize("gpus", [1, 2, 3, 8])
+def test_the_batch_grows_with_the_gpus(gpus: int) -> None:
+    config, _ = choose(RunConfig(), LONG, "cuda", gpus=gpus)
+    assert config.training.batch_size == 64 * gpus
+    documents, _ = choose(RunConfig().override({"documents": "line"}), lines(*[7] * 90_000), "cuda", gpus=gpus)
+    rows = documents.training.batch_size or 0
+    assert rows % (8 * gpus) == 0
+    assert choose(RunConfig(), LONG, "cpu", gpus=gpus)[0].training.batch_size == 64
 
 
 @pytest.mark.parametrize("cell", CORES)

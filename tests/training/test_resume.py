@@ -28,14 +28,14 @@ def captured(config: ModelConfig = MODEL, streams: int = 5, kind: OptimizerName 
     logits, state = model(torch.zeros(streams, 6, dtype=torch.int64), model.initial_state(streams))
     logits.square().sum().backward()
     optimizer.step(0, 0.1, torch.tensor(0.0))
-    return capture(optimizer, state)
+    return capture(optimizer, state, "cpu")
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_what_was_captured_is_restored(kind: OptimizerName) -> None:
     arrays = captured(kind=kind)
     model, optimizer = fresh(kind=kind)
-    again = capture(optimizer, restore(arrays, model, optimizer))
+    again = capture(optimizer, restore(arrays, model, optimizer), "cpu")
     assert again.keys() == arrays.keys()
     assert all(np.array_equal(again[name], array) for name, array in arrays.items())
 

@@ -11,7 +11,7 @@ from charrnn.checkpoint.format import Arrays
 from charrnn.checkpoint.store import find_resumable
 from charrnn.events import Event, Finished
 from charrnn.settings.run import RunConfig
-from charrnn.training import loop
+from charrnn.training import session
 from charrnn.training.loop import resume, train
 from tests.conftest import everything, tiny_run
 
@@ -78,11 +78,11 @@ def test_what_is_lost_is_noticed(
     """The tests above can fail: whatever is not restored makes another run."""
     config = noisy_run(small_text, text)
     whole = everything(run_of(list(train(config, "whole"))))[:4]
-    real = loop.restore
+    real = session.restore
 
     def forgetful(arrays: Arrays, *others: object) -> object:
         new = torch.get_rng_state().numpy() if lost == "rng.cpu" else np.zeros_like(arrays[lost])
         return real({**arrays, lost: new}, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop, "restore", forgetful)
+    monkeypatch.setattr(session, "restore", forgetful)
     assert any(interrupted(config, step) != whole for step in (4, 5, 6))

@@ -116,10 +116,10 @@ def _plan(given: Given, run: RunOptions, *, is_told: bool) -> _Plan:
             to = f"{named('resume', 'auto')} goes on with a run or begins it"
             raise UsageError(f"{to}; say which one by {named('name')}")
         return _Plan(*_configuration(given, run.config, is_told=is_told), name)
-    if fixed := sorted(given.typed - {*_BUDGETS, "patience"}):
+    if fixed := sorted(given.typed - {*_BUDGETS, "patience", "device"}):
         what = "the text" if "corpus" in fixed else named(fixed[0])
         recorded = f"{named('resume')} goes on with the recorded settings"
-        raise UsageError(f"{recorded}; only the budget can change, not {what}")
+        raise UsageError(f"{recorded}; only the budget and the device can change, not {what}")
     from charrnn.checkpoint.store import find_resumable
 
     typed = Given({key: value for key, value in given.items() if key in given.typed})

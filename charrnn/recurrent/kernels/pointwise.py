@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
-__all__ = ["sigmoid_backward", "spread_", "tanh_", "tanh_backward", "zoneout_", "zoneout_backward_"]
+__all__ = ["HALF", "sigmoid_backward", "spread_", "tanh_", "tanh_backward", "zoneout_", "zoneout_backward_"]
 
-_MINUS_ONE = torch.tensor(-1.0)  # a number would be made a tensor of at every call, which takes longer than the sum
+# Tensors, as one would be made of a number at every call, which takes longer than the sum. They are on the CPU, from
+# where every device takes a tensor without dimensions as a number, without a copy.
+_MINUS_ONE, HALF = torch.tensor(-1.0, device="cpu"), torch.tensor(0.5, device="cpu")
 
 # x ⊙ y (1 - y) and x ⊙ (1 - y²), each in a single pass.
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input

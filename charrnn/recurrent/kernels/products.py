@@ -1,4 +1,4 @@
-"""Products with the same weights at every step, in the weights' own precision or, under autocast, in bfloat16."""
+"""Products with the same weights at every step, in the weights' own precision or, under autocast, in half precision."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,8 @@ __all__ = ["Product", "autocast_type"]
 def autocast_type(x: Tensor) -> torch.dtype | None:
     """The type in which autocast, if it is on, wants products on x's device computed."""
     device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    is_on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if is_on else None
 
 
 class Product:
@@ -22,7 +23,7 @@ class Product:
     def __init__(self, M: Tensor, low: torch.dtype | None) -> None:
         self._low = low
         self._M = M if low is None else M.to(low)
-        self._columns = self._M.t() if low is None else self._M.t().contiguous()  # bfloat16 wants them in a piece
+        self._columns = self._M.t() if low is None else self._M.t().contiguous()  # half precision wants them in a piece
 
     def forward(self, x: Tensor, out: Tensor, plus: Tensor | None = None) -> Tensor:
         """M x (+ plus) of rows x (B, K), in `out` (B, N), which `plus` may be."""

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from charrnn.recurrent.equations import Noise, dropped
 from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
-from charrnn.recurrent.kernels.pointwise import sigmoid_backward, tanh_, zoneout_, zoneout_backward_
+from charrnn.recurrent.kernels.pointwise import HALF, sigmoid_backward, tanh_, zoneout_, zoneout_backward_
 from charrnn.recurrent.kernels.products import Product, autocast_type
 
 __all__ = ["gru_recurrence", "lstm_recurrence", "rnn_recurrence"]
@@ -121,11 +121,11 @@ class _GRU(Function):
         sums = torch.empty_like(projected)  # of U h_{t-1} with b_Un, or with W x_t; the gates in their turn
         sums[..., :H], sums[..., H:] = b_Un, projected[..., : 2 * H]
         U_ns, gates, squashed = sums[..., :H], sums[..., H:], 2 * projected[..., 2 * H :]  # σ(2x) of the candidate
-        halved, half, before = torch.empty_like(h), h.new_tensor(0.5), hs[0]
+        halved, before = torch.empty_like(h), hs[0]
         for t, (a, u_n, rz, n, after) in enumerate(zip(sums, U_ns, gates, squashed, hs[1:], strict=True)):
             product.forward(before, out=a, plus=a)
             rz.sigmoid_()
-            torch.sub(n.addcmul_(rz[:, :H], u_n, value=2).sigmoid_(), half, out=halved)
+            torch.sub(n.addcmul_(rz[:, :H], u_n, value=2).sigmoid_(), HALF, out=halved)
             torch.lerp(dropped(noise.d, halved), before, rz[:, H:], out=after)
             zoneout_(after, before, noise.k_h, t)
             before = after

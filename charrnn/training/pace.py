@@ -1,0 +1,39 @@
+"""How fast a network learns on a device, by half a second of it."""
+
+import time
+
+import torch
+from torch.nn import functional as F
+
+from charrnn.model import CharacterModel
+from charrnn.runtime import compute_with, low_type
+from charrnn.settings.run import RunConfig
+
+__all__ = ["measured_pace"]
+
+_SECONDS = 0.5
+_STEPS_BEFORE = 3  # in which a GPU loads what it needs
+
+
+def measured_pace(config: RunConfig, vocabulary_size: int, device: torch.device) -> float:
+    """Characters/s of forward and backward passes over random tokens, with a configuration that leaves nothing open."""
+    settings = config.training
+    if settings.batch_size is None or settings.sequence_length is None:
+        raise ValueError("batch_size and sequence_length are not chosen yet")
+    compute_with(device, settings.precision, settings.threads)
+    model = CharacterModel(config.model, vocabulary_size, vocabulary_size - 1).to(device).train()
+    low = low_type(settings.precision)
+    ids = torch.randint(vocabulary_size, (settings.batch_size, settings.sequence_length), device=device)
+    state = model.initial_state(len(ids))
+    start, steps = time.monotonic(), -_STEPS_BEFORE
+    while steps < 1 or time.monotonic() - start < _SECONDS:
+        with torch.autocast(device.type, low or torch.bfloat16, enabled=low is not None):
+            logits, _ = model(ids, state)
+            loss = F.cross_entropy(logits.flatten(0, 1), ids.flatten())
+        model.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss.item()  # which waits until that is done, but for the last of it
+        steps += 1
+        if steps == 0:
+            start = time.monotonic()
+    return steps * ids.numel() / (time.monotonic() - start)
