@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from charrnn.errors import DivergedError
 from charrnn.evaluation.evaluate import Reading
-from charrnn.evaluation.scoring import Score, Scored, cost
+from charrnn.evaluation.scoring import Scored, ScoreSums, cost
 from charrnn.messages import named
 from charrnn.recurrent.states import map_state
 from charrnn.runtime import without_cudnn
@@ -34,7 +34,7 @@ def dynamic_score(reading: Reading, *, rate: float = RATE, decay: float = DECAY)
     Raises:
         DivergedError: the weights went where costs are no longer finite.
     """
-    total = Score()
+    total = ScoreSums()
     for piece in dynamic_scored(reading, rate=rate, decay=decay):
         total = total.plus(piece, reading.model_vocabulary)
         if not math.isfinite(total.nats):

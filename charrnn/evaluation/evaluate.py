@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError, overflow
 from charrnn.evaluation.characters import CharacterScore, character_scores
-from charrnn.evaluation.scoring import Score, Segments, carried, score, scored, windowed
+from charrnn.evaluation.scoring import ScoreSums, Segments, carried, score, scored, windowed
 from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device, keep_memory
 from charrnn.settings.scoring import WINDOW
@@ -26,7 +26,7 @@ _HINT = "name the text to score"
 class Evaluation(NamedTuple):
     """A score, and what was scored how."""
 
-    score: Score
+    score: ScoreSums
     protocol: str
     text: str
     notices: tuple[str, ...]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from charrnn.errors import DataError, overflow
 from charrnn.evaluation.evaluate import Reading
-from charrnn.evaluation.scoring import Score, Segments, carried, score, scored
+from charrnn.evaluation.scoring import ScoreSums, Segments, carried, score, scored
 from charrnn.model import CharacterModel
 from charrnn.recurrent.states import map_state
 from charrnn.runtime import without_cudnn
@@ -61,7 +61,7 @@ def memory(reading: Reading, targets: int = 300) -> Memory:
         segments = Segments(places - context, places - 1, places)
         found = score(model, tokens, segments, vocabulary, translation=translation, rows=256, chunk=2**15)
         bits.append(found.bits_per_character)
-    whole = Score()
+    whole = ScoreSums()
     for piece in scored(model, tokens, carried(tokens), vocabulary, translation=translation):
         whole = whole.plus(piece.at(np.flatnonzero(np.isin(piece.places, places))), vocabulary)
     some = known[:: -(-len(known) // _GRADIENT_TARGETS)]

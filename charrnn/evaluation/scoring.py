@@ -20,7 +20,7 @@ from charrnn.text.batches import IGNORED
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["Score", "Scored", "Segments", "carried", "cost", "overlapping", "score", "scored", "windowed"]
+__all__ = ["ScoreSums", "Scored", "Segments", "carried", "cost", "overlapping", "score", "scored", "windowed"]
 
 # Nats are rounded to a multiple of 2^-24, which is as fine as a float32 near 1. Sums of such numbers are exact, in any
 # order, up to 2^29 nats: lines, documents and texts add up to the last digit.
@@ -29,7 +29,7 @@ _GRID = 2.0**24
 _BLOCK = 2**21  # tokens of which the longest segments are read first, and which wait to be put in order again
 
 
-class Score(NamedTuple):
+class ScoreSums(NamedTuple):
     """Sums over the scored targets: characters, and one end token (counted as one character, one byte) a document.
 
     Unknown characters are read, as the unknown token, but not scored.
@@ -41,11 +41,11 @@ class Score(NamedTuple):
     correct: int = 0
     unknown: int = 0
 
-    def plus(self, more: "Scored", vocabulary: Vocabulary) -> "Score":
+    def plus(self, more: "Scored", vocabulary: Vocabulary) -> "ScoreSums":
         """These sums and more targets, whose ids are of `vocabulary`."""
         is_known = more.ranks > 0
         known = int(np.count_nonzero(is_known))
-        return Score(
+        return ScoreSums(
             self.nats + float(more.nats[is_known].sum()),
             self.characters + known,
             self.bytes + int(vocabulary.byte_lengths[more.ids].sum()),
@@ -237,4 +237,4 @@ def score(
     pieces = scored(
         model, tokens, segments, vocabulary, translation=translation, in_order=False, rows=rows, chunk=chunk
     )
-    return reduce(lambda total, piece: total.plus(piece, vocabulary), pieces, Score())
+    return reduce(lambda total, piece: total.plus(piece, vocabulary), pieces, ScoreSums())

@@ -79,10 +79,7 @@ def read_corpus(
         ResourceError: no room on the disk for a large text.
     """
     with Spool(SMALL) as copies:
-        if text is None:
-            sources = list(find_sources(config, copies))
-        else:
-            config, sources = replace(config, encoding=TextConfig.encoding), [text_source(text, copies)]
+        config, sources = _sources(config, text, copies)
         sha256 = _sha256(sources)
         notices = [f"{s.name}: left out the byte order mark at its start" for s in sources if has_mark(s, config)]
         key, is_small = _key(config, sha256, seed, known, labels), sum(source.size for source in sources) <= SMALL
@@ -100,13 +97,15 @@ def read_corpus(
                     arrays = cached.arrays
                     notices.append(f"the text is large: encoded it into {_told(cached)}")
     tokens, validation = (Tokens(arrays[f"{part} ids"], arrays[f"{part} offsets"]) for part in _PARTS)
-    return Corpus(
-        tokens,
-        validation if len(validation.lengths) else None,
-        _vocabulary(notes, config.unit),
-        sha256,
-        (*notices, *notes["notices"]),
-    )
+    held_out = validation if len(validation.lengths) else None
+    return Corpus(tokens, held_out, _vocabulary(notes, config.unit), sha256, (*notices, *notes["notices"]))
+
+
+def _sources(config: TextConfig, text: str | None, copies: Spool) -> tuple[TextConfig, list[Source]]:
+    """The sources that `config` names, or a text in memory, which is in UTF-8."""
+    if text is None:
+        return config, list(find_sources(config, copies))
+    return replace(config, encoding=TextConfig.encoding), [text_source(text, copies)]
 
 
 def _laid_out(

@@ -22,7 +22,7 @@ from charrnn.settings.scoring import DynamicConfig, ScoringConfig
 
 if TYPE_CHECKING:
     from charrnn.evaluation.evaluate import Reading
-    from charrnn.evaluation.scoring import Score
+    from charrnn.evaluation.scoring import ScoreSums
 
 __all__ = ["command"]
 
@@ -153,7 +153,7 @@ def _read(
     return reading
 
 
-def _values(score: "Score") -> "Values":
+def _values(score: "ScoreSums") -> "Values":
     """The figures of a score by their names."""
     return {
         "nats_per_character": score.nats_per_character,
@@ -170,14 +170,14 @@ def _values(score: "Score") -> "Values":
 def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, output: EvalOutput) -> None:
     """A row for each of several texts, and one for their sum."""
     from charrnn.cli.render.display import print_table, working
-    from charrnn.evaluation.scoring import Score
+    from charrnn.evaluation.scoring import ScoreSums
 
-    rows: dict[str, Score] = {}
+    rows: dict[str, ScoreSums] = {}
     for each in sources:
         reading = _read(opened, (each,), scoring, output.quiet)
         with working(f"scoring {each}", output.quiet):
             rows[each] = reading.score()
-    total = Score(*map(sum, zip(*rows.values(), strict=True)))
+    total = ScoreSums(*map(sum, zip(*rows.values(), strict=True)))
     named_rows = [*((name, score) for name, score in rows.items()), ("sum", total)]
     if is_terminal("stdout") and not output.as_json:
         shown = [
