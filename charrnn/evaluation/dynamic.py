@@ -28,7 +28,7 @@ SEGMENT = 64  # targets between two updates
 _EPSILON = 1e-5
 
 
-def dynamic_score(reading: Reading, *, rate: float = RATE, decay: float = DECAY) -> Score:
+def dynamic_score(reading: Reading, *, rate: float = RATE, decay: float = DECAY) -> ScoreSums:
     """The sums over what `dynamic_scored` gives.
 
     Raises:

@@ -48,7 +48,7 @@ class Reading:
     text: str
     notices: tuple[str, ...]
 
-    def score(self) -> Score:
+    def score(self) -> ScoreSums:
         """The sums over all targets."""
         translation = self.vocabulary.translation(self.model_vocabulary)
         found = score(self.model, self.tokens, self.segments, self.model_vocabulary, translation=translation)

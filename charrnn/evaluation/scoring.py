@@ -232,7 +232,7 @@ def score(
     translation: Ids | None = None,
     rows: int = 64,
     chunk: int = 8192,
-) -> Score:
+) -> ScoreSums:
     """The sums over what `scored` gives, which are the same in any order."""
     pieces = scored(
         model, tokens, segments, vocabulary, translation=translation, in_order=False, rows=rows, chunk=chunk

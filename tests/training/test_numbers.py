@@ -348,7 +348,7 @@ def test_nothing_that_is_not_finite_is_saved(
 ) -> None:
     if bad == "validation":
 
-        def scored(*arguments: Any) -> Score:
+        def scored(*arguments: Any) -> ScoreSums:
             found = score(*arguments)
             return found._replace(nats=math.nan) if len(steps_taken) == 8 else found
 
