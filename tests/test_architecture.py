@@ -28,6 +28,7 @@ FLOORS = [
     ["export"],
     ["training", "compression"],
     ["api"],
+    ["guide"],
     ["cli.process"],
     ["cli.render"],
     ["cli"],  # its options
@@ -35,7 +36,7 @@ FLOORS = [
     ["cli.app"],
 ]
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-LIGHT = ("messages", "errors", "events", "files", "settings", "export", "api", "cli")  # quick to import
+LIGHT = ("messages", "errors", "events", "files", "settings", "export", "api", "guide", "cli")  # quick to import
 TORCH_FREE = (*LIGHT, "text", "layout", "checkpoint")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "compress": "compress",
     "decompress": "decompress",
     "completion": "completion",
+    "help": "help",
 }
 # Words that people try, and what is called so here.
 _ALSO_CALLED = {"generate": "sample", "chat": "sample", "evaluate": "eval", "score": "eval", "predict": "next"}

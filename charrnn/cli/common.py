@@ -110,7 +110,7 @@ class PictureOutput(Settings):
 
     plot: str | None = setting(
         None,
-        "Draw a picture in a new file, .png or .svg (pip install 'charrnn\\[plot]').",
+        "Draw a picture in a new file, .png or .svg (pip install 'charrnn-text[plot]').",
         panel=OUT,
         metavar="FILE",
         kind="file",

@@ -1,0 +1,112 @@
+"""The guide: pages of Markdown in this folder, their headings, and a search through them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["PAGES", "Section", "command_section", "commands", "page", "plain", "search", "sections", "summary"]
+
+# In the order in which they are listed.
+PAGES = (
+    "getting-started",
+    "texts-and-languages",
+    "training",
+    "resuming",
+    "sampling",
+    "pipelines",
+    "scoring",
+    "looking-inside",
+    "comparing",
+    "sharing",
+    "python",
+    "gpu",
+    "several-machines",
+    "files-and-formats",
+    "troubleshooting",
+    "tutorials",
+    "reference",
+)
+_REFERENCE = "reference"
+_COMMAND = "charrnn "  # which the headings of the reference begin with
+
+_COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)
+_PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)\n*")
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+
+
+class Section(NamedTuple):
+    """What stands below a heading, which is the page's title for what stands at its top."""
+
+    page: str
+    heading: str
+    text: str
+
+
+def page(name: str) -> str:
+    """A page as it is written."""
+    return (Path(__file__).parent / f"{name}.md").read_text("utf-8")
+
+
+def plain(markdown: str) -> str:
+    """A page as people read it outside of a browser: links name pages, and comments and pictures are left out."""
+    return _LINK.sub(_named, _PICTURE.sub("", _COMMENT.sub("", markdown)))
+
+
+def _named(link: re.Match[str]) -> str:
+    text, target = link.groups()
+    name = Path(target.partition("#")[0]).name.removesuffix(".md")
+    if name in PAGES and "://" not in target:
+        return f"{text} (`charrnn help {name}`)"
+    return text if target.startswith("#") or text == target else f"{text} ({target})"
+
+
+def summary(name: str) -> str:
+    """The first sentence below a page's title."""
+    first = sections(name)[0].text.strip().partition("\n\n")[0]
+    return " ".join(first.split()).partition(". ")[0].removesuffix(".") + "."
+
+
+def sections(name: str) -> list[Section]:
+    """The sections of a page, its top among them, as people read them."""
+    found, heading, lines = [], name, []  # type: ignore[var-annotated]
+    is_code = False
+    for line in plain(page(name)).splitlines():
+        is_code ^= line.startswith("```")
+        if line.startswith("#") and not is_code:
+            if lines or found:
+                found.append(Section(name, heading, "\n".join(lines)))
+            heading, lines = line.strip("# "), []
+        else:
+            lines.append(line)
+    return [*found, Section(name, heading, "\n".join(lines))]
+
+
+def search(words: str) -> Iterator[tuple[Section, str]]:
+    """Sections that have all the words, those with one in the heading first, each with a line that has one."""
+    wanted = words.casefold().split()
+    found = []
+    for name in PAGES:
+        for section in sections(name):
+            inside = f"{section.heading}\n{section.text}".casefold()
+            if wanted and all(word in inside for word in wanted):
+                lines = [section.heading, *section.text.splitlines()]
+                counts = [sum(word in line.casefold() for word in wanted) for line in lines]
+                best = counts[1:].index(max(counts[1:])) + 1 if max(counts[1:], default=0) else 0
+                found.append((-counts[0], len(found), section, lines[best].strip() if best else ""))
+    for _, _, section, line in sorted(found):
+        yield section, line
+
+
+def commands() -> list[str]:
+    """The commands that the reference has."""
+    headings = (section.heading for section in sections(_REFERENCE))
+    return [heading.removeprefix(_COMMAND) for heading in headings if heading.startswith(_COMMAND)]
+
+
+def command_section(name: str) -> str:
+    """What the reference says of a command, as Markdown."""
+    text = plain(page(_REFERENCE))
+    start = text.index(f"\n## {_COMMAND}{name}\n") + 1
+    end = text.find("\n## ", start)
+    return text[start : end if end > 0 else len(text)].strip() + "\n"
