@@ -27,7 +27,9 @@ def training() -> None:
     """Train a run in ./checkpoints and draw what was seen most of the way through."""
     events = list(charrnn.train("corpora/tales.txt", epochs=8))
     steps = events[-1].step  # type: ignore[union-attr]
-    seen = max(place for place, event in enumerate(events) if isinstance(event, Sampled) and event.step <= SHOWN_AT * steps)
+    seen = max(
+        place for place, event in enumerate(events) if isinstance(event, Sampled) and event.step <= SHOWN_AT * steps
+    )
     (IMAGES / "training.svg").write_text(picture(events[: seen + 1]), "utf-8")
 
 

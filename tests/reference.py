@@ -54,7 +54,13 @@ def _option(option: Any) -> str:
     names = ", ".join(f"`{each}`" for each in [*option.opts, *option.secondary_opts])
     kind = option.metavar or getattr(option.type, "name", "").upper()
     choices = getattr(option.type, "choices", None)
-    values = ", ".join(f"`{each}`" for each in choices) if choices else "" if getattr(option, "is_flag", False) else f"`{kind}`"
+    values = (
+        ", ".join(f"`{each}`" for each in choices)
+        if choices
+        else ""
+        if getattr(option, "is_flag", False)
+        else f"`{kind}`"
+    )
     if not is_option:
         names, values = f"`{(option.metavar or option.name).upper()}`", values if choices else ""
     helped = option.help.replace("\\[", "[")

@@ -69,8 +69,9 @@ def summary(name: str) -> str:
 
 def sections(name: str) -> list[Section]:
     """The sections of a page, its top among them, as people read them."""
-    found, heading, lines = [], name, []  # type: ignore[var-annotated]
-    is_code = False
+    found: list[Section] = []
+    lines: list[str] = []
+    heading, is_code = name, False
     for line in plain(page(name)).splitlines():
         is_code ^= line.startswith("```")
         if line.startswith("#") and not is_code:

@@ -31,7 +31,7 @@ class _Code(CodeBlock):
 
 
 class _Page(Markdown):
-    elements = Markdown.elements | {"heading_open": _Heading, "fence": _Code, "code_block": _Code}  # noqa: RUF012
+    elements = Markdown.elements | {"heading_open": _Heading, "fence": _Code, "code_block": _Code}
 
 
 def show(markdown: str) -> None:
