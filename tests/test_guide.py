@@ -89,7 +89,7 @@ def test_the_table_of_cores_is_the_registry() -> None:
 def test_what_people_ask_is_found(words: str) -> None:
     name, heading = QUESTIONS[words]
     found = [(section.page, section.heading) for section, _ in pages.search(words)]
-    assert (name, heading) in found[:5]
+    assert (name, heading) in found[:3]
 
 
 def test_help_lists_shows_and_searches(in_process: InProcess) -> None:
@@ -102,8 +102,9 @@ def test_help_lists_shows_and_searches(in_process: InProcess) -> None:
     assert ".md" not in shown
     assert in_process("help", "Sampling.md")[0] == shown
     assert in_process("help", "train")[0].startswith("## charrnn train\n")
-    found, _ = in_process("help", "--search", "Same Seed")
-    assert "`sampling` **How do I get the same text again?**" in found
+    found, _ = in_process("help", "--search", "Same Text")
+    assert found.startswith("# How do I get the same text again?\n\nGive the same seed.")
+    assert "This is in `charrnn help sampling`." in found
 
 
 @pytest.mark.parametrize(

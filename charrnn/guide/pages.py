@@ -84,17 +84,17 @@ def sections(name: str) -> list[Section]:
 
 
 def search(words: str) -> Iterator[tuple[Section, str]]:
-    """Sections that have all the words, those with one in the heading first, each with a line that has one."""
-    wanted = words.casefold().split()
-    found = []
+    """Sections that have all the words, or longer ones, each with a line; those that ask so come first."""
+    wanted = [re.compile(rf"(?<!\w){re.escape(word)}", re.IGNORECASE) for word in words.split()]
+    found: list[tuple[int, int, Section, str]] = []
     for name in PAGES:
-        for section in sections(name):
-            inside = f"{section.heading}\n{section.text}".casefold()
-            if wanted and all(word in inside for word in wanted):
-                lines = [section.heading, *section.text.splitlines()]
-                counts = [sum(word in line.casefold() for word in wanted) for line in lines]
-                best = counts[1:].index(max(counts[1:])) + 1 if max(counts[1:], default=0) else 0
-                found.append((-counts[0], len(found), section, lines[best].strip() if best else ""))
+        for place, section in enumerate(sections(name)):
+            lines = [line for line in section.text.splitlines() if line.strip()]
+            if wanted and all(word.search(f"{section.heading}\n{section.text}") for word in wanted):
+                counts = [sum(bool(word.search(line)) for word in wanted) for line in lines]
+                shown = lines[counts.index(max(counts))].strip() if any(counts) else ""
+                in_question = sum(bool(word.search(section.heading)) for word in wanted) if place else 0
+                found.append((-in_question, len(found), section, shown))
     for _, _, section, line in sorted(found):
         yield section, line
 

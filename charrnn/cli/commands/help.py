@@ -19,7 +19,9 @@ class HelpTopic(Settings):
     topic: str | None = setting(
         None, "Page of the guide, or a command (default: list the pages).", argument=True, shows_default=False
     )
-    search: str | None = setting(None, "List the answers that have this word.", metavar="WORD")
+    search: str | None = setting(
+        None, "Show the best answer that has these words, and where others are.", metavar="WORD"
+    )
 
     def __post_init__(self) -> None:
         if self.topic is not None and self.search is not None:
@@ -53,7 +55,7 @@ def _page(topic: str) -> str:
 
 def _listed() -> str:
     lines = ["# The guide of charrnn", ""]
-    lines += [f"- `{name}` {pages.summary(name)}" for name in pages.PAGES]
+    lines += [f"- `{name}`: {pages.summary(name)}" for name in pages.PAGES]
     return "\n".join(
         [
             *lines,
@@ -66,12 +68,17 @@ def _listed() -> str:
 
 
 def _found(words: str) -> str:
-    lines = []
-    for section, line in pages.search(words):
-        lines.append(f"- `{section.page}` **{section.heading}**" + (f"  \n  {line}" if line else ""))
-    if not lines:
+    """The best answer in full, and where the others are."""
+    found = list(pages.search(words))
+    if not found:
         raise UsageError(f"no page of the guide has {words!r:.40}; charrnn help lists the pages")
-    return "\n".join([*lines, "", "Read one: `charrnn help PAGE`.", ""])
+    best = found[0][0]
+    lines = [f"# {best.heading}", "", best.text.strip("\n"), "", f"This is in `charrnn help {best.page}`."]
+    if len(found) > 1:
+        lines += ["", "# Other answers", ""]
+    for section, line in found[1:]:
+        lines.append(f"- `{section.page}`: **{section.heading}**" + (f"  \n  {line}" if line else ""))
+    return "\n".join([*lines, ""])
 
 
 def _write(markdown: str) -> None:
