@@ -25,7 +25,7 @@ WIDTH = 96
 
 def training() -> None:
     """Train a run in ./checkpoints and draw what was seen most of the way through."""
-    events = list(charrnn.train("corpora/tales.txt", epochs=8))
+    events = list(charrnn.train("corpora/tales.txt", epochs=8, name="tales8"))
     steps = events[-1].step  # type: ignore[union-attr]
     seen = max(
         place for place, event in enumerate(events) if isinstance(event, Sampled) and event.step <= SHOWN_AT * steps
@@ -36,7 +36,7 @@ def training() -> None:
 def picture(events: Sequence[Event]) -> str:
     """The display after some events, as SVG without fonts from elsewhere."""
     console = Console(record=True, file=io.StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor")
-    console.print("[green]$[/] charrnn train corpora/tales.txt --epochs 8", highlight=False)
+    console.print("[green]$[/] charrnn train corpora/tales.txt --epochs 8 --name tales8", highlight=False)
     display = _LiveDisplay(console)
     for event in events:
         display.show(event)
