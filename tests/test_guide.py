@@ -1,5 +1,6 @@
 """The guide says what is so: its examples give what stands there, its pages are found, and help shows them."""
 
+import ast
 import os
 import pty
 import re
@@ -77,6 +78,16 @@ def test_the_six_pipelines_run_as_they_stand(folder: Path) -> None:
 
 def test_the_reference_is_that_of_the_declarations() -> None:
     assert PATH.read_text("utf-8") == reference(), "write it anew: python -m tests.reference"
+
+
+def test_the_sentence_of_an_option_stands_once() -> None:
+    sentences = []
+    for path in (GUIDE.parent / "settings").rglob("*.py"), (GUIDE.parent / "cli").rglob("*.py"):
+        for node in (each for file in path for each in ast.walk(ast.parse(file.read_text("utf-8")))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "setting" and len(node.args) > 1:
+                sentences += [node.args[1].value] if isinstance(node.args[1], ast.Constant) else []
+    assert len(sentences) > 80
+    assert [each for each in sentences if sentences.count(each) > 1] == []
 
 
 def test_the_table_of_cores_is_the_registry() -> None:

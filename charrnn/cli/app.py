@@ -60,9 +60,11 @@ def _options(
 
     charrnn train corpus.txt --time 3m
 
-    charrnn sample --prime "hello"
+    charrnn sample "hello"
 
     charrnn eval held-out.txt
+
+    charrnn help getting-started
     """
 
 

@@ -8,7 +8,7 @@ from charrnn.cli.process.stdin import pieces_of, stdin_is_piped, wait_for_stdin
 from charrnn.cli.process.terminal import note
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, FORCE_HELP, JSON_LINES_HELP, QUIET_HELP, Settings, setting
 from charrnn.settings.sampling import IN, MACHINE, OUT, EngineConfig
 from charrnn.settings.training import Device
 
@@ -87,21 +87,21 @@ class PrimeInput(Settings):
 class Quiet(Settings):
     """Whether to say anything beside the product."""
 
-    quiet: bool = setting(False, "Write only errors on stderr.", panel=OUT, short="q")
+    quiet: bool = setting(False, QUIET_HELP, panel=OUT, short="q")
 
 
 @dataclass(frozen=True)
 class LineJson(Settings):
     """Whether the product is JSON, an object a line."""
 
-    as_json: bool = setting(False, "Write JSON lines on stdout.", panel=OUT, flag="--json")
+    as_json: bool = setting(False, JSON_LINES_HELP, panel=OUT, flag="--json")
 
 
 @dataclass(frozen=True)
 class DeviceChoice(Settings):
     """What computes."""
 
-    device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=MACHINE)
+    device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class PictureOutput(Settings):
         metavar="FILE",
         kind="file",
     )
-    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
+    force: bool = setting(False, FORCE_HELP, panel=OUT)
 
 
 def open_model(name: str | None, engine: EngineConfig | None = None) -> "Model":

@@ -5,7 +5,7 @@ from typing import Literal
 
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, FORCE_HELP, LABEL_HELP, UNKNOWN_HELP, Settings, setting
 from charrnn.settings.training import Device
 
 __all__ = ["EngineConfig", "EngineName", "FillConfig", "NextConfig", "PrimeConfig", "SamplingConfig", "Unknown"]
@@ -108,14 +108,14 @@ class SamplingConfig(Settings):
 class PrimeConfig(Settings):
     """How the text is read that a sample goes on from."""
 
-    unknown: Unknown = setting("error", "What becomes of characters of the prime that the model never saw.", panel=IN)
+    unknown: Unknown = setting("error", UNKNOWN_HELP, panel=IN)
     load_state: str | None = setting(
         None, "Begin where this saved state ends, then read the prime.", panel=IN, metavar="FILE", kind="file"
     )
     save_state: str | None = setting(
         None, "Save the state after the prime in a new file.", panel=OUT, metavar="FILE", kind="file"
     )
-    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
+    force: bool = setting(False, FORCE_HELP, panel=OUT)
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ class NextConfig(Settings):
     """Which of the characters that may come next are listed."""
 
     top: int = setting(10, "Number of characters, the likeliest first.", least=1, most=2**31)
-    label: str | None = setting(None, "Label of the document, for a model of labels.", metavar="LABEL")
-    unknown: Unknown = setting("error", "What becomes of characters of the prime that the model never saw.")
+    label: str | None = setting(None, LABEL_HELP, metavar="LABEL")
+    unknown: Unknown = setting("error", UNKNOWN_HELP)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class FillConfig(Settings):
     beam: int = setting(100, "Fillings kept side by side at each length.", least=1, most=10_000)
     allow: str | None = setting(None, r"Fill with these only: characters, \d, \p{Lu}.", metavar="SET")
     ban: str | None = setting(None, "Never fill with these, given in the same way.", metavar="SET")
-    label: str | None = setting(None, "Label of the document, for a model of labels.", metavar="LABEL")
+    label: str | None = setting(None, LABEL_HELP, metavar="LABEL")
     unknown: Unknown = setting("error", "What becomes of characters of the text that the model never saw.")
 
 
@@ -147,5 +147,5 @@ class FillConfig(Settings):
 class EngineConfig(Settings):
     """What steps the network while text is written."""
 
-    device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=MACHINE)
+    device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
     engine: EngineName = setting("auto", "Library that steps the network: numpy on a CPU, else torch.", panel=MACHINE)
