@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from charrnn.cli.app import application
-from tests.guide_examples import GUIDE, ROOT, commands_in
+from tests.guide_examples import GUIDE, ROOT, commands_in, examples, matches, run
 
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [
@@ -40,6 +40,13 @@ def test_the_python_example_runs_as_it_stands(
     (folder / "corpora").symlink_to(ROOT / "corpora")
     exec(compile(example, "README.md", "exec"), {})
     assert capsys.readouterr().out.endswith("hello pytorch. how long can a rnn cell remember? show me your limit!")
+
+
+def test_the_piece_of_text_is_what_the_demo_writes(folder: Path) -> None:
+    (example,) = (each for each in examples(README) if not each.is_python)
+    code, output = run(example, folder)
+    assert code == 0
+    assert matches(example.output, output), output
 
 
 def test_there_are_commands_to_check() -> None:
