@@ -168,3 +168,10 @@ def test_pages_are_offered_by_completion(charrnn: Command) -> None:
     script = charrnn("completion", "bash").stdout.decode()
     assert "texts-and-languages" in script
     assert "'help '*)" in script
+
+
+def test_outputs_are_compared() -> None:
+    assert matches("a 1.0000\nb …", "a 1.0001\nb /a/path\n")
+    assert not matches("a 1.0", "a 1.1")
+    assert not matches("a 1.0 …", "a 2.0 b")
+    assert not matches("a b", "a c")
