@@ -56,10 +56,10 @@ class PrimeInput(Settings):
 
     text: str | None = setting(None, "Text to go on from.", argument=True, shows_default=False)
     prime: str | None = setting(
-        None, "The same as an option.", panel=IN, short="p", aliases=("--prompt",), metavar="TEXT"
+        None, "Text to go on from, as an option.", panel=IN, short="p", aliases=("--prompt",), metavar="TEXT"
     )
     prime_file: str | None = setting(
-        None, "The same from a file, or - for standard input.", panel=IN, metavar="FILE", kind="file"
+        None, "File with the text to go on from, or - for standard input.", panel=IN, metavar="FILE", kind="file"
     )
 
     def given(self) -> list[str]:

@@ -71,13 +71,15 @@ def sections(name: str) -> list[Section]:
     """The sections of a page, its top among them, as people read them."""
     found: list[Section] = []
     lines: list[str] = []
-    heading, is_code = name, False
+    heading, above, is_code = name, name, False
     for line in plain(page(name)).splitlines():
         is_code ^= line.startswith("```")
         if line.startswith("#") and not is_code:
             if lines or found:
                 found.append(Section(name, heading, "\n".join(lines)))
-            heading, lines = line.strip("# "), []
+            told = line.strip("# ")
+            above = told if not line.startswith("###") else above
+            heading, lines = told if above == told else f"{above}: {told}", []
         else:
             lines.append(line)
     return [*found, Section(name, heading, "\n".join(lines))]
@@ -89,20 +91,28 @@ def search(words: str) -> Iterator[tuple[Section, str]]:
     found: list[tuple[int, int, Section, str]] = []
     for name in PAGES:
         for place, section in enumerate(sections(name)):
-            lines = [line for line in section.text.splitlines() if line.strip()]
+            lines = list(_sentences(section.text))
             if wanted and all(word.search(f"{section.heading}\n{section.text}") for word in wanted):
                 counts = [sum(bool(word.search(line)) for word in wanted) for line in lines]
-                shown = lines[counts.index(max(counts))].strip() if any(counts) else ""
+                shown = lines[counts.index(max(counts))] if any(counts) else ""
                 in_question = sum(bool(word.search(section.heading)) for word in wanted) if place else 0
                 found.append((-in_question, len(found), section, shown))
     for _, _, section, line in sorted(found):
         yield section, line
 
 
+def _sentences(text: str) -> Iterator[str]:
+    """The sentences of a text, and the lines of its examples and tables."""
+    for paragraph in text.strip("\n").split("\n\n"):
+        if paragraph.startswith(("    ", "|", "- ", "```")):
+            yield from (line.strip(" |-") for line in paragraph.splitlines())
+        else:
+            yield from re.split(r"(?<=[.?!]) (?=[A-Z`])", " ".join(paragraph.split()))
+
+
 def commands() -> list[str]:
     """The commands that the reference has."""
-    headings = (section.heading for section in sections(_REFERENCE))
-    return [heading.removeprefix(_COMMAND) for heading in headings if heading.startswith(_COMMAND)]
+    return re.findall(rf"^## {_COMMAND}(\S+)$", page(_REFERENCE), re.MULTILINE)
 
 
 def command_section(name: str) -> str:

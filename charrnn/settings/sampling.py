@@ -39,7 +39,7 @@ class SamplingConfig(Settings):
     )
     repetition_window: int = setting(64, "Characters that count as recent.", panel=DRAWN, least=1, most=1_000_000)
     allow: str | None = setting(None, r"Write only these: characters, \d, \p{Lu}.", panel=DRAWN, metavar="SET")
-    ban: str | None = setting(None, "Never write these, given in the same way.", panel=DRAWN, metavar="SET")
+    ban: str | None = setting(None, r"Never write these: characters, \d, \p{Lu}.", panel=DRAWN, metavar="SET")
     novel: int | None = setting(
         None, "Never write K characters in a row that stand in the training text.", panel=DRAWN, least=1, most=1000
     )
@@ -138,7 +138,7 @@ class FillConfig(Settings):
     top: int = setting(10, "Number of fillings, the likeliest first.", least=1, most=2**31)
     beam: int = setting(100, "Fillings kept side by side at each length.", least=1, most=10_000)
     allow: str | None = setting(None, r"Fill with these only: characters, \d, \p{Lu}.", metavar="SET")
-    ban: str | None = setting(None, "Never fill with these, given in the same way.", metavar="SET")
+    ban: str | None = setting(None, r"Never fill with these: characters, \d, \p{Lu}.", metavar="SET")
     label: str | None = setting(None, LABEL_HELP, metavar="LABEL")
     unknown: Unknown = setting("error", "What becomes of characters of the text that the model never saw.")
 
