@@ -175,3 +175,12 @@ def test_outputs_are_compared() -> None:
     assert not matches("a 1.0", "a 1.1")
     assert not matches("a 1.0 …", "a 2.0 b")
     assert not matches("a b", "a c")
+
+
+def test_the_line_that_installs_an_extra_has_its_brackets(in_process: InProcess) -> None:
+    for command in ("memory", "inspect"):
+        shown = re.sub(r"[\s│]+", " ", in_process(command, "--help")[0])
+        assert "pip install 'charrnn-text[plot]'" in shown
+    assert "pip install '\\''charrnn-text[plot]'\\''" in in_process("completion", "bash")[0] + in_process(
+        "completion", "zsh"
+    )[0].replace("\\[", "[").replace("\\]", "]")
