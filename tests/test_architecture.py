@@ -28,6 +28,7 @@ FLOORS = [
     ["export"],
     ["training", "compression"],
     ["api"],
+    ["guide"],
     ["cli.process"],
     ["cli.render"],
     ["cli"],  # its options, and those that commands share
@@ -35,7 +36,18 @@ FLOORS = [
     ["cli.app"],
 ]
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-LIGHT = ("messages", "errors", "events", "machine", "files", "settings", "export", "api", "cli")  # quick to import
+LIGHT = (
+    "messages",
+    "errors",
+    "events",
+    "machine",
+    "files",
+    "settings",
+    "export",
+    "api",
+    "guide",
+    "cli",
+)  # quick to import
 TORCH_FREE = (*LIGHT, "text", "layout", "network", "checkpoint")
 SOURCES = {path: path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "compress": Command("compress", "Compress a file by the model's probabilities: charrnn compress book.txt"),
     "decompress": Command("decompress", "Make a file again: charrnn decompress book.txt.crnn"),
     "completion": Command("completion", "Write a shell's completion script: charrnn completion bash"),
+    "help": Command("help", "Show the guide: charrnn help sampling"),
 }
 # Words that people try, and what is called so here.
 _ALSO_CALLED = {"generate": "sample", "chat": "sample", "evaluate": "eval", "score": "eval", "predict": "next"}
@@ -93,6 +94,8 @@ def _options(
     charrnn sample "hello"
 
     charrnn eval held-out.txt
+
+    charrnn help getting-started
     """
 
 

@@ -10,7 +10,7 @@ from charrnn.cli.process.stdin import pieces_of, stdin_is_piped, wait_for_stdin
 from charrnn.cli.process.terminal import note
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import QUIET_HELP, Settings, setting
 from charrnn.settings.sampling import IN, OUT
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class PrimeInput(Settings):
         None, "Text to go on from, as an option.", panel=IN, short="p", aliases=("--prompt",), metavar="TEXT"
     )
     prime_file: str | None = setting(
-        None, "The same from a file, or - for standard input.", panel=IN, metavar="FILE", kind="file"
+        None, "File with the text to go on from, or - for standard input.", panel=IN, metavar="FILE", kind="file"
     )
 
     def given(self) -> list[str]:
@@ -65,7 +65,7 @@ class PrimeInput(Settings):
 class Quiet(Settings):
     """Whether to say anything beside the product."""
 
-    quiet: bool = setting(False, "Write only errors on stderr.", panel=OUT, short="q")
+    quiet: bool = setting(False, QUIET_HELP, panel=OUT, short="q")
 
 
 class OpenedModel(NamedTuple):

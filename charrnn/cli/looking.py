@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, FORCE_HELP, JSON_LINES_HELP, Settings, setting
 from charrnn.settings.sampling import MACHINE, OUT
 from charrnn.settings.training import Device
 
@@ -25,14 +25,14 @@ class TextInput(Settings):
 class LineJson(Settings):
     """Whether the product is JSON, an object a line."""
 
-    as_json: bool = setting(False, "Write JSON lines on stdout.", panel=OUT, flag="--json")
+    as_json: bool = setting(False, JSON_LINES_HELP, panel=OUT, flag="--json")
 
 
 @dataclass(frozen=True)
 class DeviceChoice(Settings):
     """What computes."""
 
-    device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=MACHINE)
+    device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class PictureOutput(Settings):
 
     plot: str | None = setting(
         None,
-        "Draw a picture in a new file, .png or .svg (pip install 'charrnn\\[plot]').",
+        "Draw a picture in a new file, .png or .svg (pip install 'charrnn-text[plot]').",
         panel=OUT,
         metavar="FILE",
         kind="file",
     )
-    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
+    force: bool = setting(False, FORCE_HELP, panel=OUT)

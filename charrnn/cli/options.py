@@ -84,7 +84,7 @@ def _options(part: Part) -> Iterator[inspect.Parameter]:
         if isinstance(default, tuple):
             default = ",".join(map(str, default))
         more: dict[str, Any] = {
-            "help": as_told(declaration.help),
+            "help": as_told(declaration.help).replace("[", "\\["),  # which Typer would take for markup
             "show_default": declaration.shows_default and default is not None,
         }
         more |= {"metavar": declaration.metavar, "hidden": declaration.hidden}

@@ -14,7 +14,30 @@ from typing import Any, Literal
 from charrnn.errors import UsageError
 from charrnn.messages import named
 
-__all__ = ["Setting", "Settings", "check_range", "declared", "setting", "suggestion"]
+__all__ = [
+    "DEVICE_HELP",
+    "FORCE_HELP",
+    "JSON_LINES_HELP",
+    "LABEL_HELP",
+    "QUIET_HELP",
+    "TEXT_ENCODING_HELP",
+    "UNKNOWN_HELP",
+    "Setting",
+    "Settings",
+    "check_range",
+    "declared",
+    "setting",
+    "suggestion",
+]
+
+# Sentences of settings that several groups have.
+DEVICE_HELP = "Device that computes. auto is cuda if there is one, else cpu."
+FORCE_HELP = "Overwrite a file that exists."
+TEXT_ENCODING_HELP = "Encoding of TEXT (default: that of the training text)."
+LABEL_HELP = "Label of the document, for a model of labels."
+UNKNOWN_HELP = "What becomes of characters of the prime that the model never saw."
+QUIET_HELP = "Write only errors on stderr."
+JSON_LINES_HELP = "Write JSON lines on stdout."
 
 Kind = Literal["file", "run", "cell", "cells"]
 

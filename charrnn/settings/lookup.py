@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import LABEL_HELP, UNKNOWN_HELP, Settings, setting
 from charrnn.settings.sampling import Unknown
 
 __all__ = ["FillConfig", "NextConfig"]
@@ -13,8 +13,8 @@ class NextConfig(Settings):
     """Which of the characters that may come next are listed."""
 
     top: int = setting(10, "Number of characters, the likeliest first.", least=1, most=2**31)
-    label: str | None = setting(None, "Label of the document, for a model of labels.", metavar="LABEL")
-    unknown: Unknown = setting("error", "What becomes of characters of the prime that the model never saw.")
+    label: str | None = setting(None, LABEL_HELP, metavar="LABEL")
+    unknown: Unknown = setting("error", UNKNOWN_HELP)
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,6 @@ class FillConfig(Settings):
     top: int = setting(10, "Number of fillings, the likeliest first.", least=1, most=2**31)
     beam: int = setting(100, "Fillings kept side by side at each length.", least=1, most=10_000)
     allow: str | None = setting(None, r"Fill with these only: characters, \d, \p{Lu}.", metavar="SET")
-    ban: str | None = setting(None, "Never fill with these, given in the same way.", metavar="SET")
-    label: str | None = setting(None, "Label of the document, for a model of labels.", metavar="LABEL")
+    ban: str | None = setting(None, r"Never fill with these: characters, \d, \p{Lu}.", metavar="SET")
+    label: str | None = setting(None, LABEL_HELP, metavar="LABEL")
     unknown: Unknown = setting("error", "What becomes of characters of the text that the model never saw.")

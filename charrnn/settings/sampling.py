@@ -5,7 +5,7 @@ from typing import Literal
 
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, FORCE_HELP, UNKNOWN_HELP, Settings, setting
 from charrnn.settings.training import Device
 
 __all__ = [
@@ -50,7 +50,7 @@ class SamplingConfig(Settings):
     )
     repetition_window: int = setting(64, "Characters that count as recent.", panel=DRAWN, least=1, most=1_000_000)
     allow: str | None = setting(None, r"Write only these: characters, \d, \p{Lu}.", panel=DRAWN, metavar="SET")
-    ban: str | None = setting(None, "Never write these, given in the same way.", panel=DRAWN, metavar="SET")
+    ban: str | None = setting(None, r"Never write these: characters, \d, \p{Lu}.", panel=DRAWN, metavar="SET")
     novel: int | None = setting(
         None, "Never write K characters in a row that stand in the training text.", panel=DRAWN, least=1, most=1000
     )
@@ -119,19 +119,19 @@ class SamplingConfig(Settings):
 class PrimeConfig(Settings):
     """How the text is read that a sample goes on from."""
 
-    unknown: Unknown = setting("error", "What becomes of characters of the prime that the model never saw.", panel=IN)
+    unknown: Unknown = setting("error", UNKNOWN_HELP, panel=IN)
     load_state: str | None = setting(
         None, "Begin where this saved state ends, then read the prime.", panel=IN, metavar="FILE", kind="file"
     )
     save_state: str | None = setting(
         None, "Save the state after the prime in a new file.", panel=OUT, metavar="FILE", kind="file"
     )
-    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
+    force: bool = setting(False, FORCE_HELP, panel=OUT)
 
 
 @dataclass(frozen=True)
 class EngineConfig(Settings):
     """What steps the network while text is written."""
 
-    device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=MACHINE)
+    device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
     engine: EngineName = setting("auto", "Library that steps the network: numpy on a CPU, else torch.", panel=MACHINE)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, TEXT_ENCODING_HELP, Settings, setting
 from charrnn.settings.training import Device
 
 __all__ = ["WINDOW", "DynamicConfig", "Property", "Protocol", "ScoringConfig"]
@@ -22,14 +22,12 @@ _IN, _READ, _MACHINE = "What goes in", "How it is read", "Machine"
 class ScoringConfig(Settings):
     """How the text is decoded and read. `carried` reads each document in one go, `windowed` from zero states."""
 
-    encoding: str | None = setting(
-        None, "Encoding of TEXT (default: that of the training text).", panel=_IN, metavar="NAME", shows_default=False
-    )
+    encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=_IN, metavar="NAME", shows_default=False)
     protocol: Protocol = setting(
         "carried", "Carry the state through each document, or read windows from a zero state.", panel=_READ
     )
     window: int = setting(WINDOW, "Targets in a window.", panel=_READ, least=1, most=2**30)
-    device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=_MACHINE)
+    device: Device = setting("auto", DEVICE_HELP, panel=_MACHINE)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from charrnn.errors import UsageError
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, Settings, setting
 
 __all__ = ["Device", "OptimizerName", "Precision", "Record", "TrainingConfig", "parse_duration"]
 
@@ -73,7 +73,7 @@ class TrainingConfig(Settings):
         kind="run",
     )
     seed: int = setting(1, "Seed of weights, dropout, order and split.", panel=_TRAINING, least=0, below=2**63)
-    device: Device = setting("auto", "Device that computes. auto is cuda if there is one, else cpu.", panel=_MACHINE)
+    device: Device = setting("auto", DEVICE_HELP, panel=_MACHINE)
     precision: Precision = setting(
         "auto", "Precision of products. auto is bf16 or fp16 where that is faster.", panel=_MACHINE
     )

@@ -28,6 +28,7 @@ COMMANDS = {
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
     "completion": ["completion", "bash"],
+    "help": ["help", "sampling"],
     "--help": ["--help"],
     "sample --help": ["sample", "--help"],
     "--version": ["--version"],
@@ -56,7 +57,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 
 
 def quiet(name: str) -> list[str]:
-    has_nothing_to_tell = COMMANDS[name][0].startswith("--") or name in ("completion", "sample --help")
+    has_nothing_to_tell = COMMANDS[name][0].startswith("--") or name in ("completion", "help", "sample --help")
     return COMMANDS[name] if has_nothing_to_tell else [*COMMANDS[name], "-q"]
 
 

@@ -71,7 +71,7 @@ def test_a_picture_is_a_new_file(run: InProcess, folder: Path, name: str, begins
 def test_a_picture_that_cannot_be_made_is_refused_first(run: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ".png or .svg" in run("memory", "--plot", "m.jpg", "--model", "none", code=2)[1]
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert "pip install 'charrnn[plot]'" in run("memory", "--plot", "m.png", "--model", "none", code=2)[1]
+    assert "pip install 'charrnn-text[plot]'" in run("memory", "--plot", "m.png", "--model", "none", code=2)[1]
 
 
 def test_the_variable_names_one_model(run: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.cli import app
 from charrnn.errors import DivergedError, ResourceError
-from charrnn.evaluation.scoring import score
+from charrnn.evaluation.scoring import ScoreSums, score
 from charrnn.events import Finished, Reported, Saved, Skipped
 from charrnn.recurrent.equations import HiddenAndCell
 from charrnn.recurrent.registry import CORES

@@ -8,7 +8,7 @@ from typing import Literal
 
 from charrnn.cli.common import ModelInput, Quiet, open_model, tell_model
 from charrnn.cli.process.terminal import TextWriter, note
-from charrnn.settings.fields import setting
+from charrnn.settings.fields import FORCE_HELP, setting
 from charrnn.settings.sampling import OUT
 
 __all__ = ["ArchiveInput", "ArchiveOutput", "convert"]
@@ -34,7 +34,7 @@ class ArchiveOutput(Quiet):
         kind="file",
         shows_default=False,
     )
-    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
+    force: bool = setting(False, FORCE_HELP, panel=OUT)
 
 
 def convert(

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import typer
 
 from charrnn.cli.process.terminal import TextWriter
+from charrnn.guide.pages import PAGES
+from charrnn.guide.pages import commands as guide_commands
 from charrnn.recurrent.registry import CORES
 
 __all__ = ["command"]
@@ -57,6 +59,8 @@ def _described(name: str, help: str, function: Callable[..., Any]) -> _Command:
     described = [_option(annotation) for annotation in get_type_hints(function, include_extras=True).values()]
     found = [option for option in described if option is not None]
     arguments = [option for option in found if not option.names]
+    if name == "help":
+        arguments = [_Option([], "", [*PAGES, *guide_commands()])]
     options = [option for option in found if option.names]
     return _Command(name, help.partition(":")[0], [*options, _HELP], arguments[0] if arguments else None)
 
@@ -74,7 +78,7 @@ def _option(annotation: Any) -> _Option | None:
         return None
     declared = [info.default, *(info.param_decls or ())]  # Typer takes the first name for a default
     names = [name for each in declared if isinstance(each, str) for name in each.split("/") if name.startswith("-")]
-    return _Option(names, info.help or "", _values(names, kind))
+    return _Option(names, (info.help or "").replace("\\[", "["), _values(names, kind))
 
 
 def _values(names: list[str], kind: Any) -> _Values:

@@ -16,7 +16,7 @@ from charrnn.cli.render.score_rows import columns_line, json_line
 from charrnn.errors import UsageError
 from charrnn.files import check_new
 from charrnn.messages import named
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import FORCE_HELP, Settings, setting
 from charrnn.settings.sampling import IN, OUT
 from charrnn.settings.scoring import DynamicConfig, ScoringConfig
 
@@ -74,7 +74,7 @@ class EvalOutput(Quiet):
     """In which form scores are told."""
 
     as_json: bool = setting(False, "Write JSON on stdout: an object, or lines of them.", panel=OUT, flag="--json")
-    force: bool = setting(False, "Overwrite a file that exists.", panel=OUT)
+    force: bool = setting(False, FORCE_HELP, panel=OUT)
 
 
 @with_options

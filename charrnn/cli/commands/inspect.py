@@ -18,7 +18,7 @@ from charrnn.errors import UsageError
 from charrnn.export.character_names import name_of
 from charrnn.export.shading import Scale, Shaded, cells, ramp
 from charrnn.messages import named
-from charrnn.settings.fields import Settings, setting
+from charrnn.settings.fields import TEXT_ENCODING_HELP, Settings, setting
 from charrnn.settings.sampling import IN, OUT
 from charrnn.settings.scoring import Property
 
@@ -39,9 +39,7 @@ _NEIGHBOURS = 5
 class InspectInput(TextInput, ModelInput):
     """The text to look at, and how much of it."""
 
-    encoding: str | None = setting(
-        None, "Encoding of TEXT (default: that of the training text).", panel=IN, metavar="NAME", shows_default=False
-    )
+    encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=IN, metavar="NAME", shows_default=False)
     characters: int = setting(10_000, "Characters of the text that are read.", panel=IN, least=1, most=2**24)
 
 

@@ -14,7 +14,7 @@ from charrnn.cli.render.plot import check_plot, write_curves
 from charrnn.cli.render.score_rows import columns_line, json_line
 from charrnn.errors import UsageError
 from charrnn.messages import named, safe
-from charrnn.settings.fields import setting
+from charrnn.settings.fields import TEXT_ENCODING_HELP, setting
 from charrnn.settings.sampling import IN
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ class MemoryInput(TextInput):
     model: tuple[str, ...] = setting(
         (), f"{MODEL_HELP} Can be given several times.", panel=IN, metavar="MODEL", kind="run", has_variable=False
     )
-    encoding: str | None = setting(
-        None, "Encoding of TEXT (default: that of the training text).", panel=IN, metavar="NAME", shows_default=False
-    )
+    encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=IN, metavar="NAME", shows_default=False)
     targets: int = setting(300, "Characters that are predicted, spread over the text.", panel=IN, least=1, most=2**24)
 
 

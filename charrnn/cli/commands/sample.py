@@ -10,7 +10,7 @@ from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.cli.render.samples import write_json, write_text
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import setting
+from charrnn.settings.fields import JSON_LINES_HELP, setting
 from charrnn.settings.sampling import IN, OUT, EngineConfig, PrimeConfig, SamplingConfig
 
 __all__ = ["command"]
@@ -34,7 +34,7 @@ class SampleOutput(Quiet):
 
     output: str | None = setting(None, "Write into a new file.", panel=OUT, short="o", metavar="FILE", kind="file")
     echo: bool = setting(True, "Write the prime, too.", panel=OUT, off="--no-echo")
-    as_json: bool = setting(False, "Write JSON lines on stdout.", panel=OUT, flag="--json")
+    as_json: bool = setting(False, JSON_LINES_HELP, panel=OUT, flag="--json")
     null: bool = setting(False, "End each sample with NUL, not with a newline.", panel=OUT, short="0")
     raw: bool | None = setting(
         None,

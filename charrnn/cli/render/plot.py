@@ -26,7 +26,7 @@ def check_plot(path: str | None, *, replaces: bool = False) -> None:
     if not replaces:
         check_new(Path(path))
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(f"{named('plot')} needs matplotlib, which is not installed: pip install 'charrnn[plot]'")
+        raise UsageError(f"{named('plot')} needs matplotlib, which is not installed: pip install 'charrnn-text[plot]'")
 
 
 def write_curves(

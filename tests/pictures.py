@@ -1,0 +1,64 @@
+"""Make the pictures of the README and the guide anew: python tests/pictures.py [training] [page]
+
+`training` is what the display of `charrnn train corpora/tales.txt --epochs 8` shows, as rich exports it; `page` is
+the page that `charrnn eval --html` writes, as Chromium shows it. Run it from the repository's root.
+"""
+
+import io
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+
+import charrnn
+from charrnn.cli.render.display import _LiveDisplay
+from charrnn.events import Event, Sampled
+
+IMAGES = Path("charrnn/guide/images")
+SHOWN_AT = 0.7  # of the training's steps
+WIDTH = 96
+
+
+def training() -> None:
+    """Train a run in ./checkpoints and draw what was seen most of the way through."""
+    events = list(charrnn.train("corpora/tales.txt", epochs=8, name="tales8"))
+    steps = events[-1].step  # type: ignore[union-attr]
+    seen = max(
+        place for place, event in enumerate(events) if isinstance(event, Sampled) and event.step <= SHOWN_AT * steps
+    )
+    (IMAGES / "training.svg").write_text(picture(events[: seen + 1]), "utf-8")
+
+
+def picture(events: Sequence[Event]) -> str:
+    """The display after some events, as SVG without fonts from elsewhere."""
+    console = Console(record=True, file=io.StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor")
+    console.print("[green]$[/] charrnn train corpora/tales.txt --epochs 8 --name tales8", highlight=False)
+    display = _LiveDisplay(console)
+    for event in events:
+        display.show(event)
+    console.print(display.render())
+    start, _, rest = CONSOLE_SVG_FORMAT.partition("@font-face")
+    layout = start + rest[rest.rindex("@font-face") :].partition("}\n")[2]
+    return console.export_svg(title="charrnn train", code_format=layout)
+
+
+def page() -> None:
+    """Shade some lines of the tales with the demo, and photograph the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Path("corpora/tales.txt").read_text("utf-8").splitlines()[4191:4201]
+        Path(folder, "held-out.txt").write_text("\n".join(lines), "utf-8")
+        model, target = Path("checkpoints/demo").resolve(), (IMAGES / "page.png").resolve()
+        command = [sys.executable, "-m", "charrnn", "eval", "held-out.txt", "--model", str(model), "-q"]
+        subprocess.run([*command, "--html", "page.html"], check=True, cwd=folder)
+        browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        shown = Path(folder, "page.html").as_uri()
+        subprocess.run([*browser, "--window-size=760,430", f"--screenshot={target}", shown], check=True)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ("training", "page"):
+        {"training": training, "page": page}[name]()
