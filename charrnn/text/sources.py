@@ -1,6 +1,7 @@
-"""From names to bytes: files, folders, globs, gzip and standard input, some at a time and as often as wanted.
+"""Sources of bytes by name: files, folders, globs, gzip and standard input, read in chunks any number of times.
 
-Knows no encoding. What can be read once only, or is packed, is copied to a spool; other files stay where they are.
+This module knows no encoding. A source that can be read only once, or is packed, is copied to a spool; other files
+stay where they are.
 """
 
 import glob
@@ -49,7 +50,7 @@ class Source:
     folder: str | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        """All the bytes. What has been added to a file since it was found is left out.
+        """All the bytes, in chunks. Bytes added to a file since it was found are left out.
 
         Raises:
             DataError: the file cannot be read, or has become shorter.
@@ -106,7 +107,7 @@ def text_source(text: str, spool: Spool) -> Source:
 
 
 def one_source(name: str, spool: Spool) -> Source:
-    """The bytes of one file, or of standard input (`-`), whatever they are and packed as they are.
+    """The bytes of one file, or of standard input (`-`), as they are, not unpacked.
 
     Raises:
         DataError: it is missing or unreadable.
@@ -166,7 +167,7 @@ def _folder(path: Path) -> str:
 
 
 def _check_name(name: str) -> None:
-    """Names are recorded with the run, as UTF-8; one of other bytes arrives as surrogates (PEP 383)."""
+    """DataError for a name with surrogates (PEP 383): the run records names as UTF-8."""
     try:
         code_points(name)
     except UnicodeEncodeError as error:
@@ -200,7 +201,7 @@ def _spooled(name: str, file: IO[bytes] | gzip.GzipFile, spool: Spool) -> Source
 
 
 def _unpacked(source: Source, spool: Spool, may_sniff: bool) -> Source:
-    """Undo gzip, known by its name or its first bytes; a text in bytes may begin with any, so there the name counts."""
+    """Undo gzip, known by the name or, unless the text is in bytes, which may begin with any, by the first bytes."""
     if source.name.endswith(".gz") or (may_sniff and source.head.startswith(_GZIP)):
         try:
             with gzip.GzipFile(fileobj=io.BufferedReader(_Stream(source))) as file:
@@ -223,9 +224,11 @@ class _Stream(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
+        """True: the stream can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Read the next bytes into `buffer`, at most what it holds; their number, 0 at the end."""
         self._rest = self._rest or memoryview(next(self._chunks, b""))
         count = min(len(buffer), len(self._rest))
         buffer[:count], self._rest = self._rest[:count], self._rest[count:]
