@@ -36,7 +36,7 @@ def as_label(text: str) -> str:
 
 
 def is_label(text: str) -> bool:
-    """True if the text can be a label: not empty, not long, and without characters that break lines or drive a terminal."""
+    """True if the text can be a label: not empty, not long, and nothing in it breaks a line or drives a terminal."""
     return 0 < len(text) <= _LONGEST_LABEL and text.isprintable()
 
 
