@@ -21,7 +21,7 @@ from charrnn.text.batches import IGNORED
 
 __all__ = ["DECAY", "RATE", "dynamic_score", "dynamic_scored"]
 
-# Lower and higher rates cost the demo model more bits; the trials stand in tests/benchmarks/README.md.
+# Lower and higher rates cost the demo model more bits; the trials are in tests/benchmarks/README.md.
 RATE = 3e-4
 DECAY = 1e-3
 SEGMENT = 64  # targets between two updates

@@ -23,7 +23,7 @@ _SCRIPTS = ("Arabic", "Cyrillic", "Devanagari", "Greek", "Hangul", "Hebrew", "Hi
 
 
 def matches(pattern: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bool_]:
-    """For each character of a vocabulary (N,), true if it is in the set of `pattern`.
+    """Mask (N,) of the N characters of a vocabulary that are in the set of `pattern`.
 
     A pattern is a row of literal characters and of classes: \\d \\w \\s and their opposites \\D \\W \\S, \\p{Lu} for a
     general category, \\p{Hangul} for a script; \\n, \\t, \\r and \\\\ are those characters. For a model of

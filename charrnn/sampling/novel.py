@@ -47,7 +47,7 @@ class CopyGuard:
         return ids[max(0, len(ids) - self.k + 1) :]
 
     def copies(self, before: Ids) -> NDArray[np.bool_]:
-        """For each token (V,), true if it completes a K-gram after the ids `before`."""
+        """Mask (V,) of the tokens that complete a K-gram of `grams` after the ids `before`."""
         if len(before) < self.k - 1:
             return np.zeros(len(self._values), dtype=bool)
         found = self._grams.ending(before, self._values)

@@ -6,7 +6,7 @@ __all__ = ["StopSearch"]
 
 
 class StopSearch:
-    """Takes a text piece by piece and gives out the text that is certainly before the first of `stops` (none empty).
+    """Search that takes text piece by piece and gives out the part certainly before the first of `stops` (none empty).
 
     The first stop text is the one that is complete first; of those complete at the same character, the longest.
     """

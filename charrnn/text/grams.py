@@ -83,7 +83,7 @@ class GramIndex:
         return self._offsets.nbytes + self._remainders.nbytes
 
     def has(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """For each of these hashes (N,), true if the text has its K-gram."""
+        """Mask (N,) of the hashes (N,) whose K-grams the text has."""
         buckets = (hashes >> self._shift).astype(np.int64)
         start, end = self._offsets[buckets].astype(np.int64), self._offsets[buckets + 1].astype(np.int64)
         places = start[:, None] + np.arange((end - start).max(initial=0))
@@ -94,9 +94,9 @@ class GramIndex:
         return found
 
     def ending(self, before: Ids, values: Hashes) -> NDArray[np.bool_]:
-        """For each token (V,), true if the text has the K-gram of the K - 1 ids `before` and that token.
+        """Mask (V,) of the tokens that make a K-gram of the text together with the K - 1 ids `before`.
 
-        `values` (V,) are the `unit_values` of all tokens. The answers for special tokens mean nothing.
+        `values` (V,) are the `unit_values` of all tokens. The values for special tokens mean nothing.
         """
         return self.has(grams_ending(values[before], values, self.k))
 

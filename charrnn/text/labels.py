@@ -21,7 +21,7 @@ _LONGEST = 1000  # characters, or bytes, within which a label ends; more than an
 
 
 class Labels:
-    """Takes the labels off documents as they pass, and remembers them in the order of the documents.
+    """The labels of documents, which are removed as documents pass, and kept in the order of the documents.
 
     Every document must have a label; with `known`, documents that begin with none of these labels have the label "".
     """

@@ -76,15 +76,15 @@ class Source:
 def find_sources(config: TextConfig, spool: Spool) -> Iterator[Source]:
     """The sources that `config` names, in their order.
 
-    A folder stands for its .txt and .md files (and their .gz), at any depth, sorted by path; a glob for its matches,
-    sorted; `-` for standard input.
+    A folder means its .txt and .md files (and their .gz), at any depth, sorted by path; a glob its matches, sorted; `-`
+    standard input.
 
     Raises:
         DataError: a source that is missing, unreadable, or packed in a way that is not read.
         UsageError: no source, or standard input twice.
         ResourceError: no room to spool a source that has to be.
     """
-    if not config.corpus or "" in config.corpus:  # which would be the current folder
+    if not config.corpus or "" in config.corpus:  # Path("") would be the current folder
         raise UsageError("no text given: name files, folders or globs, or - for standard input")
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
