@@ -21,7 +21,7 @@ _END = -1  # the end of a document, in place of a code point
 _NEWLINE = ord("\n")
 _SEPARATORS: dict[Documents, int] = {"line": 1, "blank": 2}  # newlines that end a document
 _MOST_NEWLINES = 2**18
-_PIECE = 4096  # characters that are given at once
+_PIECE = 4096  # characters in a piece of decoded text
 
 
 class _Numbers:

@@ -71,7 +71,7 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
                 ids = translation[tokens.ids[start : places[-1] + 1]].astype(np.int64)
                 targets = torch.from_numpy(np.where(ids[1:] == vocabulary.unknown, IGNORED, ids[1:])).to(device)
                 gradients = None
-                with torch.enable_grad(), without_cudnn():  # its backward is for training
+                with torch.enable_grad(), without_cudnn():  # cuDNN: backward in training mode only
                     logits, state = model(torch.from_numpy(ids[None, :-1]).to(device), state)
                     found = Scored(places, ids[1:], *cost(logits[0].detach(), targets))
                     if rate and found.ranks.any():

@@ -139,7 +139,7 @@ def cost(logits: Tensor, targets: Tensor) -> tuple[NDArray[np.float64], NDArray[
     own = logits.gather(1, wanted)
     is_earlier = torch.arange(logits.shape[1], device=logits.device) < wanted
     ranks: NDArray[np.int64] = 1 + ((logits > own) | ((logits == own) & is_earlier)).sum(1).cpu().numpy()
-    # In double precision on the CPU, as not every device has it.
+    # In double precision on the CPU, as not every device has that.
     nats = np.rint(losses.cpu().double().numpy() * _GRID) / _GRID + 0.0  # + 0.0 turns -0 into 0
     nats[is_ignored], ranks[is_ignored] = np.nan, 0
     return nats, ranks

@@ -82,7 +82,7 @@ SURPRISE = Scale(
     labels=[*map(str, range(10)), "10 or more"],
     symbols=".123456789+",
     colours=[None, *ramp([(255, 238, 213), (255, 183, 116), (222, 25, 38), (94, 0, 52)], 10)],
-    join=math.fsum,  # the nats of characters that follow each other add up
+    join=math.fsum,  # costs of successive characters add up
 )
 
 

@@ -16,7 +16,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Chooser", "forbidden_ids", "surprisals"]
 
-_PLAIN = 1e-3  # the least temperature by which float32 logits can be divided without overflow
+_PLAIN = 1e-3  # the lowest temperature by which float32 logits can be divided without overflow
 
 
 def forbidden_ids(vocabulary: Vocabulary, config: SamplingConfig) -> NDArray[np.int64]:

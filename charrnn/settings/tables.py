@@ -49,7 +49,7 @@ def _is_required(own: Field[Any]) -> bool:
 def _conform(value: Any, hint: Any, where: str) -> Any:
     """The value converted to the type of `hint` (lists become tuples, integers floats), or `UsageError`."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):  # X | None; an absent key, not a null, says None
+    if origin in (Union, UnionType):  # X | None; None is an absent key, not a null
         (hint,) = (argument for argument in arguments if argument is not NoneType)
         return _conform(value, hint, where)
     if origin is Literal:

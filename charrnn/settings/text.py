@@ -55,7 +55,7 @@ class TextConfig(Settings):
 
     def __post_init__(self) -> None:
         if self.labels and self.documents == "none":
-            object.__setattr__(self, "documents", "line")  # which is how a frozen dataclass sets its own fields
+            object.__setattr__(self, "documents", "line")  # as a frozen dataclass sets its own fields
         super().__post_init__()
         self._check_bytes()
         try:

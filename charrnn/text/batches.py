@@ -14,7 +14,7 @@ from charrnn.text.vocabulary import Ids
 
 __all__ = ["IGNORED", "Batch", "Batches", "Episodes", "Tapes", "fit_shape"]
 
-IGNORED = -100  # a target that is not scored, as torch's cross-entropy has it
+IGNORED = -100  # a target that is not scored, the default of torch's cross-entropy
 
 # Places read before the memory of a mapped text is given up. Each place brings some 64 KB in with it.
 _PLACES_KEPT = 512

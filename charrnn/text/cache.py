@@ -108,7 +108,7 @@ def _header(key: Key, notes: Any, shapes: Shapes) -> tuple[bytes, dict[str, int]
         arrays = {name: (dtype.str, count, places[name]) for name, (dtype, count) in shapes.items()}
         return json.dumps({"key": key, "notes": notes, "arrays": arrays, "size": place}).encode(), places, place
 
-    room = len(laid_out(2**50)[0])  # with numbers that are longer than any
+    room = len(laid_out(2**50)[0])  # with longer numbers than any real ones
     start = -(-(_PREFIX.size + room) // _ALIGNMENT) * _ALIGNMENT
     text, places, size = laid_out(start)
     return _PREFIX.pack(_MAGIC, len(text), hashlib.sha256(text).digest()) + text, places, size

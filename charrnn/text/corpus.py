@@ -32,7 +32,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Corpus", "read_corpus"]
 
-_FORMAT = 1  # of the ids in a cache; a change in how they are made needs another number
+_FORMAT = 1  # version of the ids in a cache; a change in their making needs another number
 
 Pieces = Iterator[tuple[str, NDArray[Any]]]
 

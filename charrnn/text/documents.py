@@ -15,7 +15,7 @@ from charrnn.text.vocabulary import normalized
 __all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces"]
 
 _BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
-_MARK = "\ud800"  # half a character, so that no text has it
+_MARK = "\ud800"  # a lone surrogate, which no text has
 _AROUND_MARKS = re.compile(f"[\r\n]*{_MARK}[\r\n]*")
 
 LineEnds = Counter[str]
@@ -32,7 +32,7 @@ def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnd
     `line_ends` counts the line ends of the unchanged text by kind.
     """
     pieces = _counted(_held_back(text, _before_return), line_ends)
-    pieces = normalized_pieces(pieces, None, config.newlines)  # before lines are told apart
+    pieces = normalized_pieces(pieces, None, config.newlines)  # before the text is divided into lines
     mark = mark_of(config)
     pieces = chain([mark], pieces, [mark])
     if config.documents == "line":

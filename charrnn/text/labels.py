@@ -17,7 +17,7 @@ __all__ = ["Labels"]
 
 _MOST = 1000  # different labels
 _SHOWN = 12
-_LONGEST = 1000  # characters, or bytes, within which a label ends; more than any has
+_LONGEST = 1000  # characters, or bytes, in which a label must end; more than any label has
 
 
 class Labels:

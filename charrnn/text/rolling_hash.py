@@ -20,7 +20,7 @@ _INVERSE = pow(BASE, -1, WORD)
 
 def gram_hashes(values: Hashes, k: int) -> Hashes:
     """The hash of each run of `k` values (of N): sum of values[i + j] base^(k - 1 - j) modulo 2^64, (N - k + 1,)."""
-    # Runs of 1, 2, 4, 8 ... values, of which those that k's binary digits name are joined.
+    # Hashes of runs of 1, 2, 4, 8 ... values; the lengths in k's binary form are joined.
     doubled, size = values, 1
     joined = np.zeros(len(values) + 1, np.uint64)
     total = 0

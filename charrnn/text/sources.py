@@ -24,7 +24,7 @@ from charrnn.text.vocabulary import code_points
 
 __all__ = ["Source", "find_sources", "one_source", "text_source"]
 
-_HEAD = 16  # bytes that tell a compression or a byte order mark
+_HEAD = 16  # bytes that identify a compression or a byte order mark
 _FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
 _GZIP = b"\x1f\x8b"
 _OTHER_COMPRESSIONS = {
@@ -187,7 +187,7 @@ def _file(path: Path, spool: Spool) -> Source:
         with open_strange(path, may_be_pipe=True) as (file, size):
             if size:
                 return Source(str(path), file.read(_HEAD), size, path)
-            return _spooled(str(path), file, spool)  # a pipe, or a file that tells no size, such as one in /proc
+            return _spooled(str(path), file, spool)  # a pipe, or a file without a size, such as one in /proc
     except NotAFileError as error:
         raise DataError(f"{str(path)!r} is neither a file nor a folder") from error
 

@@ -73,7 +73,7 @@ class Spool:
     def read(self, start: int, count: int) -> bytes:
         """`count` bytes from `start` on, or fewer where they end."""
         try:
-            self._file.seek(start)  # which writes what is still in a buffer
+            self._file.seek(start)  # seek writes the buffer, and may fail
         except OSError as error:
             raise cannot_write(error) from error
         return self._file.read(count)

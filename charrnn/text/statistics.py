@@ -112,7 +112,7 @@ class _DuplicateCounter:
 
     def add(self, hashes: Hashes) -> None:
         """Count more hashes (N,)."""
-        mixed = hashes ^ (hashes >> np.uint64(32))  # their low bits depend on little of the text, the high ones on all
+        mixed = hashes ^ (hashes >> np.uint64(32))  # low bits depend on little of the text, high bits on all of it
         mixed *= np.uint64(BASE)
         self._pending.append(self._sampled(mixed))
         if sum(map(len, self._pending)) > _PENDING:

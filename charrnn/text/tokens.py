@@ -78,7 +78,7 @@ def encoded(
         end = ends[first:last] - place
         start = end - lengths[first:last]
         starts_here, ends_here = start >= 0, end <= len(points)
-        borders = np.concatenate([end[ends_here], start[starts_here]])  # where both are, the end comes first
+        borders = np.concatenate([end[ends_here], start[starts_here]])  # at the same place the end comes first
         special = np.full(len(borders), vocabulary.start, vocabulary.dtype)
         special[: ends_here.sum()] = vocabulary.end
         if starts is not None:
