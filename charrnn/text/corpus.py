@@ -70,8 +70,7 @@ def read_corpus(
         known: vocabulary of a model to train further: its characters are added to the text's own vocabulary, and its
             labels, too, where documents have labels.
         text: read this text, as UTF-8, instead of the sources that `config` names.
-        labels: the only labels that are accepted, where `config` asks for labels; documents without one have the
-            label "".
+        labels: the only labels accepted, if `config` asks for labels; documents without one have the label "".
 
     Raises:
         DataError: a source that is missing, unreadable, undecodable or no text at all, or too little text to divide;
