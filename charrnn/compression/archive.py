@@ -1,16 +1,16 @@
 """Compressed files: any bytes as an archive and back, by a model's probabilities.
 
-An archive is a header of 46 bytes, numbers least byte first; what was coded; and 16 bytes of the sha256 over all that.
+An archive is a header of 46 bytes, numbers least byte first; the coded bytes; and 16 bytes of the sha256 over all that.
 
     4   CRNN
     1   1, the version of the format
-    1   0 where the bytes are stored as they were, being no longer so; else which of the model's `text_codecs`, from 1
-    8   how many bytes there were
+    1   number of the codec in the model's `text_codecs`, from 1; 0 if the bytes are stored, as coding saves nothing
+    8   number of the original bytes
     16  of the sha256 over them
     16  of the model's sha256, which its checkpoint has, too
 
-Whoever unpacks needs the model, and arithmetic that gives the same numbers to the last bit: the same release, on the
-same kind of machine. The sha256 over the bytes tells where it does not.
+Unpacking needs the model, and arithmetic that gives the same numbers to the last bit: the same release, on the same
+kind of machine. The sha256 over the original bytes shows if it does not.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _DIGEST = 16  # bytes of a sha256
 LARGEST_OVERHEAD = _HEADER.size + _DIGEST
 
 _STORED = 0
-_LONGEST_CHARACTER = 32  # times as many characters may be coded as there are bytes, more than any treatment makes
+_LONGEST_CHARACTER = 32  # most characters coded for each original byte, more than any codec makes
 
 
 class _Header(NamedTuple):
@@ -54,7 +54,7 @@ def compressed(source: Source, checkpoint: Checkpoint) -> Iterator[bytes]:
     Raises:
         CheckpointError: the network's probabilities are not numbers.
         DataError: the source cannot be read, or changes meanwhile.
-        ResourceError: no room on the disk for a large one.
+        ResourceError: no room on the disk for a large archive.
     """
     sha256 = _sha256(source.chunks())
     ways = text_codecs(checkpoint.config.text)
@@ -76,11 +76,11 @@ def compressed(source: Source, checkpoint: Checkpoint) -> Iterator[bytes]:
 
 
 def decompressed(source: Source, checkpoint: Checkpoint) -> Iterator[bytes]:
-    """The bytes of which a source is the archive. Before any are given the archive is known to be whole.
+    """The original bytes of an archive, whose sha256 is checked before the first of them is given.
 
     Raises:
-        CheckpointError: it was made with another model.
-        DataError: it is no archive, or damaged, or is not unpacked to what was packed, as the very end tells.
+        CheckpointError: the archive was made with another model.
+        DataError: the source is no archive, or is damaged; or, known only at the end, the bytes are not the original.
     """
     header = _header(source)
     ways = text_codecs(checkpoint.config.text)
@@ -121,7 +121,7 @@ def _decoded(way: TextCodec, body: Iterable[bytes], size: int, checkpoint: Check
 
 
 def _at_most(characters: int, text: Iterable[str]) -> Iterator[str]:
-    """The text, which is not worth waiting for when it is longer than any that was coded."""
+    """The text; ValueError as soon as it is longer than any text that was coded."""
     for piece in text:
         characters -= len(piece)
         if characters < 0:
@@ -130,7 +130,7 @@ def _at_most(characters: int, text: Iterable[str]) -> Iterator[str]:
 
 
 def _restores(way: TextCodec, source: Source, sha256: bytes) -> bool:
-    """Whether the very bytes come back from a treatment."""
+    """True if coding a source to text and back gives exactly its bytes."""
     try:
         return _sha256(way.data(way.text(source.chunks()))) == sha256
     except UnicodeError:
@@ -138,7 +138,7 @@ def _restores(way: TextCodec, source: Source, sha256: bytes) -> bool:
 
 
 def _header(source: Source) -> _Header:
-    """The header of an archive, all of which has been read and found to be whole."""
+    """The header of an archive, once the sha256 over the whole archive has been checked."""
     before = b"".join(_part(source, 0, _HEADER.size))
     if not before.startswith(_MAGIC):
         raise DataError(f"{source.name} is no archive of charrnn: it does not begin with {_MAGIC.decode()}")

@@ -1,4 +1,4 @@
-"""Which shares a range coder gives to characters: a network's probabilities, turned into whole numbers."""
+"""Shares of characters for a range coder: a network's probabilities as whole numbers."""
 
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -16,21 +16,22 @@ from charrnn.text.vocabulary import Vocabulary
 __all__ = ["decoded_text", "encode_text"]
 
 _TOTAL = 2**30
-_POINTS = range(0x110001)  # the borders of all code points, when nothing is known of them
-_END = -1  # of a document, where a code point could stand
+_POINTS = range(0x110001)  # borders that give all code points equal shares
+_END = -1  # the end of a document, in place of a code point
 _NEWLINE = ord("\n")
 _SEPARATORS: dict[Documents, int] = {"line": 1, "blank": 2}  # newlines that end a document
 _MOST_NEWLINES = 2**18
-_PIECE = 4096  # characters that are given at once
+_PIECE = 4096  # characters in a piece of decoded text
 
 
 class _Numbers:
-    """Numbers below 0x110000, each expected as often as it has come, new ones as in PPM's method C (Moffat 1990)."""
+    """Numbers below 0x110000, coded by their counts so far, new ones as in PPM's method C (Moffat 1990)."""
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
 
     def code(self, coder: Coder, number: int | None) -> int:
+        """Code a number, or decode one, where it is None; return it."""
         known = list(self._counts)
         borders = list(accumulate(self._counts.values(), initial=0))
         borders.append(borders[-1] + len(known) + 1)  # the last share is that of all new ones
@@ -44,14 +45,14 @@ class _Numbers:
 class _Predictor:
     """One stream through the network, character by character, in the same steps for either direction.
 
-    The unknown token stands for an escape, after which the code point itself is coded. Its share is not the network's,
-    which has never seen one, but as large as escapes have been frequent: (escapes + 1/64) / (characters + 1).
+    The unknown token is an escape, after which the code point itself is coded. The network has never seen one, so its
+    share is the frequency of escapes so far: (escapes + 1/64) / (characters + 1).
     """
 
     def __init__(self, engine: Engine, vocabulary: Vocabulary) -> None:
         self._engine, self._characters = engine, vocabulary.characters
         self._start, self._end, self._unknown = vocabulary.start, vocabulary.end, vocabulary.unknown
-        self._never = np.array([*vocabulary.starts, vocabulary.unknown])  # what the network has never been shown
+        self._never = np.array([*vocabulary.starts, vocabulary.unknown])  # the network is not trained to predict these
         self._ids = {ord(character): index for index, character in enumerate(vocabulary.characters)}
         self._one_each = np.arange(vocabulary.size + 1)
         self._escaped, self._escapes, self._coded = _Numbers(), 0, 0
@@ -63,7 +64,7 @@ class _Predictor:
         self._read(self._start)
 
     def code(self, coder: Coder, point: int | None) -> int:
-        """Code a code point, or `_END`. ValueError where an archive has what no text has."""
+        """Code a code point or `_END`, or decode one, where it is None; return it. ValueError for a start token."""
         token = None
         if point is not None:
             token = self._end if point == _END else self._ids.get(point, self._unknown)
@@ -85,7 +86,7 @@ class _Predictor:
         self._logits, self._state = self._engine.step(np.array([token]), self._state)
 
     def _borders(self) -> NDArray[np.int64]:
-        """At least 1 of `_TOTAL` for every token, so that none is ruled out; the rest as the network has it."""
+        """Borders (V + 1,) of the shares of `_TOTAL`: 1 for every token, the rest by the network's probabilities."""
         logits = self._logits[0].astype(np.float64)
         logits[self._never] = -np.inf
         shares = softmax(logits)
@@ -99,10 +100,10 @@ class _Predictor:
 
 
 class _Between:
-    """What stands between documents: newlines, as many as separate them or more, or the end of the text.
+    """The newlines between documents, as many as separate them or more, or before the end of the text.
 
-    After each end token twice the number of newlines is coded, and 1 more where nothing follows them. Where documents
-    are files, or there is but one running text, nothing does, and nothing is coded.
+    After each end token twice the number of newlines is coded, plus 1 if the text ends after them. For documents that
+    are files, and for one running text, nothing follows the end token, and nothing is coded.
     """
 
     def __init__(self, documents: Documents) -> None:
@@ -110,7 +111,7 @@ class _Between:
         self._numbers = _Numbers()
 
     def code(self, coder: Coder, newlines: int | None = None, *, last: bool = False) -> tuple[int, bool]:
-        """How many newlines, and whether they are the last of the text. ValueError as `_Predictor.code`."""
+        """Code or decode the number of newlines, and true if the text ends after them. ValueError for too few."""
         if self.separator is None:
             return 0, True
         number = self._numbers.code(coder, None if newlines is None else 2 * newlines + last)
@@ -123,7 +124,7 @@ class _Between:
 def encode_text(
     pieces: Iterable[str], coder: Coder, engine: Engine, vocabulary: Vocabulary, documents: Documents
 ) -> Iterator[None]:
-    """Code a text (with surrogates for bytes that are none), a piece each time that the iterator is asked.
+    """Code a text, with surrogates for bytes that are not text, one piece at each step of the iterator.
 
     Raises:
         CheckpointError: the network's probabilities are not numbers.
@@ -131,6 +132,7 @@ def encode_text(
     predictor, between, newlines = _Predictor(engine, vocabulary), _Between(documents), 0
 
     def separate(*, last: bool) -> None:
+        """Code the end of a document and the newlines after it."""
         predictor.code(coder, _END)
         between.code(coder, newlines, last=last)
 
@@ -155,8 +157,8 @@ def decoded_text(coder: Coder, engine: Engine, vocabulary: Vocabulary, documents
     """The text that `encode_text` has coded, in pieces.
 
     Raises:
-        CheckpointError: as there.
-        ValueError: no text has been coded so.
+        CheckpointError: as `encode_text`.
+        ValueError: the coded bytes cannot come from a text.
     """
     predictor, between = _Predictor(engine, vocabulary), _Between(documents)
     characters: list[str] = []

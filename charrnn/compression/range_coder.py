@@ -1,4 +1,4 @@
-"""A range coder (Martin 1979): symbols to bytes and back, in as many bits as their shares say. Knows no text."""
+"""A range coder (Martin 1979): symbols to bytes and back, in the bits that their shares give. Knows no text."""
 
 import bisect
 from collections.abc import Iterable, Sequence
@@ -10,30 +10,31 @@ from numpy.typing import NDArray
 
 __all__ = ["Borders", "Coder", "RangeDecoder", "RangeEncoder"]
 
-# Symbol k has the share from borders[k] to borders[k + 1] of all that lies between borders[0] = 0 and the last border,
-# which is less than 2**40. A share may not be empty.
+# The share of symbol k is from borders[k] to borders[k + 1]; borders[0] is 0, and the last border is less than 2**40.
+# No share may be empty.
 Borders = Sequence[int] | NDArray[np.integer[Any]]
 
-# The interval is kept at 48 to 56 bits, so that what division leaves over is nothing beside it.
+# The interval is kept at 48 to 56 bits, so that the remainder of the division is negligible.
 _BITS = 56
 _LEAST = 2 ** (_BITS - 8)
 
 
 class Coder(Protocol):
-    """Either direction, so that one piece of code makes the shares for both and they cannot disagree."""
+    """An encoder or a decoder: the same code makes the shares for both, so that they cannot disagree."""
 
     def code(self, borders: Borders, symbol: int | None) -> int:
-        """The symbol: as given, by an encoder; as read, by a decoder, which is given None."""
+        """Code a symbol: an encoder writes and returns it; a decoder, given None, reads and returns it."""
 
 
 class RangeEncoder:
-    """Writes symbols."""
+    """Writes symbols as bytes."""
 
     def __init__(self) -> None:
         self._low, self._range = 0, 2**_BITS
         self._bytes = bytearray()
 
     def code(self, borders: Borders, symbol: int | None) -> int:
+        """Write a symbol and return it. ValueError for None."""
         if symbol is None:
             raise ValueError("an encoder has to be given the symbol")
         start = int(borders[symbol])
@@ -45,20 +46,20 @@ class RangeEncoder:
         return symbol
 
     def take(self) -> bytes:
-        """What has been written since the last time, but for the last bytes, which a carry may still change."""
+        """Bytes written since the last call, except the last ones, which a carry may still change."""
         settled = max(len(self._bytes.rstrip(b"\xff")) - 1, 0)
         taken = bytes(self._bytes[:settled])
         del self._bytes[:settled]
         return taken
 
     def finish(self) -> bytes:
-        """The last bytes: as few as tell the interval from its neighbours, if zeros are read after them."""
+        """The last bytes: as few as identify the interval, given that zeros are read after them."""
         self._low = -(-self._low // _LEAST) * _LEAST
         self._shift()
         return bytes(self._bytes)
 
     def _shift(self) -> None:
-        """Move the first eight bits out."""
+        """Move the first eight bits of the interval to the bytes."""
         first, rest = divmod(self._low, _LEAST)
         if first > 255:
             place = len(self._bytes) - 1
@@ -80,7 +81,7 @@ class RangeDecoder:
             self._shift()
 
     def code(self, borders: Borders, symbol: int | None = None) -> int:
-        """ValueError where no encoder can have written what is read."""
+        """Read a symbol and return it. ValueError for bytes that no encoder writes."""
         unit, total = self._range // int(borders[-1]), int(borders[-1])
         if (place := self._code // unit) >= total:
             raise ValueError("these bytes are outside of every symbol's share")

@@ -1,4 +1,4 @@
-"""From a file's bytes to the text that a model reads and, what a model never needs, all the way back."""
+"""Conversion of a file's bytes to the text that a model reads, and back to exactly the same bytes."""
 
 import codecs
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ __all__ = ["TextCodec", "text_codecs"]
 
 @dataclass(frozen=True)
 class TextCodec:
-    """What is done to a text before it is coded, and what to its text afterwards.
+    """A treatment of bytes before they are coded as text, and its reverse.
 
     Bytes that cannot be decoded become surrogates (PEP 383), so that none is lost.
     """
@@ -30,7 +30,7 @@ class TextCodec:
         return normalized_pieces(pieces, self.form, self.newlines)
 
     def data(self, text: Iterable[str]) -> Iterator[bytes]:
-        """The bytes of a text that was coded. UnicodeError where it has characters that no file can have."""
+        """The bytes of a text that was coded. UnicodeError if it has characters that the encoding does not have."""
         encoder = codecs.getincrementalencoder(self.encoding)("surrogateescape")
         for piece in normalized_pieces(text, self.restored_form):
             yield encoder.encode(piece.replace("\n", self.restored_newline))
@@ -44,8 +44,8 @@ def _with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def text_codecs(config: TextConfig) -> list[TextCodec]:
-    """What can be done to a text for a model: what was done to the text that it learned, undone in each way that
-    there is; and at last nothing, from which any bytes come back."""
+    """The codecs for a model: the treatment of its training text with each possible reverse, then plain UTF-8, from
+    which any bytes come back; latin-1 alone for a model of bytes."""
     if config.unit == "byte":
         return [TextCodec("latin-1")]
     newlines: Newlines = "lf" if config.documents == "line" else config.newlines

@@ -1,4 +1,4 @@
-"""What goes on inside a network while it reads: the values of its units and gates, and what of the text they follow.
+"""Values of a network's units and gates while it reads, and their correlation with properties of the text.
 
 After Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent networks", arXiv 1506.02078.
 """
@@ -21,7 +21,7 @@ __all__ = ["Property", "Traces", "UnitMatch", "find_units", "property_of", "read
 
 Floats = NDArray[np.float32]
 
-# What a layer's values are called: those of the state, and of the cell's gates.
+# A layer's values (N, H) by name: those of the state and of the cell's gates.
 Traces = dict[str, Floats]
 
 
@@ -35,7 +35,7 @@ class UnitMatch(NamedTuple):
 
 
 def read_inside(checkpoint: Checkpoint, tokens: Tokens, translation: Ids, count: int) -> tuple[list[Traces], list[Ids]]:
-    """Every layer's values (N, H) after each of the first `count` characters, and the tokens' ids of these by document.
+    """Every layer's values (N, H) after each of the first `count` characters, and the ids of these by document.
 
     `h` is the output, which in most cells is the hidden state; `c` is tanh of an LSTM's cell state; the gates are those
     of `equations`. Each document is read from a zero state and its start token.
@@ -75,12 +75,12 @@ def _named(trace: LayerTrace) -> Traces:
 
 
 def property_of(wanted: Property, documents: list[Ids], vocabulary: Vocabulary) -> NDArray[np.float64]:
-    """What is true of documents after each character: 1 within quotes or brackets, or the place in the line, from 0.
+    """A property of documents after each character, (N,): 1 in quotes or brackets, or the place in the line, from 0.
 
-    Quotes end with their paragraph at the latest, as one that was forgotten would turn all others inside out.
+    Quotes end with their paragraph at the latest, as a missing quotation mark would invert all that follows.
 
     Raises:
-        DataError: it is the same everywhere.
+        DataError: the property is the same everywhere.
     """
     measure = {"quotes": _quotes, "brackets": _brackets, "line-length": _line_places}[wanted]
     found = np.concatenate([measure([vocabulary.characters[token] for token in ids.tolist()]) for ids in documents])
@@ -119,7 +119,7 @@ def _line_places(text: list[str]) -> NDArray[np.float64]:
 
 
 def find_units(layers: Mapping[int, Traces], wanted: NDArray[np.float64], count: int) -> list[UnitMatch]:
-    """The units of which a value correlates most with a property (N,), in either direction."""
+    """The `count` units whose values correlate most, in either direction, with a property (N,)."""
     found = []
     centred = wanted - wanted.mean()
     for layer, traces in layers.items():
@@ -133,7 +133,7 @@ def find_units(layers: Mapping[int, Traces], wanted: NDArray[np.float64], count:
 
 
 def trace(layers: list[Traces], layer: int | None, gate: str, neuron: int | None = None) -> Floats:
-    """The values (N, H) of a layer's units, or (N,) of one; the topmost layer, where none is named.
+    """The values (N, H) of a layer's units, or (N,) of one unit; of the topmost layer if none is named.
 
     Raises:
         UsageError: there is no such layer, value or unit.

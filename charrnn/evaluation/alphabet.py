@@ -1,4 +1,4 @@
-"""The learned alphabet: which characters a network takes to be alike, by the vectors with which it reads them."""
+"""The learned alphabet: similarities of characters by the vectors with which a network reads them."""
 
 import unicodedata
 from typing import NamedTuple
@@ -15,21 +15,21 @@ __all__ = ["Alphabet", "Kind", "kinds", "learned_alphabet"]
 
 
 class Alphabet(NamedTuple):
-    """Characters, their cosine similarities (N, N), and their places (N, 2) on the plane that shows most of them."""
+    """Characters, their cosine similarities (N, N), and their places (N, 2) on the plane of largest variance."""
 
     characters: str
     similarities: NDArray[np.float64]
     places: NDArray[np.float64]
 
     def neighbours(self, index: int, count: int) -> list[tuple[str, float]]:
-        """The most similar other characters of one, with their similarity, the most similar first."""
+        """The `count` characters most similar to one, with their similarities, the most similar first."""
         order = np.argsort(-self.similarities[index], kind="stable")
         return [(self.characters[k], float(self.similarities[index, k])) for k in order if k != index][:count]
 
 
 class Kind(NamedTuple):
-    """Characters of a kind: how many there are, the share of them whose nearest neighbour is one of them, too, and
-    what that share would be by chance."""
+    """Characters of a kind: their number, the share whose nearest neighbour is of the same kind, and that share by
+    chance."""
 
     name: str
     characters: int
@@ -38,8 +38,10 @@ class Kind(NamedTuple):
 
 
 def learned_alphabet(checkpoint: Checkpoint) -> Alphabet:
-    """The vectors are the rows of the embedding; for a one-hot model, which has none, the columns of the first layer's
-    input weights, which do the same. The plane is that of the first two principal components.
+    """The alphabet of a model, on the plane of the first two principal components.
+
+    The vectors are the rows of the embedding, or in a one-hot model, which has none, the columns of the first layer's
+    input weights, which have the same effect.
 
     Raises:
         DataError: there are fewer than three characters.
@@ -57,12 +59,12 @@ def learned_alphabet(checkpoint: Checkpoint) -> Alphabet:
     left, singular, _ = np.linalg.svd(own - own.mean(0), full_matrices=False)
     places = np.zeros((len(own), 2))
     places[:, : min(2, len(singular))] = (left * singular)[:, :2]
-    places *= np.where(places[np.abs(places).argmax(0), [0, 1]] < 0, -1, 1)  # which sign is which is chance
+    places *= np.where(places[np.abs(places).argmax(0), [0, 1]] < 0, -1, 1)  # their signs are arbitrary
     return Alphabet(characters, unit @ unit.T, places)
 
 
 def kinds(alphabet: Alphabet) -> list[Kind]:
-    """Whether characters of a kind find each other, for each kind that has two or more."""
+    """Each kind of characters that has two or more, with the share whose nearest neighbour is of that kind."""
     nearest = [alphabet.neighbours(index, 1)[0][0] for index in range(len(alphabet.characters))]
     groups: dict[str, list[str]] = {}
     for character in alphabet.characters:

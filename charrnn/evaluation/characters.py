@@ -1,4 +1,4 @@
-"""What each character of a text, and each line, cost the model that read it."""
+"""Costs of each character and each line of a text to the model that read it."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -17,8 +17,8 @@ __all__ = ["CharacterScore", "LineScore", "character_scores", "line_scores"]
 class CharacterScore(NamedTuple):
     """A character, or the end token (None) of a document, with its nats and rank; None where it is unknown.
 
-    `offset` counts the characters of the text before it, and one for the end of each document before it; `line` the
-    lines, from 1. The newline belongs to the line that it ends, and so does the end token to the last one.
+    `offset` is the number of characters before it, with one for the end of each document before it; `line` is the
+    number of its line, from 1. A newline belongs to the line that it ends, an end token to the last line.
     """
 
     offset: int
@@ -29,10 +29,12 @@ class CharacterScore(NamedTuple):
 
     @property
     def bits(self) -> float | None:
+        """Cost in bits; None for an unknown character."""
         return None if self.nats is None else self.nats / math.log(2)
 
     @property
     def probability(self) -> float | None:
+        """Probability that the model gave it; None for an unknown character."""
         return None if self.nats is None else math.exp(-self.nats)
 
 
@@ -49,28 +51,31 @@ class LineScore(NamedTuple):
 
     @property
     def bits(self) -> float:
+        """Cost of the line in bits."""
         return self.nats / math.log(2)
 
     @property
     def bits_per_character(self) -> float | None:
+        """Mean cost of the scored characters in bits; None where there are none."""
         return self.bits / self.characters if self.characters else None
 
     @property
     def probability(self) -> float:
-        """Of the whole line, given what stands before it: 0 where that is smaller than a float can be."""
+        """Probability of the whole line, given the text before it; 0 where that is too small for a float."""
         return math.exp(-self.nats)
 
     @property
     def mean_rank(self) -> float | None:
+        """Mean rank of the scored characters, 1 at best; None where there are none."""
         return self.ranks / self.characters if self.characters else None
 
 
 def character_scores(pieces: Iterable[Scored], tokens: Tokens, vocabulary: Vocabulary) -> Iterator[CharacterScore]:
-    """The characters of a text that was scored in order; `vocabulary` is that of the tokens."""
+    """The scores of the characters of a text that was scored in order; `vocabulary` is that of the tokens."""
     line, line_is_over = 1, False
     for piece in pieces:
         ids = tokens.ids[piece.places].tolist()
-        starts = np.searchsorted(tokens.offsets, piece.places, "right")  # which are no characters
+        starts = np.searchsorted(tokens.offsets, piece.places, "right")  # start tokens, which are no characters
         offsets, nats, ranks = (piece.places - starts).tolist(), piece.nats.tolist(), piece.ranks.tolist()
         for token, offset, cost, rank in zip(ids, offsets, nats, ranks, strict=True):
             character = None if token == vocabulary.end else vocabulary.characters[token]
@@ -81,7 +86,7 @@ def character_scores(pieces: Iterable[Scored], tokens: Tokens, vocabulary: Vocab
 
 
 def line_scores(characters: Iterable[CharacterScore]) -> Iterator[LineScore]:
-    """The lines that these characters make. In memory is the line that is being read."""
+    """The scores of the lines made of these characters. Only the current line is in memory."""
     for line, group in groupby(characters, key=lambda each: each.line):
         text, nats, ranks, unknown, offset, count = [], 0.0, 0, 0, None, 0
         for each in group:

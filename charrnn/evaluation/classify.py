@@ -1,7 +1,7 @@
-"""Who wrote it: each document's label, by Bayes' rule from what it costs the model after each label's start token.
+"""Classification: each document's label, by Bayes' rule from its cost after each label's start token.
 
 p(label | text) is p(text | label) p(label), divided by the sum of that over all labels; p(label) is the label's share
-of the training documents. Characters that the model never saw say nothing of any label.
+of the training documents. Characters that the model never saw are left out of the cost.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from charrnn.text.tokens import Tokens
 
 __all__ = ["Classified", "classify"]
 
-_BLOCK = 2**18  # tokens that are read at once, after every label; or those of one document
+_BLOCK = 2**18  # tokens read at once, for all labels together; one document may have more
 
 
 class Classified(NamedTuple):

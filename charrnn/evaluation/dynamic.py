@@ -21,7 +21,7 @@ from charrnn.text.batches import IGNORED
 
 __all__ = ["DECAY", "RATE", "dynamic_score", "dynamic_scored"]
 
-# Lower and higher rates cost the demo model more bits; the trials stand in tests/benchmarks/README.md.
+# Lower and higher rates cost the demo model more bits; the trials are in tests/benchmarks/README.md.
 RATE = 3e-4
 DECAY = 1e-3
 SEGMENT = 64  # targets between two updates
@@ -29,10 +29,10 @@ _EPSILON = 1e-5
 
 
 def dynamic_score(reading: Reading, *, rate: float = RATE, decay: float = DECAY) -> ScoreSums:
-    """The sums over what `dynamic_scored` gives.
+    """The sums over all targets of `dynamic_scored`.
 
     Raises:
-        DivergedError: the weights went where costs are no longer finite.
+        DivergedError: the weights diverged, so that costs are no longer finite.
     """
     total = ScoreSums()
     for piece in dynamic_scored(reading, rate=rate, decay=decay):
@@ -49,10 +49,10 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
 
         M += g²,  θ += -rate · g / (√(M / s) + ε) + decay · (θ_0 - θ)
 
-    where M is summed over the s segments so far and θ_0 are the weights that were trained: the paper's rule with
-    RMS-normalised gradients (equation 6), but that M is gathered while the text is read, as that of the training text
-    is not at hand, and that the decay is the same for all weights. When this ends, the model has θ_0 again, bit for
-    bit.
+    where M is summed over the s segments so far and θ_0 are the trained weights. This is the paper's rule with
+    RMS-normalised gradients (equation 6), with two differences: M is gathered while the text is read, as M of the
+    training text is not available, and the decay is the same for all weights. At the end the model has θ_0 again, bit
+    for bit.
     """
     model, tokens, vocabulary = reading.model, reading.tokens, reading.model_vocabulary
     translation = reading.vocabulary.translation(vocabulary)
@@ -71,7 +71,7 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
                 ids = translation[tokens.ids[start : places[-1] + 1]].astype(np.int64)
                 targets = torch.from_numpy(np.where(ids[1:] == vocabulary.unknown, IGNORED, ids[1:])).to(device)
                 gradients = None
-                with torch.enable_grad(), without_cudnn():  # its backward is for training
+                with torch.enable_grad(), without_cudnn():  # cuDNN: backward in training mode only
                     logits, state = model(torch.from_numpy(ids[None, :-1]).to(device), state)
                     found = Scored(places, ids[1:], *cost(logits[0].detach(), targets))
                     if rate and found.ranks.any():
@@ -100,7 +100,7 @@ def _learn(
     rate: float,
     decay: float,
 ) -> None:
-    """One update, of parameters and sums of squared gradients in place."""
+    """Update the parameters and the sums of squared gradients in place."""
     for parameter, g, weights, M in zip(parameters, gradients, trained, squares, strict=True):
         M.addcmul_(g, g)
         parameter.lerp_(weights, decay)

@@ -1,4 +1,4 @@
-"""How well a checkpoint predicts a text: its own validation text, or any other."""
+"""Evaluation of a checkpoint on a text: its own validation text, or any other."""
 
 import math
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _HINT = "name the text to score"
 
 
 class Evaluation(NamedTuple):
-    """A score, and what was scored how."""
+    """A score, the protocol, and the name of the text that was scored."""
 
     score: ScoreSums
     protocol: str
@@ -34,9 +34,9 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """A text, in a vocabulary that has all of its characters, before a model that is to read it.
+    """A text, in a vocabulary that has all of its characters, and a model that is to read it.
 
-    Both ways to read it raise `CheckpointError` where a cost is no finite number, as huge weights can make it.
+    `score` and `characters` raise `CheckpointError` if a cost is no finite number, as huge weights can make it.
     """
 
     model: CharacterModel
@@ -56,7 +56,7 @@ class Reading:
         return found
 
     def characters(self) -> Iterator[CharacterScore]:
-        """Each target, in the order of the text. Their nats sum exactly to those of `score`."""
+        """The score of each target, in the order of the text. Their nats sum exactly to those of `score`."""
         translation = self.vocabulary.translation(self.model_vocabulary)
         pieces = scored(self.model, self.tokens, self.segments, self.model_vocabulary, translation=translation)
         for each in character_scores(pieces, self.tokens, self.vocabulary):
@@ -73,7 +73,7 @@ def evaluate(
     window: int = WINDOW,
     device: Device = "auto",
 ) -> Evaluation:
-    """The score of a text that is opened and read with these arguments of `open_reading`."""
+    """The score of a text; the arguments are those of `open_reading`."""
     reading = open_reading(checkpoint, sources, encoding=encoding, protocol=protocol, window=window, device=device)
     return Evaluation(reading.score(), reading.protocol, reading.text, reading.notices)
 
@@ -89,15 +89,15 @@ def open_reading(
     may_lack_label: bool = False,
     text: str | None = None,
 ) -> Reading:
-    """The `text`, or that of `sources`, or else the validation text of the model's own run, and the model.
+    """The model, and the `text`, or that of `sources`, or else the validation text of the model's own run.
 
-    The text is taken apart into units and documents as the model's training text was. `carried` reads each document
+    The text is divided into units and documents as the model's training text was. `carried` reads each document
     in one go; `windowed` reads windows of `window` targets, each from a zero state.
     Where the training text had labels, each document must have one that the model knows, unless it `may_lack_label`.
 
     Raises:
         DataError: the text has nothing to score, or the run's own has changed or holds out nothing; a document has no
-            label, or an unknown one.
+            label, or an unknown label.
         CharrnnError: as `read_corpus` and `choose_device` do.
     """
     run, vocabulary = checkpoint.config, checkpoint.vocabulary

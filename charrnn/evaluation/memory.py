@@ -1,4 +1,4 @@
-"""How far back a network remembers: what more context is worth to it, and how far a gradient reaches back."""
+"""Memory of a network: its cost by length of context, and the norm of its gradients by distance."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -25,11 +25,12 @@ _ROWS = 16  # targets whose gradients are computed together: each keeps 1024 ste
 
 
 class Memory(NamedTuple):
-    """What a network makes of the K last characters, for each K of `contexts`: 1, 2, 4 … tokens.
+    """Costs and gradients of a network for each context length K of `contexts`: 1, 2, 4 … tokens.
 
-    `bits` (N,) are bits per character over the same targets each time, `all_bits` those with all of the document
-    before them. `gradients` (N,) are norms of the gradient of a target's loss with respect to the state K steps before
-    the one that predicts it, on average. The state is all that is carried: hidden state and cell state of every layer.
+    `bits` (N,) are bits per character after the last K tokens, over the same targets for each K; `all_bits` are those
+    after the whole document before. `gradients` (N,) are mean norms of the gradient of a target's loss with respect to
+    the state K steps before the one that predicts it. The state is all that is carried: hidden state and cell state of
+    every layer.
     """
 
     contexts: tuple[int, ...]
@@ -40,10 +41,11 @@ class Memory(NamedTuple):
 
 
 def memory(reading: Reading, targets: int = 300) -> Memory:
-    """Measure on so many targets, spread evenly over a text, or all that there are.
+    """Measure the memory on at most `targets` targets, spread evenly over a text.
 
-    Each has the longest context before it, so that every context is judged by the same ones. A context begins with a
-    zero state and no start token, as a window does. The gradients are those of the first of every few targets.
+    Each target has the longest context before it, so that all contexts are measured on the same targets. A context
+    begins with a zero state and no start token, as a window does. The gradients are those of every n-th target, at most
+    `_GRADIENT_TARGETS` of them.
 
     Raises:
         DataError: no document has two characters, or the model knows none of the targets.
@@ -77,18 +79,19 @@ def memory(reading: Reading, targets: int = 300) -> Memory:
 
 
 def target_places(offsets: NDArray[np.integer[Any]], count: int) -> tuple[int, NDArray[np.int64]]:
-    """A longest context, and places in `Tokens.ids` of `count` targets, or fewer, that have so many characters before.
+    """The longest context, and places in `Tokens.ids` of at most `count` targets that have that context before them.
 
-    The context is the longest power of two, at most 1024, that half of the characters of the text have before them.
+    The longest context is the largest power of two, at most 1024, such that at least half of the targets of the text
+    have that many characters before them.
 
     Raises:
-        DataError: no character has one before it.
+        DataError: no document has two characters.
     """
     starts, lengths = offsets[:-1].astype(np.int64), np.diff(offsets).astype(np.int64) - 1  # characters and the end
     longest = LONGEST
     while longest > 1 and 2 * np.maximum(lengths - longest, 0).sum() < lengths.sum():
         longest //= 2
-    room = np.maximum(lengths - longest, 0)  # targets of each document that have so many characters before them
+    room = np.maximum(lengths - longest, 0)  # targets of each document that have `longest` characters before them
     total = int(room.sum())
     if not total:
         raise DataError("no document has two characters; there is nothing to remember")
@@ -110,7 +113,7 @@ def _batches(windows: list[NDArray[Any]]) -> Iterator[Tensor]:
 
 def gradient_norms(model: CharacterModel, ids: Tensor, distances: tuple[int, ...]) -> NDArray[np.float64]:
     """Norms (B, N) of ∂loss/∂state, at each of N increasing `distances` before the state that predicts the last of
-    token ids (B, T). What is before the longest is read from a zero state, without a gradient.
+    token ids (B, T). Tokens before the longest distance are read from a zero state, without a gradient.
 
     ValueError where a row is shorter than the longest distance.
     """
@@ -125,13 +128,13 @@ def gradient_norms(model: CharacterModel, ids: Tensor, distances: tuple[int, ...
         with torch.no_grad():
             _, state = model(inputs[:, : edges[0]], state)
     states: list[list[Tensor]] = []
-    with torch.enable_grad(), without_cudnn():  # whose backward pass is for training only
+    with torch.enable_grad(), without_cudnn():  # cuDNN has a backward pass in training mode only
         for start, end in pairwise([*edges, T]):
             if not states:
                 state = map_state(lambda part: part.detach().requires_grad_(), state)
             states.append([part for layer in state for part in layer])
             logits, state = model(inputs[:, start:end], state)
-        loss = F.cross_entropy(logits[:, -1].float(), targets, reduction="sum")  # each row's is its own
+        loss = F.cross_entropy(logits[:, -1].float(), targets, reduction="sum")  # each row has its own gradients
         parts = [part for state in states for part in state]
         gradients = iter(torch.autograd.grad(loss, parts, allow_unused=True, materialize_grads=True))
     # In double precision on the CPU, as not every device has it.

@@ -1,4 +1,4 @@
-"""How much of a text is copied: which share of its K-grams stands in the text that a model has learned."""
+"""Novelty of a text: the share of its K-grams that are also in the text that a model has learned."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ SIZES = (5, 10, 15, 20, 30, 40, 50)
 
 
 class Share(NamedTuple):
-    """Of how many K-grams of a text, those that are equal counted each, how many stand in the other."""
+    """Number of K-grams of a text, repeated ones counted each time, and of those that are also in the other text."""
 
     k: int
     grams: int
@@ -26,12 +26,12 @@ class Share(NamedTuple):
 
     @property
     def share(self) -> float | None:
-        """None where the text has no K-gram."""
+        """Share of K-grams that are copied, 0 to 1; None where the text has no K-gram."""
         return self.copied / self.grams if self.grams else None
 
 
 class Novelty(NamedTuple):
-    """What is compared with what, and the share for each of `SIZES`, which are counted while they are gone through."""
+    """Names of the two texts compared, and the share for each of `SIZES`, which is counted when it is asked for."""
 
     text: str
     corpus: str
@@ -44,8 +44,8 @@ def novelty(
 ) -> Novelty:
     """Compare the text of `sources`, or the model's validation text, with that of `corpus`, or the training text.
 
-    Both are taken apart into units and documents as the training text was, labels being optional; a K-gram lies within
-    one document.
+    Both are divided into units and documents as the training text was; labels are optional. A K-gram lies within one
+    document.
 
     Raises:
         DataError: the text is empty; the run's own is needed and is gone, has changed, or holds out nothing.

@@ -1,7 +1,7 @@
-"""The one scorer: what each target of a text costs a model, and the sum of that, divided once.
+"""The only scorer: the cost of each target of a text to a model, and the sum of the costs, divided once.
 
-A text is read in segments, each from a zero state. A protocol is a choice of segments; what is found does not depend
-on how many segments are read side by side, nor on how long a chunk is read at once.
+A text is read in segments, each from a zero state. A protocol is a choice of segments. The scores do not depend on the
+number of segments that are read side by side, nor on the length of a chunk.
 """
 
 import math
@@ -22,11 +22,11 @@ from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = ["ScoreSums", "Scored", "Segments", "carried", "cost", "overlapping", "score", "scored", "windowed"]
 
-# Nats are rounded to a multiple of 2^-24, which is as fine as a float32 near 1. Sums of such numbers are exact, in any
-# order, up to 2^29 nats: lines, documents and texts add up to the last digit.
+# Nats are rounded to a multiple of 2^-24, as fine as a float32 near 1. Sums of such numbers are exact, in any order, up
+# to 2^29 nats, so lines, documents and texts add up to the last digit.
 _GRID = 2.0**24
 
-_BLOCK = 2**21  # tokens of which the longest segments are read first, and which wait to be put in order again
+_BLOCK = 2**21  # tokens in a block, whose longest segments are read first and whose targets are then sorted
 
 
 class ScoreSums(NamedTuple):
@@ -42,7 +42,7 @@ class ScoreSums(NamedTuple):
     unknown: int = 0
 
     def plus(self, more: "Scored", vocabulary: Vocabulary) -> "ScoreSums":
-        """These sums and more targets, whose ids are of `vocabulary`."""
+        """The sums with more targets added, whose ids are of `vocabulary`."""
         is_known = more.ranks > 0
         known = int(np.count_nonzero(is_known))
         return ScoreSums(
@@ -55,34 +55,36 @@ class ScoreSums(NamedTuple):
 
     @property
     def nats_per_character(self) -> float:
-        """The loss."""
+        """The loss: mean cost of a character in nats."""
         return self.nats / self.characters
 
     @property
     def bits_per_character(self) -> float:
+        """Mean cost of a character in bits."""
         return self.nats_per_character / math.log(2)
 
     @property
     def bits_per_byte(self) -> float:
-        """Comparable between vocabularies."""
+        """Mean cost of a byte of text in bits, comparable between vocabularies."""
         return self.nats / math.log(2) / self.bytes
 
     @property
     def perplexity(self) -> float:
-        """exp of the loss: among how many equally likely characters the model is in doubt; inf where it overflows."""
+        """exp of the loss: the number of equally likely characters that would cost as much; inf where it overflows."""
         return math.exp(self.nats_per_character) if self.nats_per_character < 700 else math.inf
 
     @property
     def accuracy(self) -> float:
-        """The share of targets that the model thought likeliest."""
+        """Share of targets that were the model's likeliest token, 0 to 1."""
         return self.correct / self.characters
 
 
 class Scored(NamedTuple):
-    """Some targets, (N,) each.
+    """Scored targets; each array is (N,).
 
-    `places` are theirs in `Tokens.ids`, `ids` the model's; `nats` what each costs, a multiple of 2^-24. Rank 1 is the
-    likeliest token, and the first of equally likely ones. Unknown characters have NaN nats and rank 0.
+    `places` are their places in `Tokens.ids`, `ids` are the model's, `nats` the cost of each, a multiple of 2^-24. Rank
+    1 is the likeliest token; of equally likely tokens the smaller id has the smaller rank. Unknown characters have NaN
+    nats and rank 0.
     """
 
     places: NDArray[np.int64]
@@ -91,7 +93,7 @@ class Scored(NamedTuple):
     ranks: NDArray[np.int64]
 
     def at(self, indices: NDArray[np.integer[Any]]) -> "Scored":
-        """Those of them that stand at some indices."""
+        """The targets at some indices."""
         return Scored(self.places[indices], self.ids[indices], self.nats[indices], self.ranks[indices])
 
 
@@ -105,7 +107,7 @@ class Segments(NamedTuple):
 
 
 def carried(tokens: Tokens) -> Segments:
-    """Each document in one go, its state carried from start to end."""
+    """Segments of one document each, its state carried from start to end."""
     first, last = tokens.offsets[:-1].astype(np.int64), tokens.offsets[1:].astype(np.int64) - 1
     return Segments(first, first, last)
 
@@ -129,7 +131,7 @@ def overlapping(tokens: Tokens, window: int, context: int) -> Segments:
 
 
 def cost(logits: Tensor, targets: Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """What targets (N,) cost under logits (N, V): nats and ranks as in `Scored`, NaN and 0 where one is ignored."""
+    """Nats and ranks (N,) of targets (N,) under logits (N, V), as in `Scored`; NaN and 0 for ignored targets."""
     logits = logits.float()
     is_ignored = (targets == IGNORED).cpu().numpy()
     losses = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
@@ -137,8 +139,8 @@ def cost(logits: Tensor, targets: Tensor) -> tuple[NDArray[np.float64], NDArray[
     own = logits.gather(1, wanted)
     is_earlier = torch.arange(logits.shape[1], device=logits.device) < wanted
     ranks: NDArray[np.int64] = 1 + ((logits > own) | ((logits == own) & is_earlier)).sum(1).cpu().numpy()
-    # In double precision on the CPU, as not every device has it.
-    nats = np.rint(losses.cpu().double().numpy() * _GRID) / _GRID + 0.0  # which makes -0 a 0
+    # In double precision on the CPU, as not every device has that.
+    nats = np.rint(losses.cpu().double().numpy() * _GRID) / _GRID + 0.0  # + 0.0 turns -0 into 0
     nats[is_ignored], ranks[is_ignored] = np.nan, 0
     return nats, ranks
 
@@ -158,8 +160,8 @@ def scored(
     """All scored targets of segments, in the order of the text or as they come, some thousands at a time.
 
     `rows` segments are read side by side and at most `chunk` tokens at once, in constant memory. `translation` (V',)
-    has the model's id for each id of the tokens, where these are not the model's own. While this is read, the model
-    is in evaluation mode; then it is put back into the one it was in.
+    has the model's id for each id of the tokens, where these are not the model's own. Meanwhile the model is
+    in evaluation mode; afterwards it is in its former mode again.
     """
     was_training = model.training
     model.eval()
@@ -177,7 +179,7 @@ def scored(
 
 
 def _blocks(segments: Segments, rows: int) -> Iterator[slice]:
-    """Runs of segments that have at most `_BLOCK` tokens together, or are one; as groups of `rows` if possible."""
+    """Runs of segments of at most `_BLOCK` tokens together, or of one segment; multiples of `rows` if possible."""
     ends = np.cumsum(segments.last - segments.first)
     start = 0
     while start < len(ends):
@@ -198,7 +200,7 @@ def _pieces(
     rows: int,
     chunk: int,
 ) -> Iterator[Scored]:
-    """The scored targets of segments as they are read: the longest first, like with like."""
+    """The scored targets of segments in the order of reading: the longest first, similar lengths together."""
     device = next(model.parameters()).device
     order = np.argsort(segments.first - segments.last, kind="stable")
     for rank in range(0, len(order), rows):
@@ -233,7 +235,7 @@ def score(
     rows: int = 64,
     chunk: int = 8192,
 ) -> ScoreSums:
-    """The sums over what `scored` gives, which are the same in any order."""
+    """The sums over all targets of `scored`, which are the same in any order."""
     pieces = scored(
         model, tokens, segments, vocabulary, translation=translation, in_order=False, rows=rows, chunk=chunk
     )

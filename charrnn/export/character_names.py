@@ -1,4 +1,4 @@
-"""How single characters are shown: each on its own in one line, none that cannot be seen or drives a terminal."""
+"""Display of single characters: visible, on one line, and unable to drive a terminal."""
 
 import unicodedata
 
@@ -11,9 +11,9 @@ _NAMES = {" ": "space", "\n": "newline", "\t": "tab", "\r": "return"}
 
 
 def name_of(character: str | None, unit: Unit = "character") -> str:
-    """A character that can be seen by itself as it is, others by a name of several; None is the end of a document.
+    """The name of a character: itself if it is visible alone, else several characters; None is the end of a document.
 
-    No two have the same name. A byte of more than 127 is no character: it is named by its number.
+    No two characters have the same name. A byte above 127 is no character; its name is its number.
     """
     if character is None:
         return "end"
@@ -25,9 +25,9 @@ def name_of(character: str | None, unit: Unit = "character") -> str:
 
 
 def escaped(character: str) -> str:
-    """The character, or an escape such as \\x1b of one that is no character, breaks lines or could drive a terminal.
+    """The character, or an escape such as \\x1b if it is no character, breaks lines or could drive a terminal.
 
-    A byte that is part of none (PEP 383) is shown as \\xff.
+    A byte that is part of no character (PEP 383) is shown as \\xff.
     """
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
@@ -36,7 +36,7 @@ def escaped(character: str) -> str:
 
 
 def is_joined(character: str) -> bool:
-    """Whether it takes no place of its own but changes the one before: marks, joiners, vowels and finals of jamo."""
+    """True if the character has no width but changes the one before: marks, joiners, vowels and finals of jamo."""
     if character < "\u0300" or escaped(character) != character:
         return False
     is_jamo = "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7ff"
@@ -44,7 +44,7 @@ def is_joined(character: str) -> bool:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal harmless text takes."""
+    """Number of columns of a terminal that harmless text takes."""
     return sum(0 if is_joined(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
 
 

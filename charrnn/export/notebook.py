@@ -1,4 +1,4 @@
-"""Models, scores and trainings as pieces of HTML for notebooks: no scripts, nothing from elsewhere."""
+"""HTML for notebooks that shows models, scores and trainings: no scripts, nothing from elsewhere."""
 
 import html
 import json
@@ -18,7 +18,7 @@ _COLOURS = {"training": "#4c9a9a", "validation": "#d1495b"}
 
 
 def losses_of(run: Path) -> dict[str, list[tuple[float, float]]]:
-    """Steps and losses of a run's `metrics.jsonl`, by split; empty where there is none that can be read."""
+    """Steps and losses of a run's `metrics.jsonl`, by split; empty if the file cannot be read."""
     found: dict[str, list[tuple[float, float]]] = {}
     try:
         lines = (run / "metrics.jsonl").read_text("utf-8").splitlines()
@@ -32,17 +32,18 @@ def losses_of(run: Path) -> dict[str, list[tuple[float, float]]]:
 
 
 def curve(losses: Mapping[str, Points]) -> str:
-    """Losses in nats over steps as an SVG; nothing where there are fewer than two."""
+    """Losses in nats over steps as an SVG; empty if there are fewer than two."""
     points = [point for each in losses.values() for point in each]
     if len(points) < 2:
         return ""
     last = max(step for step, _ in points)
-    # The first losses of a training are far above all others, which would be flat below them.
+    # The first losses of a training are far above the others, and would make the rest of the curve flat.
     ordered = sorted(loss for _, loss in points)
     low, high = ordered[0], ordered[int(0.95 * (len(ordered) - 1))]
     scale = (high - low) or 1.0
 
     def place(step: float, loss: float) -> str:
+        """The point of a loss as `x,y` in pixels."""
         x = _LEFT + (_WIDTH - _LEFT - 4) * step / (last or 1)
         y = 4 + (_HEIGHT - _BELOW - 8) * (1 - (min(loss, high) - low) / scale)
         return f"{x:.1f},{y:.1f}"
@@ -67,7 +68,7 @@ def curve(losses: Mapping[str, Points]) -> str:
 
 
 def described(title: str, facts: Mapping[str, str], losses: Mapping[str, Points], sample: str | None = None) -> str:
-    """A heading, a table of facts, a curve, and a text that was written."""
+    """A heading, a table of facts, a curve of losses, and a sample, if there is one, as HTML."""
     rows = "".join(
         f'<tr><th style="text-align: left">{_shown(name)}</th><td>{_shown(value)}</td></tr>'
         for name, value in facts.items()
@@ -77,7 +78,7 @@ def described(title: str, facts: Mapping[str, str], losses: Mapping[str, Points]
 
 
 def shaded_text(cells: Iterable[TextCell], summary: str) -> str:
-    """A text shaded by surprise, with its legend and a summary; what a character cost is seen at the pointer."""
+    """A text shaded by surprise as HTML, with legend and summary; the pointer shows the cost of a character."""
     style = f"{rules(SURPRISE)}\n@media (prefers-color-scheme: dark) {{ {rules(SURPRISE.on_dark())} }}"
     return (
         f'<div class="charrnn-score"><style>.charrnn-score {{ {style} }}</style>'

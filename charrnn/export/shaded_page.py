@@ -1,4 +1,4 @@
-"""Shaded text as one page of HTML that needs nothing else: no scripts, no fonts, nothing from elsewhere."""
+"""Shaded text as one self-contained page of HTML: no scripts, no fonts, nothing from elsewhere."""
 
 import html
 from collections.abc import Callable, Iterable, Iterator
@@ -39,8 +39,8 @@ _FOOT = """</pre>
 
 
 def page(cells: Iterable[TextCell], scale: Scale, title: str, footer: Callable[[], str]) -> Iterator[str]:
-    """A page, some of it at a time. What is said of a cell is seen where the pointer rests on it; `footer` is asked
-    for the last words when all cells have been written.
+    """A page of HTML in pieces. The pointer shows the title of a cell; `footer` is called for the last line after all
+    cells have been written.
     """
     yield _HEAD.format(
         title=html.escape(title),
@@ -53,7 +53,7 @@ def page(cells: Iterable[TextCell], scale: Scale, title: str, footer: Callable[[
 
 
 def spans(cells: Iterable[TextCell], scale: Scale) -> Iterator[str]:
-    """An element for each cell, and a newline after the last of a line."""
+    """An HTML element for each cell, and a newline after the last cell of a line."""
     for cell in cells:
         name = "unknown" if cell.value is None else f"l{scale.level(cell.value)}"
         yield f'<span class="{name}" title="{html.escape(cell.title)}">{html.escape(cell.text)}</span>'
@@ -62,13 +62,13 @@ def spans(cells: Iterable[TextCell], scale: Scale) -> Iterator[str]:
 
 
 def legend(scale: Scale) -> str:
-    """What the levels of a scale mean."""
+    """The legend of a scale as HTML: the label of each level in its colour, and the special symbols."""
     levels = " ".join(f'<span class="l{level}">{html.escape(label)}</span>' for level, label in enumerate(scale.labels))
     return f'{html.escape(scale.name)}: {levels} <span class="unknown">unknown</span>; {SPECIAL}'
 
 
 def rules(scale: Scale) -> str:
-    """A class for each level that has a colour."""
+    """CSS rules with a class for each level that has a colour."""
     return "\n".join(
         f".l{level} {{ background: rgb{colour}; color: {'white' if is_dark(colour) else 'black'}; }}"
         for level, colour in enumerate(scale.colours)

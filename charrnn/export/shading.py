@@ -1,4 +1,4 @@
-"""Text shaded by a number for each character: its scale, its colours and the cells that it takes.
+"""Shading of text by a number for each character: scale, colours and cells.
 
 `shaded_page` makes HTML of the cells, the command line a picture on a terminal.
 """
@@ -22,11 +22,11 @@ __all__ = ["RGB", "SPECIAL", "SURPRISE", "TAB", "Scale", "Shaded", "TextCell", "
 RGB = tuple[int, int, int]
 _NEWLINE, TAB, _END = "↵", "⇥", "∎"
 SPECIAL = f"{_NEWLINE} newline, {TAB} tab, {_END} end"
-_MOST_JOINED = 32  # characters, or bytes of them, in a cell: a text of nothing but marks is not to be one
+_MOST_JOINED = 32  # characters, or their bytes, in a cell, so that a text of marks alone takes several
 
 
 class Shaded(NamedTuple):
-    """A character, or the end of a document (None), with its value, if it has one, and what is said about it."""
+    """A character, or the end of a document (None), with its value, None if unknown, and a title that describes it."""
 
     character: str | None
     value: float | None
@@ -35,10 +35,10 @@ class Shaded(NamedTuple):
 
 @dataclass(frozen=True)
 class Scale:
-    """The levels that values fall into, n + 1 of them: level k reaches from `bounds[k - 1]` up to `bounds[k]`.
+    """The levels of values: n bounds make n + 1 levels; level k is from `bounds[k - 1]` up to `bounds[k]`.
 
-    Each has a label, a symbol of one character, and the colour that is put behind the text on a light background,
-    None for the background's own. `join` is the value of a place that several characters share, such as a letter and
+    Each level has a label, a symbol of one character, and the colour behind the text on a light background, None for
+    the background's own. `join` makes one value of those of several characters that share a cell, such as a letter and
     its accent.
     """
 
@@ -50,11 +50,12 @@ class Scale:
     join: Callable[[list[float]], float]
 
     def level(self, value: float) -> int:
+        """The level of a value, 0 to n."""
         return bisect_right(self.bounds, value)
 
     def on_dark(self) -> "Scale":
-        """The same for a dark background, where colours that catch the eye must be light: each with its lightness
-        turned around."""
+        """The scale for a dark background, where striking colours must be light: the lightness of each colour is
+        inverted."""
         return replace(self, colours=[colour and _inverted(colour) for colour in self.colours])
 
 
@@ -65,7 +66,7 @@ def _inverted(colour: RGB) -> RGB:
 
 
 def ramp(stops: Sequence[RGB], count: int) -> list[RGB]:
-    """So many colours in equal steps from the first of some to the last."""
+    """A list of `count` colours in equal steps through the `stops`, from the first to the last."""
     found = []
     for k in range(count):
         place, part = divmod(k * (len(stops) - 1) / max(count - 1, 1), 1)
@@ -81,12 +82,12 @@ SURPRISE = Scale(
     labels=[*map(str, range(10)), "10 or more"],
     symbols=".123456789+",
     colours=[None, *ramp([(255, 238, 213), (255, 183, 116), (222, 25, 38), (94, 0, 52)], 10)],
-    join=math.fsum,  # the nats of characters that follow each other add up
+    join=math.fsum,  # costs of successive characters add up
 )
 
 
 class TextCell(NamedTuple):
-    """Harmless text that takes `width` columns, shaded as one; a tab is as wide as it must be where it stands."""
+    """Harmless text that takes `width` columns and has one shade; the width of a tab depends on its column."""
 
     text: str
     width: int
@@ -96,7 +97,7 @@ class TextCell(NamedTuple):
 
 
 def shaded(characters: "Iterable[CharacterScore]", unit: Unit) -> Iterator[Shaded]:
-    """The characters with their bits, for a picture."""
+    """The characters with their bits as values, and titles with bits, probability and rank."""
     for each in characters:
         name = name_of(each.character, unit)
         if each.bits is None:
@@ -107,7 +108,7 @@ def shaded(characters: "Iterable[CharacterScore]", unit: Unit) -> Iterator[Shade
 
 
 def cells(characters: Iterable[Shaded], scale: Scale, unit: Unit = "character") -> Iterator[TextCell]:
-    """The cells of a text. Marks, joiners and jamo share that of the character before, the bytes of one are in one."""
+    """The cells of a text. Marks, joiners and jamo share the cell of the character before, as do the bytes of one."""
     text, members = "", list[Shaded]()
     for character, own in _whole(characters, unit):
         if character is None or character in "\n\t":
@@ -134,7 +135,7 @@ def _cell(text: str, members: list[Shaded], scale: Scale) -> TextCell:
 
 
 def _whole(characters: Iterable[Shaded], unit: Unit) -> Iterator[tuple[str | None, list[Shaded]]]:
-    """Each character and what it is made of: itself, or its bytes; a byte that is part of none as PEP 383 has it."""
+    """Each character with its members: itself, or its bytes; a byte of no character is a surrogate (PEP 383)."""
     pending = list[Shaded]()
     for each in characters:
         if each.character is None or unit == "character":
@@ -152,7 +153,7 @@ def _whole(characters: Iterable[Shaded], unit: Unit) -> Iterator[tuple[str | Non
 
 
 def _decoded(members: list[Shaded]) -> str | None:
-    """The character that bytes are, nothing yet where more must come, None where they begin none."""
+    """The character of some bytes; "" if more bytes must come, None if they begin no character."""
     try:
         return readable("".join(each.character or "" for each in members), "byte", "strict")
     except UnicodeDecodeError as error:
@@ -164,6 +165,6 @@ def _stray(member: Shaded) -> tuple[str, list[Shaded]]:
 
 
 def is_dark(colour: RGB) -> bool:
-    """Whether white can be read on it better than black."""
+    """True if white text has more contrast than black on the colour."""
     red, green, blue = (math.pow(part / 255, 2.2) for part in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.18  # where both have the same contrast
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.18  # at this luminance both have about the same contrast

@@ -1,9 +1,9 @@
 """Many samples side by side: their streams are stepped as one product, their texts come out in order.
 
-A product of one row and one of many round differently, and a rounding makes another draw, once in some 200,000
-characters. So that a sample never depends on how many are drawn with it, sample i always has row i mod 65, and row
-i always lies in a product of the same shape: row 0 is by itself, as fast as one stream can be, the others are in
-blocks, whose idle rows are computed, too. A GPU, to which many rows cost no more than one, has all in one block.
+A product of one row and one of many rows round differently, and the rounding changes a draw once in some 200,000
+characters. A sample must not depend on how many are drawn with it, so sample i always has row i mod 65, and each row
+is always in a product of the same shape: row 0 is alone, as fast as one stream can be, the others are in blocks, whose
+idle rows are computed, too. On a GPU, where many rows cost no more than one, all rows are in one block.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,10 +32,10 @@ _MOST_AHEAD = 4 * _ROWS  # samples
 
 
 class Beginning(NamedTuple):
-    """Where a sample begins: a state, of one stream, and the tokens (N,) that are to be read there first.
+    """The beginning of a sample: a state of one stream, and tokens (N,) that are to be read from it first.
 
-    Where there are none, logits (1, V) are given, which the last token read before has led to. `before` are the last
-    tokens that were read to come here.
+    If there are no such tokens, `logits` (1, V) are those after the last token read. `before` are the last tokens that
+    were read to reach the state.
     """
 
     stream: Stream
@@ -68,7 +68,7 @@ class PrimePiece(Piece):
 
 
 class _Unclaimed:
-    """What a sample has written and nobody has taken yet."""
+    """Text that a sample has written and that has not been taken yet; `size` is its length in characters."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream, self.size = stream, 0
@@ -76,15 +76,18 @@ class _Unclaimed:
 
     @property
     def is_far_ahead(self) -> bool:
+        """True if the text has `_MOST_HELD` characters or more."""
         return self.size >= _MOST_HELD
 
     def add(self, piece: str) -> None:
+        """Append a piece of text."""
         self._pieces.append(piece)
         self.size += len(piece)
         if len(self._pieces) == 4096:
             self._pieces = ["".join(self._pieces)]
 
     def taken(self) -> str:
+        """The text so far, which is removed."""
         text, self._pieces, self.size = "".join(self._pieces), [], 0
         return text
 
@@ -100,16 +103,16 @@ def write_batched(
     threads: int = 1,
     blocks: tuple[int, ...] = BLOCKS,
 ) -> Iterator[Piece]:
-    """The texts of samples 0 to `count` - 1, each of which begins as `begin` says, in pieces and in order.
+    """The texts of samples 0 to `count` - 1, each begun at `begin(index)`, in pieces and in order.
 
-    The first that is not complete comes out as it is written, the others are held meanwhile: those that get far ahead
-    wait, so memory has a bound. `measured` has each stream count its nats. The rows are stepped in `blocks`, which are
-    `BLOCKS` or `ONE_BLOCK` and share so many `threads`.
+    The first sample that is not complete comes out as it is written, the others are held meanwhile; those that get far
+    ahead wait, so memory has a bound. `measured` makes each stream count its nats. The rows are stepped in `blocks`,
+    which are `BLOCKS` or `ONE_BLOCK`, by the given number of `threads`.
 
     Raises:
         CheckpointError: the model gives no character a probability.
     """
-    if count == 1 and blocks[0] == 1:  # as below, with less ado
+    if count == 1 and blocks[0] == 1:  # the same as below, but simpler
         beginning = begin(0)
         stream, (logits, state) = beginning.stream, beginning.read(engine)
         for piece in written(engine, Chooser(vocabulary, config), stream, logits, state, measured=measured):
@@ -139,18 +142,18 @@ def write_batched(
 
 @contextmanager
 def _mapping(threads: int) -> Iterator[Callable[[Callable[[Any], object], list[Any]], object]]:
-    """Something that calls a function with each of some things, in so many threads."""
+    """A function that calls another with each item of a list, in the given number of threads."""
     if threads < 2:
         yield lambda function, things: [function(thing) for thing in things]
         return
-    from concurrent.futures import ThreadPoolExecutor  # a hundredth of a second that few need
+    from concurrent.futures import ThreadPoolExecutor  # takes a hundredth of a second, and few need it
 
     with ThreadPoolExecutor(threads) as pool:
         yield lambda function, things: list(pool.map(function, things))
 
 
 class _Common(NamedTuple):
-    """What all rows share."""
+    """Values that all rows share."""
 
     engine: Engine
     begin: Begin
@@ -158,19 +161,19 @@ class _Common(NamedTuple):
     measured: bool
 
     def may_begin(self, index: int, first: int) -> bool:
-        """Whether a sample may begin while `first` is the first that is not complete."""
+        """True if sample `index` may begin while `first` is the first that is not complete."""
         return index < self.samples and index <= first + _MOST_AHEAD
 
 
 class _Alone:
-    """Lane 0, whose stream takes steps of its own."""
+    """Row 0, whose stream is stepped alone."""
 
     rows = range(1)
 
     def __init__(self, common: _Common, chooser: Chooser) -> None:
         self.texts: dict[int, _Unclaimed] = {}
         self._common, self._chooser = common, chooser
-        self._index = 0  # of the sample that it writes, or will write
+        self._index = 0  # of the sample that it writes or will write next
         self._steps: Iterator[str] | None = None
 
     def advance(self, first: int) -> None:
@@ -200,13 +203,13 @@ class _Assigned:
 
 
 class _Block:
-    """Lanes that are stepped together."""
+    """Rows that are stepped together."""
 
     def __init__(self, common: _Common, chooser: Chooser, rows: range) -> None:
         self.rows = rows
         self.texts: dict[int, _Unclaimed] = {}
         self._common, self._chooser = common, chooser
-        self._next = list(rows)  # the sample that a row writes, or will write
+        self._next = list(rows)  # the sample that a row writes or will write next
         self._assigned: list[_Assigned | None] = [None] * len(rows)
         self._ids = np.zeros(len(rows), dtype=np.int64)
         self._logits, self._state = common.engine.step(self._ids, common.engine.initial_state(len(rows)))

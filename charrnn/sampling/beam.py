@@ -1,4 +1,4 @@
-"""The most likely continuation, by beam search: of all that are known so far, the N likeliest are gone on with."""
+"""Beam search for the most likely continuation: at each step the N likeliest sequences are kept and extended."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
@@ -20,14 +20,14 @@ Log = NDArray[np.float64]
 
 
 class Candidates(NamedTuple):
-    """Beam rows (N,), each with a token id (N,) and the log-probability (N,) of all up to it, the likeliest first."""
+    """Extensions of beam rows (N,) by token ids (N,), with log-probabilities (N,) of the whole, the likeliest first."""
 
     rows: NDArray[np.int64]
     tokens: NDArray[np.int64]
     totals: Log
 
     def at(self, places: NDArray[Any]) -> Self:
-        """Those at some places."""
+        """The candidates at some indices."""
         return type(self)(*(each[places] for each in self))
 
 
@@ -44,11 +44,11 @@ class Beam(NamedTuple):
 
     @classmethod
     def at(cls, logits: NDArray[np.float32], state: Any) -> Self:
-        """The beam of the one empty sequence, where these logits (1, V) and this state are."""
+        """The beam of one empty sequence, with logits (1, V) and a state."""
         return cls(np.empty((1, 0), np.int64), np.zeros((1, 1)), logits, state)
 
     def candidates(self, forbidden: NDArray[np.int64], width: int) -> Candidates:
-        """The likeliest sequences that are longer by a token that is not forbidden, `width` of them at most.
+        """The likeliest extensions by one token that is not forbidden, at most `width` of them.
 
         Raises:
             CheckpointError: the model gives no such token a probability.
@@ -63,28 +63,28 @@ class Beam(NamedTuple):
         return Candidates(rows, tokens, totals[rows, tokens])
 
     def step(self, engine: Engine, chosen: Candidates) -> Self:
-        """The beam of these, as one product."""
+        """The beam of the chosen candidates, computed as one product."""
         rows, tokens, totals = chosen
         logits, state = engine.step(tokens, take_rows(self.state, rows))
         return type(self)(_longer(self.ids[rows], tokens), _longer(self.totals[rows], totals), logits, state)
 
 
 class Continuation(NamedTuple):
-    """Token ids (T,), the end token or a stop text that ends them included, and what each of them costs in nats."""
+    """Token ids (T,), with the end token or stop text that ends them, and the cost of each in nats (T,)."""
 
     ids: Ids
     nats: Log
 
     @property
     def log_probability(self) -> float:
-        """That of all of them."""
+        """Log-probability of the whole continuation in nats."""
         return -float(self.nats.sum())
 
 
 def write_likeliest(
     engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, begin: Begin, count: int
 ) -> Iterator[Piece]:
-    """As `batched.write_batched`, but that each text is the likeliest that a beam of `config.beam` finds."""
+    """The same as `batched.write_batched`, but each text is the likeliest that a beam of `config.beam` finds."""
     for index in range(count):
         beginning = begin(index)
         stream, found = beginning.stream, beam_search(engine, vocabulary, config, *beginning.read(engine))
@@ -95,11 +95,11 @@ def write_likeliest(
 def beam_search(
     engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, logits: NDArray[np.float32], state: Any
 ) -> Continuation:
-    """The likeliest continuation that `config.beam` sequences side by side find; one alone is the greedy one.
+    """The likeliest continuation found by a beam of `config.beam` sequences; a beam of one is greedy.
 
-    Probabilities are the model's own. A continuation ends where a sample of the same configuration does. Of those that
-    end at different places the most probable counts, so that a short one has an advantage; where the document may not
-    end all have the same length.
+    Probabilities are the model's own. A continuation ends where a sample of the same configuration does. Of
+    continuations of different lengths the most probable is returned, so short ones have an advantage; where the
+    document may not end, all have the same length.
 
     Raises:
         UsageError: as for `generate`.
@@ -116,11 +116,11 @@ def beam_search(
         ids, totals = _longer(beam.ids[found.rows], found.tokens), _longer(beam.totals[found.rows], found.totals)
         lines = lines[found.rows] + (found.tokens == vocabulary.characters.find("\n"))
         is_over = np.array([_is_over(vocabulary, config, *each) for each in zip(ids, lines, strict=True)])
-        for row in np.flatnonzero(is_over)[:1]:  # the likeliest stands first
+        for row in np.flatnonzero(is_over)[:1]:  # the likeliest comes first
             if totals[row, -1] > best.log_probability:
                 best = Continuation(ids[row], -np.diff(totals[row]))
         going_on = np.flatnonzero(~is_over)
-        # What goes on can only become less likely.
+        # A sequence that goes on can only become less likely.
         if not len(going_on) or found.totals[going_on[0]] <= best.log_probability:
             return best
         beam, lines = beam.step(engine, found.at(going_on)), lines[going_on]
@@ -131,7 +131,7 @@ def _longer(rows: NDArray[Any], column: NDArray[Any]) -> NDArray[Any]:
 
 
 def _is_over(vocabulary: Vocabulary, config: SamplingConfig, ids: Ids, lines: int) -> bool:
-    """Whether a sequence (T,) that has so many lines ends with its last token."""
+    """True if a sequence of token ids (T,) with that number of lines ends with its last token."""
     if ids[-1] == vocabulary.end or len(ids) == config.length or lines == config.lines:
         return True
     longest = max(map(len, config.stop), default=0)
@@ -139,7 +139,7 @@ def _is_over(vocabulary: Vocabulary, config: SamplingConfig, ids: Ids, lines: in
 
 
 def log_probabilities(logits: NDArray[np.floating[Any]]) -> Log:
-    """The logarithm of the softmax (..., V). CheckpointError where a logit is no number, or all are infinite."""
+    """The logarithm of the softmax (..., V). CheckpointError if a logit is no number, or all are -inf."""
     best = logits.max(axis=-1, keepdims=True).astype(np.float64)
     if not (best > -np.inf).all():
         raise overflow("the model gives no character a probability")

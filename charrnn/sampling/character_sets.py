@@ -1,4 +1,4 @@
-"""Which characters of a vocabulary a person means: literal ones, and classes such as \\d or \\p{Lu}."""
+"""Sets of characters of a vocabulary by pattern: literal characters, and classes such as \\d or \\p{Lu}."""
 
 import re
 import unicodedata
@@ -18,16 +18,16 @@ _CATEGORIES = (
     *("L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe"),
     *("Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "C", "Cc", "Cf", "Cs", "Co", "Cn"),
 )
-# A script is told by a word in the Unicode names of its letters and marks, as Python's library has no script property.
+# A script is recognised by a word in the Unicode names of its letters and marks: Python has no script property.
 _SCRIPTS = ("Arabic", "Cyrillic", "Devanagari", "Greek", "Hangul", "Hebrew", "Hiragana", "Katakana", "Latin", "Thai")
 
 
 def matches(pattern: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bool_]:
-    """For each character of a vocabulary (N,), whether `pattern` has it.
+    """Mask (N,) of the N characters of a vocabulary that are in the set of `pattern`.
 
     A pattern is a row of literal characters and of classes: \\d \\w \\s and their opposites \\D \\W \\S, \\p{Lu} for a
-    general category, \\p{Hangul} for a script; \\n, \\t, \\r and \\\\ are those characters. To a model of bytes only
-    ASCII is known by character.
+    general category, \\p{Hangul} for a script; \\n, \\t, \\r and \\\\ are those characters. For a model of
+    bytes, only ASCII characters can be named.
 
     Raises:
         UsageError: a class that is not known, or a character beyond ASCII for a model of bytes; names the setting.

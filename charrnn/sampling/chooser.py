@@ -1,4 +1,4 @@
-"""Which tokens may come next, and the draw of one of them for each of several texts."""
+"""The choice of the next token of each of several texts: forbidden tokens, penalties and the draw."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Chooser", "forbidden_ids", "surprisals"]
 
-_PLAIN = 1e-3  # the least temperature by which float32 logits can be divided without overflow
+_PLAIN = 1e-3  # the lowest temperature by which float32 logits can be divided without overflow
 
 
 def forbidden_ids(vocabulary: Vocabulary, config: SamplingConfig) -> NDArray[np.int64]:
@@ -54,9 +54,10 @@ class Chooser:
     def choose(
         self, logits: NDArray[np.float32], streams: Sequence[Stream], forbidden: NDArray[np.bool_] | None = None
     ) -> list[int]:
-        """A token for each stream from logits (B, V), by one of its random numbers.
+        """A token for each stream from logits (B, V), drawn by one of its random numbers.
 
-        `forbidden` (B, V) says what may not come next, besides what never may; -1 is chosen where that leaves nothing.
+        `forbidden` (B, V) marks tokens that may not come next, besides those never drawn; a row that has no token left
+        gets -1.
 
         Raises:
             CheckpointError: the model gives no character a probability.
@@ -76,7 +77,7 @@ class Chooser:
         return found
 
     def allowed(self, logits: NDArray[np.float32], streams: Sequence[Stream]) -> NDArray[np.float64]:
-        """Logits (B, V) as they are before temperature and filters: penalised, and -inf for what may not come next."""
+        """Logits (B, V) before temperature and filters: penalised, and -inf for tokens that may not come next."""
         config = self._config
         allowed: NDArray[np.float64] = logits.astype(np.float64)
         allowed[:, self._forbidden] = -np.inf
@@ -99,7 +100,7 @@ class Chooser:
         return draw(shares, uniforms)
 
     def _draw_one(self, logits: NDArray[np.float32], uniform: float) -> int:
-        """The same for a single row, with nothing but numpy's own calls on one buffer."""
+        """The token of a single row, as `choose` has it, with only numpy calls on one buffer, which is faster."""
         row = self._row
         row[:] = logits[0]
         row[self._forbidden] = -np.inf
@@ -114,7 +115,7 @@ class Chooser:
 
 
 def surprisals(logits: NDArray[np.float32], tokens: Sequence[int]) -> list[float]:
-    """-ln p of a token in each row of logits (B, V), by the softmax of the row as it is; NaN where logits overflow."""
+    """-ln p of a token in each row of logits (B, V), by the softmax of the unchanged row; NaN where logits overflow."""
     rows: NDArray[Any] = logits.astype(np.float64)
     with np.errstate(invalid="ignore"):
         rows -= rows.max(axis=-1, keepdims=True)

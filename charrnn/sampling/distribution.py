@@ -1,4 +1,4 @@
-"""What the network expects next, as numbers: the distribution that sampling shapes and draws from, as it is."""
+"""The network's distribution of the next character, unchanged by temperature and filters."""
 
 import math
 from collections.abc import Iterable
@@ -30,16 +30,17 @@ class Candidate(NamedTuple):
 
     @property
     def nats(self) -> float | None:
-        """What it would cost; None where its probability is too small for a float."""
+        """Cost in nats, -ln p; None if the probability is too small for a float."""
         return -math.log(self.probability) if self.probability else None
 
     @property
     def bits(self) -> float | None:
+        """Cost in bits; None if the probability is too small for a float."""
         return None if self.nats is None else self.nats / math.log(2)
 
 
 def next_candidates(checkpoint: Checkpoint, prime: str | Iterable[bytes], config: NextConfig) -> list[Candidate]:
-    """What may come after a prime, a text or its bytes in pieces: the `config.top` likeliest.
+    """The `config.top` likeliest characters after a prime, which is a text or its bytes in pieces.
 
     Raises:
         UsageError: as `start_after`.
@@ -60,8 +61,7 @@ def next_candidates(checkpoint: Checkpoint, prime: str | Iterable[bytes], config
 def candidates(logits: NDArray[np.float32], vocabulary: Vocabulary, count: int) -> list[Candidate]:
     """The `count` likeliest of the characters and the end token, given logits (V,).
 
-    Probabilities are the softmax over all tokens. What the start and unknown tokens have of it is not listed: they
-    are no text.
+    Probabilities are the softmax over all tokens. The start and unknown tokens are not listed, as they are no text.
 
     Raises:
         CheckpointError: a logit is no number, as huge weights can make it.

@@ -1,4 +1,4 @@
-"""Which engine steps a model: numpy on a CPU, so that torch need not even be imported, else torch."""
+"""The choice of the engine that steps a model: numpy on a CPU, where torch is not even imported, else torch."""
 
 from typing import Literal, NamedTuple
 
@@ -13,8 +13,8 @@ from charrnn.settings.training import Device
 
 __all__ = ["OpenedEngine", "open_engine"]
 
-# Multiplications of one step of all streams; numpy on a CPU does about 1e10 in a second, and to have a GPU take a step
-# takes some milliseconds, however small it is.
+# Multiplications of one step of all streams; numpy on a CPU does about 1e10 in a second, and any step on a GPU, however
+# small, takes some milliseconds.
 _WORTH_A_GPU = 5e7
 # Multiplications of all steps; importing torch and waking a GPU takes some seconds.
 _WORTH_THE_START = 1e11
@@ -23,7 +23,7 @@ _WORTH_THREADS = 1e6
 
 
 class OpenedEngine(NamedTuple):
-    """An engine, where it computes, in words, and how many threads may step streams in it, in blocks of so many."""
+    """An engine, its device in words, the number of threads that may step its streams, and the rows of its blocks."""
 
     engine: Engine
     device: str
@@ -34,10 +34,10 @@ class OpenedEngine(NamedTuple):
 def open_engine(
     checkpoint: Checkpoint, config: SamplingConfig, engine: Literal["auto", "numpy", "torch"], device: Device
 ) -> OpenedEngine:
-    """The engine asked for, or the one that will have written the text first.
+    """The engine asked for, or with "auto" the one that is likely to finish the text first.
 
     Raises:
-        UsageError: the numpy engine on something else than a CPU, or a device that is not there.
+        UsageError: the numpy engine on another device than a CPU, or a device that does not exist.
     """
     if engine == "numpy" and device not in ("auto", "cpu"):
         raise UsageError(f"{named('engine', 'numpy')} computes on the CPU; it cannot go with {named('device', device)}")
@@ -70,7 +70,7 @@ def _in_numpy(checkpoint: Checkpoint) -> OpenedEngine:
 
 
 def _gpu_pays(parameters: int, config: SamplingConfig) -> bool:
-    """Whether steps are large enough for a GPU and, where their number is known, enough of them to start it for."""
+    """True if a step is large enough for a GPU and, where the length is known, all steps repay the time to start it."""
     step = parameters * min(config.num_samples, sum(BLOCKS))
     return step > _WORTH_A_GPU and (not config.length or step * config.length > _WORTH_THE_START)
 

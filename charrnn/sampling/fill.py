@@ -1,4 +1,4 @@
-"""Filling a gap in a text: beam search from what stands before it, and then what follows decides."""
+"""Filling a gap in a text: a beam search from the text before it, ranked by the probability of the text after it."""
 
 import re
 from typing import NamedTuple
@@ -25,7 +25,7 @@ __all__ = ["FilledGap", "Filling", "Gap", "fill", "fill_gap", "find_gap"]
 
 
 class Gap(NamedTuple):
-    """What stands before a gap, how long it is in the text, and what stands after it."""
+    """The text before a gap, the length of the gap in characters, and the text after it."""
 
     before: str
     length: int
@@ -33,7 +33,7 @@ class Gap(NamedTuple):
 
 
 class Filling(NamedTuple):
-    """Token ids for a gap, and their log-probability and that of what follows them, in nats."""
+    """Token ids for a gap, their log-probability, and that of the text after them, in nats."""
 
     ids: Ids
     filling_log_probability: float
@@ -41,12 +41,12 @@ class Filling(NamedTuple):
 
     @property
     def log_probability(self) -> float:
-        """The logarithm of the probability that the text goes on with this filling and what follows it."""
+        """Log-probability of the filling and the text after it, given the text before, in nats."""
         return self.filling_log_probability + self.following_log_probability
 
 
 class FilledGap(NamedTuple):
-    """The text around a gap as the model reads it, the fillings with their characters, and what computed them."""
+    """The text around a gap as the model reads it, the fillings with their characters, and the device in words."""
 
     before: str
     after: str
@@ -82,10 +82,10 @@ def fill_gap(checkpoint: Checkpoint, text: str, config: FillConfig, engine: Engi
 
 
 def find_gap(text: str, blank: str) -> Gap:
-    """The one place of a text where `blank` stands, once for each character that is missing.
+    """The one gap in a text, marked by `blank` once for each missing character.
 
     Raises:
-        UsageError: there is no such place, or another.
+        UsageError: there is no gap, or more than one.
     """
     if not blank:
         raise UsageError(f"{named('blank')} must be some text, got an empty one")
@@ -104,9 +104,9 @@ def fill(
 ) -> list[Filling]:
     """Fillings of the `lengths` asked for, the most probable first.
 
-    `before` (T,), T > 0, begins with a start token, `after` may be empty. For each length the `width` likeliest
-    fillings that a beam of that width finds without looking ahead are compared by the probability of all that is
-    written from the gap on, so that of different lengths short ones have an advantage.
+    `before` (T,), T > 0, begins with a start token, `after` may be empty. A beam finds the `width` likeliest fillings
+    of each length without looking ahead. They are ranked by the probability of the filling and the text after it, so
+    short fillings have an advantage.
 
     Raises:
         CheckpointError: the model's logits are no numbers.

@@ -1,4 +1,4 @@
-"""What is done to logits before a token is drawn: pure functions on (..., V). Every filter keeps the best token."""
+"""Changes to logits before a token is drawn: pure functions on (..., V). Every filter keeps the best token."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +40,7 @@ def keep_min_p(logits: Logits, p: float) -> Logits:
 def keep_typical(logits: Logits, p: float) -> Logits:
     """-inf for all but the smallest set of total probability p or more whose surprise is nearest the entropy.
 
-    Locally typical sampling (Meister et al. 2023), but that the best token stays, too.
+    Locally typical sampling (Meister et al. 2023), except that the best token is kept, too.
     """
     distribution = softmax(logits)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -54,7 +54,7 @@ def keep_typical(logits: Logits, p: float) -> Logits:
     return np.where(dropped & (logits < logits.max(axis=-1, keepdims=True)), -np.inf, logits)
 
 
-# In the order in which they act, each under the name of its setting, which is absent where it does not act.
+# The filters in their order, by the name of their setting; a filter whose setting is None is not applied.
 FILTERS: dict[str, Callable[[Logits, Any], Logits]] = {
     "top_k": keep_top_k,
     "top_p": keep_top_p,
@@ -79,14 +79,14 @@ def softmax(logits: Logits) -> Logits:
 
 
 def _below_best(logits: Logits) -> Logits:
-    """How much smaller each logit is than the largest: 0 for that one, be it infinite."""
+    """Difference of each logit to the largest, 0 or less: 0 for the largest itself, even if it is infinite."""
     best = logits.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.where(logits == best, 0, logits - best)
 
 
 def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
-    """The distribution (..., V) that tokens are drawn from; at temperature 0 all of it is on the best token.
+    """The distribution (..., V) that tokens are drawn from; at temperature 0 the best token has probability 1.
 
     Raises:
         CheckpointError: a logit is not a number, or all are -inf, as huge weights can make them.
@@ -103,12 +103,12 @@ def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
     for name, keep in FILTERS.items():
         if (bound := getattr(config, name)) is not None:
             logits = keep(logits, bound)
-    # A huge temperature makes equals of all, and a filter may then have kept another.
+    # A huge temperature makes all logits equal, and a filter may then have dropped the best token.
     return softmax(np.where(is_best, 0.0, logits))
 
 
 def draw(shares: Logits, uniform: float | NDArray[np.float64]) -> NDArray[np.int64]:
-    """The tokens (...) at which the running sums of shares (..., V) pass a part of their total, uniform in [0, 1)."""
+    """The tokens (...) at which the running sums of `shares` (..., V) pass `uniform`, in [0, 1), times their total."""
     cumulative = np.cumsum(shares, axis=-1)
     tokens: NDArray[np.int64] = (cumulative <= (uniform * cumulative[..., -1])[..., None]).sum(axis=-1)
     return tokens

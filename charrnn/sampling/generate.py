@@ -1,4 +1,4 @@
-"""Writing text: one token after another, each drawn from what the network expects after those before it."""
+"""Writing text token by token, each drawn from the network's distribution after those before it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -18,18 +18,20 @@ __all__ = ["Engine", "check_label", "forbidden_ids", "generate", "start_after", 
 
 
 class Engine(Protocol):
-    """A model that can be stepped. State is a value, as everywhere."""
+    """A model that can be stepped. A state is a value: no method changes it."""
 
-    def initial_state(self, batch_size: int) -> Any: ...
+    def initial_state(self, batch_size: int) -> Any:
+        """The zero state of `batch_size` streams."""
+        ...
 
     def join(self, states: Sequence[Any]) -> Any:
-        """One state with the streams of several; `states.take_rows` chooses among streams."""
+        """One state with the streams of several states; `states.take_rows` selects streams."""
 
     def as_arrays(self, state: Any) -> Any:
-        """The state with arrays of numpy for its parts, the same whatever the engine."""
+        """The state with numpy arrays for its parts, the same for every engine."""
 
     def from_arrays(self, state: Any) -> Any:
-        """The state of which `as_arrays` has made this one."""
+        """The state of this engine from the arrays that `as_arrays` made."""
 
     def step(self, ids: Ids, state: Any) -> tuple[NDArray[np.float32], Any]:
         """Logits (B, V) after token ids (B,), and the next state."""
@@ -43,13 +45,13 @@ def generate(
 ) -> Iterator[str]:
     """The characters of sample `index`, one by one, after the start token and `prime`.
 
-    The start token is that of `config.label`; without one, where there are labels, that of a label that is drawn by its
-    share of the training documents.
+    The start token is that of `config.label`; if that is absent and the model has labels, a label is drawn by its share
+    of the training documents.
 
-    What is drawn depends on `config.seed` (ValueError when it is absent) and `index` alone. The sample ends after
+    The draws depend on `config.seed` (ValueError when it is absent) and `index` alone. The sample ends after
     `config.length` characters (0: never), after `config.lines` newlines, before the first of `config.stop` (texts in
-    the units of the model), or, with `config.until_end`, at the end token; without, that is never drawn, nor is it
-    within the first `config.min_length` characters.
+    the units of the model), or, with `config.until_end`, at the end token. The end token is never drawn without
+    `config.until_end`, nor within the first `config.min_length` characters.
 
     Raises:
         UsageError: `config.allow` and `config.ban` have an unknown class, or leave no character to write; the model
@@ -67,9 +69,9 @@ def generate(
 def written(
     engine: Engine, chooser: Chooser, stream: Stream, logits: NDArray[np.float32], state: Any, *, measured: bool = False
 ) -> Iterator[str]:
-    """A stream's text from logits (1, V) and state on: what is certain after each step, until the stream has finished.
+    """The text of a stream from logits (1, V) and state on: after each step the part that is certain, until it ends.
 
-    `measured` has the stream count its nats. CheckpointError as for `generate`.
+    `measured` makes the stream count its nats. CheckpointError as for `generate`.
     """
     ids = np.empty(1, dtype=np.int64)
     while True:
@@ -82,7 +84,7 @@ def written(
 
 
 def start_after(label: str | None, vocabulary: Vocabulary) -> int:
-    """The start token of a document with that label. UsageError where the model has labels, and this is none."""
+    """The start token of a document with that label. UsageError as `check_label`, or if the model needs a label."""
     label = check_label(label, vocabulary)
     if vocabulary.labels and label is None:
         one = named("label")
@@ -91,7 +93,7 @@ def start_after(label: str | None, vocabulary: Vocabulary) -> int:
 
 
 def check_label(label: str | None, vocabulary: Vocabulary) -> str | None:
-    """The label in the form that the model knows it by. UsageError where it knows none of that name."""
+    """The label in the form that the model has. UsageError if the model does not have it."""
     if label is None:
         return None
     if not vocabulary.labels:
@@ -105,7 +107,7 @@ def check_label(label: str | None, vocabulary: Vocabulary) -> str | None:
 
 
 def start_token(vocabulary: Vocabulary, config: SamplingConfig, stream: Stream) -> int:
-    """The start token of a stream's document, by a random number of its own where a label is to be drawn."""
+    """The start token of a stream's document; a label that is drawn takes one of the stream's random numbers."""
     if (label := check_label(config.label, vocabulary)) is not None:
         return vocabulary.start_of(label)
     if not vocabulary.labels:

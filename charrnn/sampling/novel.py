@@ -1,4 +1,4 @@
-"""Text of which no K characters in a row stand in another: what would copy is not drawn, and dead ends are left."""
+"""Sampling without copies: no K characters in a row are in another text; at dead ends the sampler goes back."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,22 +23,22 @@ from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = ["CopyGuard", "copy_guard", "write_novel", "written_novel"]
 
-# Where all that is novel has a smaller share of the probability, the text has come to where it can but copy or write
-# nonsense, and an earlier character is drawn anew.
+# The least probability of all novel tokens together. Below it the text can only copy or become nonsense, so an earlier
+# character is drawn anew.
 _LEAST_SHARE = 0.1
-# Steps back since a character was given out, after which any share will do; and after which to give up.
+# Steps back since a character was given out, after which any share is accepted, and after which the search gives up.
 _PATIENCE, _LIMIT = 100, 10_000
 
 
 class CopyGuard:
-    """Which tokens would complete a K-gram of `grams`, given the tokens before them."""
+    """A test for tokens that would complete a K-gram of `grams`, given the tokens before them."""
 
     def __init__(self, grams: GramIndex, vocabulary: Vocabulary) -> None:
         self.k = grams.k
         self._grams, self._values, self._special = grams, unit_values(vocabulary), vocabulary.start
 
     def before(self, prime: Ids) -> Ids:
-        """The characters of a prime that a K-gram may begin with."""
+        """The last characters of a prime, at most K - 1, that a K-gram may begin with."""
         borders = np.flatnonzero(prime >= self._special)
         return self.tail(prime[borders[-1] + 1 :] if len(borders) else prime)
 
@@ -47,7 +47,7 @@ class CopyGuard:
         return ids[max(0, len(ids) - self.k + 1) :]
 
     def copies(self, before: Ids) -> NDArray[np.bool_]:
-        """Of each token (V,) whether it completes one."""
+        """Mask (V,) of the tokens that complete a K-gram of `grams` after the ids `before`."""
         if len(before) < self.k - 1:
             return np.zeros(len(self._values), dtype=bool)
         found = self._grams.ending(before, self._values)
@@ -56,7 +56,7 @@ class CopyGuard:
 
 
 def copy_guard(checkpoint: Checkpoint, k: int, corpus: Sequence[str] = ()) -> CopyGuard:
-    """What is novel to those who know the texts that `corpus` names, or without any the model's training text.
+    """The guard against copies of the texts that `corpus` names, or without any of the model's training text.
 
     Raises:
         CharrnnError: as `training_text` does.
@@ -66,10 +66,10 @@ def copy_guard(checkpoint: Checkpoint, k: int, corpus: Sequence[str] = ()) -> Co
 
 
 class _Place(NamedTuple):
-    """A point in a text to come back to: all that was there on arrival."""
+    """A place in a text that the sampler can return to, with everything as it was on arrival."""
 
     mark: dict[str, Any]  # the stream's
-    given: str  # what the stream gave out on arriving
+    given: str  # text that the stream gave out on arriving
     before: Ids
     logits: NDArray[np.float32]
     state: Any
@@ -86,7 +86,7 @@ def write_novel(
     guard: CopyGuard,
     measured: bool = False,
 ) -> Iterator[Piece]:
-    """As `batched.write_batched`, but that no text copies, and that each is complete before the next begins."""
+    """The same as `batched.write_batched`, but no text copies, and each is complete before the next begins."""
     chooser = Chooser(vocabulary, config)
     for index in range(count):
         beginning = begin(index)
@@ -107,12 +107,13 @@ def written_novel(
     guard: CopyGuard,
     measured: bool = False,
 ) -> Iterator[str]:
-    """As `generate.written`, but that no K-gram is a copy that has a character written here, be the others the prime's.
+    """The same as `generate.written`, but no K-gram with a character that is written here is a copy.
 
-    The filters act on what is novel. The last K characters may be taken back, and are held until then.
+    The other characters of a K-gram may be of the prime. The filters act on the novel tokens. The last K characters are
+    held, as they may be taken back.
 
     Raises:
-        DataError: whatever is drawn, everything that may follow it is a copy.
+        DataError: every continuation is a copy.
     """
     before = guard.before(prime)
     place = _Place(stream.mark(), "", before, logits, state, guard.copies(before))
@@ -122,6 +123,10 @@ def written_novel(
         token = -1
         if steps_back >= _PATIENCE or not trail or _novel_share(chooser, stream, place) >= _LEAST_SHARE:
             (token,) = chooser.choose(place.logits, [stream], place.closed[None])
+        if token == -1 and not trail and 0 < steps_back < _PATIENCE:
+            # Small shares were passed over on the way back to here, where nothing else is left: any will do now.
+            place, steps_back = place._replace(closed=guard.copies(place.before)), _PATIENCE
+            continue
         if token == -1:
             if not trail or steps_back == _LIMIT:
                 raise DataError(
@@ -147,7 +152,7 @@ def written_novel(
 
 
 def _novel_share(chooser: Chooser, stream: Stream, place: _Place) -> float:
-    """How probable it is that what the model would write next is neither a copy nor tried."""
+    """Probability that the next token is neither a copy nor tried before."""
     if not place.closed.any():
         return 1.0
     shares = softmax(chooser.allowed(place.logits, [stream]))[0]

@@ -1,4 +1,4 @@
-"""Steps a model on the CPU in numpy, with no torch anywhere."""
+"""The engine that steps a model on the CPU in numpy, without torch."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ __all__ = ["NumpyEngine"]
 
 
 class NumpyEngine:
-    """`arrays` are a checkpoint's model arrays, with the shapes of `layout.model_shapes`."""
+    """An engine in numpy; `arrays` are a checkpoint's model arrays, with the shapes of `layout.model_shapes`."""
 
     def __init__(self, config: ModelConfig, arrays: Arrays) -> None:
         self._network = NumpyNetwork(config, arrays)
@@ -25,16 +25,16 @@ class NumpyEngine:
         return self._network.initial_state(batch_size)
 
     def join(self, states: Sequence[NetworkState]) -> NetworkState:
-        """One state with the streams of several."""
+        """One state with the streams of several states."""
         joint: NetworkState = joined(states, np.concatenate)
         return joint
 
     def as_arrays(self, state: NetworkState) -> NetworkState:
-        """A state whose parts are arrays of numpy, as they are here."""
+        """The state unchanged: its parts are numpy arrays."""
         return state
 
     def from_arrays(self, state: NetworkState) -> NetworkState:
-        """The state of which `as_arrays` has made this one."""
+        """The state unchanged: its parts are numpy arrays."""
         return state
 
     def step(self, ids: Ids, state: NetworkState) -> tuple[NDArray[np.float32], NetworkState]:

@@ -1,4 +1,4 @@
-"""Where samples begin: after a prime that they share, or each after one of its own."""
+"""The beginnings of samples: after a prime that they share, or each after a prime of its own."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,13 +17,13 @@ _NOTHING = np.empty(0, dtype=np.int64)
 
 
 def started(engine: Engine, start: int) -> Primed:
-    """What there is after a start token alone."""
+    """Logits, state and tokens after a start token alone."""
     ids = np.array([start])
     return Primed(*engine.read(ids[None], engine.initial_state(1)), ids)
 
 
 def read_prime(engine: Engine, primed: Primed, pieces: Iterable[Ids]) -> Primed:
-    """What there is after a prime in pieces, too, each of which is dropped once it is read."""
+    """Logits, state and last tokens after `primed` and then a prime in pieces; a piece is dropped once it is read."""
     for piece in pieces:
         primed = primed.after(engine, piece.astype(np.int64))
     return primed
@@ -32,10 +32,11 @@ def read_prime(engine: Engine, primed: Primed, pieces: Iterable[Ids]) -> Primed:
 def after_prime(
     engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, prime: Ids, primed: Primed | None
 ) -> Begin:
-    """Every sample begins where `primed` is; without it, after its own start token and then the prime (N,)."""
+    """Beginnings of all samples at `primed`, or without it after their own start tokens and the prime (N,)."""
     known: dict[int | None, Primed] = {} if primed is None else {None: primed}
 
     def begin(index: int) -> Beginning:
+        """The beginning of sample `index`, its prime read already, once for each start token."""
         stream = Stream(vocabulary, config, index)
         start = None if primed else start_token(vocabulary, config, stream)
         if start not in known:
@@ -51,9 +52,10 @@ def after_prime(
 def after_each(
     engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, primes: Sequence[Ids], primed: Primed | None
 ) -> Begin:
-    """Sample i goes on from `primed`, or its start token, and then from `primes[i]` (N,), which is yet to be read."""
+    """Beginnings of samples at `primed`, or their start tokens, each with `primes[i]` (N,) still to be read."""
 
     def begin(index: int) -> Beginning:
+        """The beginning of sample `index`, its prime still to be read."""
         stream, ids = Stream(vocabulary, config, index), primes[index].astype(np.int64)
         if primed is None:
             ids = np.concatenate([[start_token(vocabulary, config, stream)], ids])

@@ -19,13 +19,13 @@ _SHOWN = 10
 
 
 def as_model_text(text: str, config: TextConfig, vocabulary: Vocabulary, name: str) -> str:
-    """What a person gave, in the units of the model (bytes as the code points 0 to 255), normalised as its text was.
+    """A user's text in the units of the model (bytes as the code points 0 to 255), normalised as the training text.
 
-    Bytes that the locale could not decode arrive as surrogates (PEP 383): a model of bytes takes them for the bytes
-    they are, one of characters reads them as UTF-8.
+    Bytes that the locale could not decode arrive as surrogates (PEP 383): a model of bytes takes them as bytes, a model
+    of characters decodes them as UTF-8.
 
     Raises:
-        DataError: this is no text; says so of `name`.
+        DataError: the text has lone surrogates or is not UTF-8; the message calls it `name`.
     """
     try:
         data = text.encode("utf-8", "surrogateescape")
@@ -44,11 +44,12 @@ def encode_prime(
     unknown: Unknown = "error",
     name: str = "the prime",
 ) -> Ids:
-    """Token ids (N,) of a prime, normalised as the training text was; `unknown` says what becomes of characters
-    that the text did not have: an error, nothing, or the unknown token.
+    """Token ids (N,) of a prime, normalised as the training text.
+
+    A character that the training text did not have is an error, left out, or the unknown token, as `unknown` says.
 
     Raises:
-        DataError: the prime has characters that the model does not know, or is no text; says so of `name`.
+        DataError: the prime has characters that the model does not know, or is no text; the message calls it `name`.
     """
     return _encoded(as_model_text(prime, config, vocabulary, name), vocabulary, unknown, name)
 
@@ -56,10 +57,10 @@ def encode_prime(
 def encode_pieces(
     pieces: Iterable[bytes], config: TextConfig, vocabulary: Vocabulary, unknown: Unknown = "error"
 ) -> Iterator[Ids]:
-    """The same ids for a prime whose bytes come in pieces, as they come, in memory for a few of them.
+    """Token ids as in `encode_prime`, for a prime whose bytes come in pieces, with few of them in memory.
 
     Raises:
-        DataError: as `encode_prime`, when it has come to the piece.
+        DataError: as `encode_prime`, once the piece is reached.
     """
     text = (piece.decode("latin-1") for piece in pieces) if vocabulary.unit == "byte" else _decoded(pieces)
     first = 0

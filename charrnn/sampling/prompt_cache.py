@@ -1,4 +1,4 @@
-"""The state after a prime, and the same in a file: what takes long to read need be read but once."""
+"""The state after a prime, and files of such states, so that a long prime is read only once."""
 
 import hashlib
 from io import BufferedReader
@@ -24,14 +24,14 @@ _MOST_RECENT = 2**20  # tokens, more than any repetition window has
 
 
 class Primed(NamedTuple):
-    """Logits (1, V) and state after a prime that has been read, and the last of its tokens."""
+    """Logits (1, V) and state after a prime, and the last of its tokens (N,)."""
 
     logits: NDArray[np.float32]
     state: Any
     recent: Ids
 
     def after(self, engine: Engine, ids: Ids) -> "Primed":
-        """The same after some more tokens (N,)."""
+        """Logits, state and last tokens after more tokens (N,) have been read."""
         if not len(ids):
             return self
         logits, state = engine.read(ids[None], self.state)
@@ -39,11 +39,11 @@ class Primed(NamedTuple):
 
 
 def save_state(path: Path, primed: Primed, engine: Engine, checkpoint: Checkpoint, *, replaces: bool = False) -> None:
-    """Write a new file, safetensors, that belongs to the model of `checkpoint` alone; at most 4 MB besides the state.
+    """Write a new safetensors file for the model of `checkpoint` alone; it has at most 4 MB besides the state.
 
     Raises:
-        UsageError: there is a file of that name, which this does not replace.
-        ResourceError: it cannot be written.
+        UsageError: a file of that name exists, and `replaces` is false.
+        ResourceError: the file cannot be written.
     """
     arrays = {**_named(engine.as_arrays(primed.state)), "logits": primed.logits}
     arrays["recent"] = primed.recent.astype("<u4").view(np.uint8)
@@ -53,7 +53,7 @@ def save_state(path: Path, primed: Primed, engine: Engine, checkpoint: Checkpoin
 
 
 def load_state(path: Path, engine: Engine, checkpoint: Checkpoint) -> Primed:
-    """Read such a file, from anyone, as strictly as a checkpoint.
+    """Read a file of `save_state`, from any origin, as strictly as a checkpoint.
 
     Raises:
         CheckpointError: the file is missing, damaged, not one of ours, or that of another model.

@@ -1,4 +1,4 @@
-"""The use case of sampling: which engine writes, where samples begin, in which way they are drawn. Yields pieces."""
+"""The use case of sampling: the choice of engine, beginning and way to draw. It yields pieces of text."""
 
 import os
 from collections.abc import Generator, Iterable, Iterator
@@ -29,19 +29,19 @@ Prime = str | list[tuple[str, str]] | Iterable[bytes]
 
 
 class Session:
-    """Samples of one model, ready to be written: all that can be wrong with what was asked for has been told.
+    """Samples of one model, ready to be written: all settings and primes have been checked.
 
     Args:
-        prime: what the samples go on from: a text; its bytes in pieces, of which one sample keeps none; or named
-            lines, of which each is the prime of the one sample of its own, whose state is not saved.
+        prime: the text that samples go on from; or its bytes in pieces, which one sample does not keep in memory; or
+            named lines, each the prime of one sample, whose state is not saved.
 
-    `config` has what was left open: the seed, and whether a sample ends with its document. `device` says in words what
-    computes, `draws_labels` whether each sample draws its own.
+    `config` has the settings with the seed and `until_end` filled in. `device` is the device in words. `draws_labels`
+    is true if each sample draws its own label.
 
     Raises:
         UsageError: settings that do not go together, or not with this model.
         DataError: a prime with characters that the model does not know.
-        CharrnnError: as the engine, the state and the text not to be copied have it.
+        CharrnnError: as `open_engine`, `load_state` and `copy_guard` do.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Session:
         self.draws_labels = bool(self.vocabulary.labels) and config.label is None and reading.load_state is None
         self._check()
         check_label(config.label, self.vocabulary)
-        forbidden_ids(self.vocabulary, config)  # what cannot be written is told before anything is
+        forbidden_ids(self.vocabulary, config)  # errors come before any text
         self._read(prime)
         self._guard = None
         if config.novel is not None:
-            from charrnn.sampling.novel import copy_guard  # which few need
+            from charrnn.sampling.novel import copy_guard  # few need this
 
             self._guard = copy_guard(checkpoint, config.novel, config.corpus)
         opened = open_engine(checkpoint, config, engine.engine, engine.device)
@@ -74,11 +74,11 @@ class Session:
             self._primed = load_state(Path(reading.load_state), self._engine, checkpoint)
 
     def pieces(self, *, measured: bool = False) -> Iterator[Piece]:
-        """The samples in order, each after its prime; `measured` has each stream count its nats.
+        """The samples in order, each after its prime; `measured` makes each stream count its nats.
 
         Raises:
             CheckpointError: the model gives no character a probability.
-            DataError: a prime in pieces has characters that the model does not know; or all that may follow is copied.
+            DataError: a prime in pieces has characters that the model does not know; or every continuation is a copy.
         """
         if self._lines is not None:
             begin = after_each(self._engine, self.vocabulary, self.config, self._lines, self._primed)
@@ -113,9 +113,9 @@ class Session:
             raise UsageError(f"{named('save_state')} needs a {named('label')}, one of {self.vocabulary.listed_labels}")
 
     def _read(self, prime: Prime) -> None:
-        """Encode the prime: the first piece at once, so that what is wrong with it is told before anything is written.
+        """Encode the prime: the first piece at once, so that its errors come before any text.
 
-        A prime of any length is read for one sample in little memory; several samples need it again.
+        For one sample a prime of any length takes little memory; for several it is kept, as they need it again.
         """
         text, unknown = self._checkpoint.config.text, self._reading.unknown
         encode = partial(encode_prime, config=text, vocabulary=self.vocabulary, unknown=unknown)
@@ -133,7 +133,7 @@ class Session:
         self._first, self._rest = next(pieces, self.vocabulary.encode("")), pieces
 
     def _prefilled(self) -> Generator[Piece, None, Begin]:
-        """Read the prime that all samples share, and yield its pieces, unless it is kept; return where they begin."""
+        """Read the prime that all samples share, yield its pieces unless it is kept, and return the beginnings."""
         start = start_token(self.vocabulary, self.config, Stream(self.vocabulary, self.config, 0))
         primed = self._primed or started(self._engine, start)
         for ids in chain([self._first], self._rest):
@@ -148,7 +148,7 @@ class Session:
         return after_prime(self._engine, self.vocabulary, self.config, self._first, primed)
 
     def _written(self, begin: Begin, measured: bool) -> Iterator[Piece]:
-        """The samples, written in the way that was asked for: as a beam finds them, without copies, or side by side."""
+        """The samples, written as the settings ask: by a beam, without copies, or side by side."""
         count = self.config.num_samples if self._lines is None else len(self._lines)
         arguments = (self._engine, self.vocabulary, self.config, begin, count)
         if self.config.beam is not None:

@@ -1,4 +1,4 @@
-"""Ends a text before a stop text, however its pieces fall, and holds back only what may begin one."""
+"""Search for stop texts in a text that comes in pieces; only a possible beginning of one is held back."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ __all__ = ["StopSearch"]
 
 
 class StopSearch:
-    """Takes a text piece by piece and gives out what certainly stands before the first of `stops` (none of them empty).
+    """Search that takes text piece by piece and gives out the part certainly before the first of `stops` (none empty).
 
-    That is the one that is complete first; of those complete at the same character, the longest.
+    The first stop text is the one that is complete first; of those complete at the same character, the longest.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -17,7 +17,7 @@ class StopSearch:
         self.found = False
 
     def feed(self, piece: str) -> str:
-        """What can be written now, after one more piece; "" once a stop text is found."""
+        """The text that is certain after one more piece; "" once a stop text is found."""
         if not self._stops:
             return piece
         released = []
@@ -28,7 +28,7 @@ class StopSearch:
         return "".join(released)
 
     def rest(self) -> str:
-        """What was held back, when the text has ended without a stop text."""
+        """The text held back, for when the text has ended without a stop text."""
         held, self._held = self._held, ""
         return held
 

@@ -1,4 +1,4 @@
-"""One sample on its way: its random numbers, what it has written, and what ends it."""
+"""One sample while it is written: its random numbers, its counts, and the reason for its end."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = ["Finish", "Stream"]
 
-# The end token, a stop text, so many characters, so many lines.
+# The reason for the end: the end token, a stop text, the number of characters, or the number of lines.
 Finish = Literal["end", "stop", "length", "lines"]
 _CHANGING = ("finish", "written", "nats", "recent", "_lines", "_costs", "_search")
 
 
 class Stream:
-    """Sample `index`: what is drawn for it depends on `config.seed` (ValueError when absent) and `index` alone.
+    """Sample `index`: its draws depend on `config.seed` (ValueError when absent) and `index` alone.
 
-    `finish` says what has ended it, `written` how many characters it has, those included that a stop text may yet take
-    back, `recent` the last tokens of prime and text, and `nats` what the characters cost that were given out.
+    `finish` is the reason for its end, `written` the number of its characters, with those that a stop text may still
+    take back, `recent` the last tokens of prime and text, and `nats` the cost of the characters given out.
     """
 
     def __init__(self, vocabulary: Vocabulary, config: SamplingConfig, index: int) -> None:
@@ -41,21 +41,21 @@ class Stream:
         self.nats = 0.0
 
     def uniform(self) -> float:
-        """The next of its random numbers, uniform in [0, 1)."""
+        """The next random number of the sample, uniform in [0, 1)."""
         for number in self._uniforms:
             return number
         self._uniforms = iter(
             self._random.random(64).tolist()
-        )  # the same as so many single ones, at a tenth of a price
+        )  # the same numbers as one by one, in a tenth of the time
         return next(self._uniforms)
 
     def remember(self, prime: Ids) -> None:
-        """Take the characters of a prime for recent ones."""
+        """Add the characters of a prime to the recent ones."""
         window = prime[-(self.recent.maxlen or 0) :]
         self.recent.extend(window[window < self._special].tolist())
 
     def take(self, token: int, nats: float | None = None) -> str:
-        """Add a token that may cost some nats; the text that is certain now, if any. The last one sets `finish`."""
+        """Add a token and, if measured, its nats; return the text that is certain now. The last token sets `finish`."""
         if token == self._end:
             self.finish = "end"
             return self._given(self._search.rest() if self._search else "", nats)
@@ -80,11 +80,11 @@ class Stream:
         return self._given(piece, nats)
 
     def mark(self) -> dict[str, Any]:
-        """All that `take` has changed so far, to `go_back` to as often as wanted. Random numbers never come twice."""
+        """A copy of all that `take` changes, for `go_back`, any number of times. Random numbers are not taken back."""
         return {name: copy(vars(self)[name]) for name in _CHANGING}
 
     def go_back(self, mark: dict[str, Any]) -> None:
-        """Be as when the mark was made."""
+        """Restore the state at the time of the mark."""
         vars(self).update({name: copy(value) for name, value in mark.items()})
 
     def _given(self, piece: str, nats: float | None) -> str:

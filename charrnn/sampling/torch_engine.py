@@ -1,4 +1,4 @@
-"""Steps a model in torch, on any device."""
+"""The engine that steps a model in torch, on any device."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ __all__ = ["TorchEngine"]
 
 
 class TorchEngine:
-    """The same steps as `NumpyEngine`, taken by the model that trains."""
+    """An engine in torch: the same steps as `NumpyEngine`, taken by the model that trains."""
 
     def __init__(self, model: CharacterModel) -> None:
         self._model = model.eval()
@@ -26,17 +26,17 @@ class TorchEngine:
         return self._model.initial_state(batch_size)
 
     def join(self, states: Sequence[StackState]) -> StackState:
-        """One state with the streams of several."""
+        """One state with the streams of several states."""
         joint: StackState = joined(states, torch.cat)
         return joint
 
     def as_arrays(self, state: StackState) -> StackState:
-        """A state whose parts are arrays of numpy, as those of a `NumpyEngine`."""
+        """The state with numpy arrays for its parts, as those of a `NumpyEngine`."""
         arrays: StackState = map_state(lambda part: part.float().cpu().numpy(), state)
         return arrays
 
     def from_arrays(self, state: StackState) -> StackState:
-        """The state of which `as_arrays` has made this one."""
+        """The state on the model's device from the arrays that `as_arrays` made."""
         tensors: StackState = map_state(lambda part: torch.from_numpy(part).to(self._device), state)
         return tensors
 

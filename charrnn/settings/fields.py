@@ -1,7 +1,7 @@
 """A setting declared once: name, type, range, default and help, for Python, the command line and files alike.
 
-A group of settings is a frozen dataclass whose fields are made by `setting`. Its ranges are checked when it is made;
-the command line makes options of the same fields, and configuration files have them for keys.
+A group of settings is a frozen dataclass whose fields are made by `setting`. Its ranges are checked when it is made.
+The fields are also the options of the command line and the keys of configuration files.
 """
 
 import math
@@ -44,11 +44,11 @@ Kind = Literal["file", "run", "cell", "cells"]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A declaration, but for the name, the type and the default, which are the field's own.
+    """The declaration of a setting, except name, type and default, which are those of the field.
 
-    `least` and `most` are in the range, `above` and `below` are not. `parse` makes the value of a text. `flag` is the
-    long option where it does not follow from the name, `off` the one that says no, `aliases` are further ones. `kind`
-    says what a shell can complete. An `argument` stands on the command line without a flag.
+    `least` and `most` are in the range, `above` and `below` are not. `parse` makes the value from a text. `flag` is the
+    long option if it does not follow from the name, `off` the option that says no, `aliases` are further options.
+    `kind` is the kind of words that a shell completes. An `argument` is given on the command line without a flag.
     """
 
     help: str
@@ -77,25 +77,25 @@ class Setting:
 
 
 def setting(default: Any, help: str, **more: Any) -> Any:
-    """A field of a group of settings, with a declaration of `help` and `more` (see `Setting`)."""
+    """A dataclass field for a group of settings, declared with `help` and `more` (see `Setting`)."""
     return field(default=default, metadata={"setting": Setting(help=help, **more)})
 
 
 def declared(group: type["Settings"]) -> dict[str, Setting]:
-    """The declarations of a group, by name, in their order."""
+    """The declarations of a group by name, in the order of its fields."""
     return {each.name: each.metadata["setting"] for each in fields(group) if "setting" in each.metadata}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A group of settings. Making one with a value out of its range is a `UsageError`."""
+    """A group of settings. Creating one with a value out of its range raises `UsageError`."""
 
     def __post_init__(self) -> None:
         for name, declaration in declared(type(self)).items():
             declaration.check(name, getattr(self, name))
 
     def chosen(self) -> Mapping[str, Any]:
-        """Those settings that differ from their defaults."""
+        """The settings that differ from their defaults, by name."""
         return {
             each.name: value
             for each in fields(self)
@@ -104,7 +104,7 @@ class Settings:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` when something known is close to `word`, else an empty string."""
+    """The text `; did you mean X?` if a known word is close to `word`, else an empty string."""
     close = get_close_matches(word, list(known), n=1) if len(word) < 40 else []
     return f"; did you mean {close[0]}?" if close else ""
 

@@ -1,4 +1,4 @@
-"""Questions to a model's distribution: what comes next, and what fills a gap."""
+"""The settings of two lookups in a model's distribution: the next characters, and the fillings of a gap."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ __all__ = ["FillConfig", "NextConfig"]
 
 @dataclass(frozen=True)
 class NextConfig(Settings):
-    """Which of the characters that may come next are listed."""
+    """The settings of a list of next characters."""
 
     top: int = setting(10, "Number of characters, the likeliest first.", least=1, most=2**31)
     label: str | None = setting(None, LABEL_HELP, metavar="LABEL")
@@ -19,7 +19,7 @@ class NextConfig(Settings):
 
 @dataclass(frozen=True)
 class FillConfig(Settings):
-    """How a gap is filled: each `blank` is a missing character; with `most`, 1 to so many are missing."""
+    """The settings of filling a gap: each `blank` is a missing character; with `most`, 1 to `most` are missing."""
 
     most: int | None = setting(
         None, "Up to N characters are missing, not one for each _.", metavar="N", least=1, most=1000

@@ -1,4 +1,4 @@
-"""The network: its encoder, its cores and their sizes, and what keeps it from learning by heart."""
+"""The settings of the network: its encoder, its cores and their sizes, and its regularisation."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _NETWORK = "Network"
 
 
 def bidirectional_error(asked: str) -> UsageError:
-    """The error for a generator that is to be bidirectional, which was `asked` for in these words."""
+    """The error for a bidirectional generator; `asked` is the setting that asked for it, in words."""
     return UsageError(
         f"{asked}: a bidirectional core reads the text that comes after, too, which is not there while text is being "
         "written; it can classify (charrnn.recurrent.classifier), not generate"
@@ -26,7 +26,7 @@ def bidirectional_error(asked: str) -> UsageError:
 
 
 def check_cell(name: str, accepted: Iterable[str] = CORES, setting: str = "cell") -> None:
-    """UsageError for a core that does not exist, given by that setting."""
+    """Raise `UsageError` unless the core `name` is one of `accepted`; the message names the setting."""
     if re.sub("^bi(directional)?-?", "", name) in CORES.keys() - {name}:
         raise bidirectional_error(named(setting, name))
     if name not in accepted:
@@ -37,7 +37,7 @@ def check_cell(name: str, accepted: Iterable[str] = CORES, setting: str = "cell"
 
 @dataclass(frozen=True)
 class ModelConfig(Settings):
-    """Encoder, a stack of recurrent layers, dropout after each of them, a linear head.
+    """The settings of a network: encoder, a stack of recurrent layers, dropout after each of them, a linear head.
 
     The cell is `auto` until it is chosen; sizes and dropout are None until then.
     """

@@ -17,7 +17,7 @@ __all__ = ["RunConfig"]
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that a training run is made of."""
+    """The settings and the record of a training run."""
 
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -54,14 +54,14 @@ class RunConfig:
         return {name: value for section in vars(self).values() for name, value in vars(section).items()}
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
-        """Nested plain tables without the absent values: what `from_mapping` reads."""
+        """Nested plain tables without the absent values, as `from_mapping` reads them."""
         return {
             section: {key: value for key, value in table.items() if value is not None}
             for section, table in asdict(self).items()
         }
 
     def to_toml(self) -> str:
-        """The same tables as TOML."""
+        """The tables of `to_mapping` as TOML."""
         lines: list[str] = []
         for section, table in self.to_mapping().items():
             lines += [f"[{section}]", *(f"{key} = {_toml_value(value)}" for key, value in table.items()), ""]
@@ -69,5 +69,5 @@ class RunConfig:
 
 
 def _toml_value(value: Any) -> str:
-    # JSON's strings, numbers, booleans and arrays are TOML's too, but for DEL, which TOML wants escaped.
+    # Strings, numbers, booleans and arrays are the same in JSON and TOML, except that TOML has DEL escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""The sampling: how text is drawn from the network's distribution, and where it stops."""
+"""The settings of sampling: the draw from the network's distribution, the stops, the prime and the engine."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +29,7 @@ IN, DRAWN, STOPS, OUT, MACHINE = "What goes in", "How it is drawn", "Where it st
 
 @dataclass(frozen=True)
 class SamplingConfig(Settings):
-    """How text is drawn. `until_end` absent: as the model's documents suggest. `seed` absent: a random one."""
+    """The settings of a sampling. If absent, `until_end` follows from the model's documents, and `seed` is random."""
 
     label: str | None = setting(
         None, "Write in the manner of this label (default: drawn by its share).", panel=IN, metavar="LABEL"
@@ -117,7 +117,7 @@ class SamplingConfig(Settings):
 
 @dataclass(frozen=True)
 class PrimeConfig(Settings):
-    """How the text is read that a sample goes on from."""
+    """The settings of reading the prime, the text that a sample goes on from."""
 
     unknown: Unknown = setting("error", UNKNOWN_HELP, panel=IN)
     load_state: str | None = setting(
@@ -131,7 +131,7 @@ class PrimeConfig(Settings):
 
 @dataclass(frozen=True)
 class EngineConfig(Settings):
-    """What steps the network while text is written."""
+    """The settings of the engine that steps the network while text is written."""
 
     device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
     engine: EngineName = setting("auto", "Library that steps the network: numpy on a CPU, else torch.", panel=MACHINE)

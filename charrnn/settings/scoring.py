@@ -1,4 +1,4 @@
-"""The scoring of a text: how it is read, and how weights may learn from it meanwhile."""
+"""The settings of scoring: the reading of the text, and dynamic evaluation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,16 +11,16 @@ from charrnn.settings.training import Device
 __all__ = ["WINDOW", "DynamicConfig", "Property", "Protocol", "ScoringConfig"]
 
 Protocol = Literal["carried", "windowed"]
-Property = Literal["quotes", "brackets", "line-length"]  # of a text, which units may follow
+Property = Literal["quotes", "brackets", "line-length"]  # of a text, that units may correlate with
 
-WINDOW = 256  # targets in a window, where nothing else is said
+WINDOW = 256  # targets in a window by default
 
 _IN, _READ, _MACHINE = "What goes in", "How it is read", "Machine"
 
 
 @dataclass(frozen=True)
 class ScoringConfig(Settings):
-    """How the text is decoded and read. `carried` reads each document in one go, `windowed` from zero states."""
+    """The settings of a scoring. `carried` reads each document in one go, `windowed` in windows from zero states."""
 
     encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=_IN, metavar="NAME", shows_default=False)
     protocol: Protocol = setting(
@@ -32,7 +32,7 @@ class ScoringConfig(Settings):
 
 @dataclass(frozen=True)
 class DynamicConfig(Settings):
-    """Dynamic evaluation: whether and how fast weights go on learning from the text as it is read."""
+    """The settings of dynamic evaluation, in which weights go on learning from the text as it is read."""
 
     dynamic: bool = setting(False, "Score also with weights that learn from the text as it is read.", panel=_READ)
     dynamic_rate: float | None = setting(

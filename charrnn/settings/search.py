@@ -1,4 +1,4 @@
-"""The search of a comparison: its cells, and for each of them a grid of learning rates and sizes."""
+"""The settings of the search of a comparison: cells, and for each a grid of learning rates and sizes."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,14 +17,15 @@ __all__ = ["Search"]
 _Number = TypeVar("_Number", int, float)
 
 _SEARCH = "Search"
-_AROUND = (0.5, 1.0, 2.0)  # times the usual learning rate, where none are given
-_TRIALS_IN_A_RUN = 6  # by their budgets
+_AROUND = (0.5, 1.0, 2.0)  # factors of the usual learning rate, if no rates are given
+_TRIALS_IN_A_RUN = 6  # budget of a run divided by that of a trial
 
 
 def _numbers(kind: Callable[[str], _Number], name: str, example: str) -> Callable[[str], tuple[_Number, ...]]:
-    """What reads numbers with commas between."""
+    """A parser of numbers with commas between; messages have the setting `name` and the `example`."""
 
     def parse(text: str) -> tuple[_Number, ...]:
+        """The numbers of a text. UsageError if it is anything else."""
         try:
             return tuple(kind(part) for part in text.split(","))
         except ValueError as error:
@@ -39,7 +40,7 @@ def _cells(text: str) -> tuple[str, ...]:
 
 
 def _trial_seconds(text: str) -> float:
-    """A duration, which here may be 0."""
+    """A duration in seconds, as `parse_duration` reads it, but it may be 0."""
     return 0.0 if re.fullmatch("0+[smhd]?", text) else parse_duration(text)
 
 
@@ -47,8 +48,8 @@ def _trial_seconds(text: str) -> float:
 class Search(Settings):
     """The grid of every cell, and the budget of a trial; of two budgets the one that ends first counts.
 
-    Absent sizes are the one that the preset chooses, absent learning rates that of the preset, its half and its double;
-    an absent budget is a sixth of the run's. A budget of 0 is no search: the preset's learning rate.
+    If sizes are absent, the size is the preset's; if learning rates are absent, they are the preset's, its half and its
+    double; an absent budget is a sixth of the run's. A budget of 0 means no search, and the preset's learning rate.
     """
 
     cells: tuple[str, ...] = setting(
@@ -108,11 +109,11 @@ class Search(Settings):
 
     @property
     def is_off(self) -> bool:
-        """Whether there are to be no trials."""
+        """True if there are no trials: a budget is 0."""
         return self.trial_time == 0 or self.trial_steps == 0
 
     def within(self, run: TrainingConfig) -> Self:
-        """The same with a budget for trials, if need be from that of a run, which has a time or a number of steps."""
+        """The search with a budget for trials: its own, or else a sixth of that of `run`, in time, steps or both."""
         if self.trial_time is not None or self.trial_steps is not None:
             return self
         return replace(
@@ -122,5 +123,5 @@ class Search(Settings):
         )
 
     def rates(self, usual: float) -> tuple[float, ...]:
-        """The learning rates that are tried where the preset would choose the `usual` one."""
+        """The learning rates to try, given the preset's `usual` one."""
         return self.learning_rates or tuple(usual * factor for factor in ((1.0,) if self.is_off else _AROUND))

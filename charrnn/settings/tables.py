@@ -1,4 +1,4 @@
-"""Tables, as read from TOML or JSON or given as keywords, to groups of settings; checked key by key."""
+"""Conversion of tables, read from TOML or JSON or given as keywords, to groups of settings, checked key by key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -47,9 +47,9 @@ def _is_required(own: Field[Any]) -> bool:
 
 
 def _conform(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the annotation `hint` wants it (lists become tuples, integers floats), or `UsageError`."""
+    """The value converted to the type of `hint` (lists become tuples, integers floats), or `UsageError`."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):  # X | None; an absent key, not a null, says None
+    if origin in (Union, UnionType):  # X | None; None is an absent key, not a null
         (hint,) = (argument for argument in arguments if argument is not NoneType)
         return _conform(value, hint, where)
     if origin is Literal:
@@ -69,9 +69,9 @@ def _conform(value: Any, hint: Any, where: str) -> Any:
 
 
 def checked_keywords(values: Mapping[str, Any], groups: Sequence[type[Settings]], function: str) -> dict[str, Any]:
-    """Keywords of a Python function, which messages name, as values of the settings that some groups declare.
+    """Values of the settings that `groups` declare, from keywords of the Python function that messages name.
 
-    None stands for a setting that is not given. A single text stands for a list that has only it.
+    None means that a setting is not given. A single text means a list of that text.
 
     Raises:
         UsageError: a keyword that no group has, or a value of the wrong type.

@@ -1,4 +1,4 @@
-"""The text: where it comes from, what its units are, and how it is divided."""
+"""The settings of the text: its sources, its units, and its division into documents."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,10 +19,10 @@ _TEXT = "Text"
 
 @dataclass(frozen=True)
 class TextConfig(Settings):
-    """The sources, and how they become documents of characters or bytes.
+    """The settings of a text: its sources, and their division into documents of characters or bytes.
 
-    With `labels` every document has one; documents are lines then, if nothing else is said. (Absent, not false, so that
-    a run without them is recorded as it always was.)
+    With `labels` every document has a label, and documents are lines unless another division is chosen. (The default is
+    None, not false, so that the record of a run without labels is the same as before there were labels.)
     """
 
     corpus: tuple[str, ...] = setting(
@@ -55,7 +55,7 @@ class TextConfig(Settings):
 
     def __post_init__(self) -> None:
         if self.labels and self.documents == "none":
-            object.__setattr__(self, "documents", "line")  # which is how a frozen dataclass sets its own fields
+            object.__setattr__(self, "documents", "line")  # as a frozen dataclass sets its own fields
         super().__post_init__()
         self._check_bytes()
         try:

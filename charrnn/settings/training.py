@@ -1,4 +1,4 @@
-"""The training: its budget, its optimiser, its machine, and the record that makes it repeatable."""
+"""The settings of training: budget, optimiser and machine; and the record that makes a run repeatable."""
 
 import re
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def parse_duration(text: str) -> float:
 
 @dataclass(frozen=True)
 class TrainingConfig(Settings):
-    """How the weights are found, and for how long. Of several budgets the one that ends first counts.
+    """The settings of a training. Of several budgets the one that ends first counts.
 
     `from_model` names the model that is trained further; without one, training begins with random weights.
     """
@@ -84,9 +84,9 @@ class TrainingConfig(Settings):
 
 @dataclass(frozen=True)
 class Record(Settings):
-    """What a run found out on its way, kept so that repeating or resuming it is exact.
+    """The record of values found during a run, kept so that repeating or resuming it is exact.
 
-    `from_sha256` is the digest of the model that `from_model` names. `plan` holds `(step, total steps)` pairs: from
+    `from_sha256` is the digest of the model that `from_model` names. `plan` has `(step, total steps)` pairs: from
     that step on, the run was planned to have that many steps.
     """
 

@@ -1,6 +1,6 @@
-"""What the network reads at each step: tapes of running text, or episodes of documents.
+"""Batches that the network reads, one a step: tapes of running text, or episodes of documents.
 
-A batch is a pure function of the step, so a run is resumed by counting. Knows token ids only, no torch.
+A batch is a pure function of the step, so a run is resumed by counting. This module knows token ids only, no torch.
 """
 
 from functools import lru_cache
@@ -14,9 +14,9 @@ from charrnn.text.vocabulary import Ids
 
 __all__ = ["IGNORED", "Batch", "Batches", "Episodes", "Tapes", "fit_shape"]
 
-IGNORED = -100  # a target that is not scored, as torch's cross-entropy has it
+IGNORED = -100  # a target that is not scored, the default of torch's cross-entropy
 
-# After so many places have been read, the memory of a mapped text is given up. Each place brings some 64 KB in with it.
+# Places read before the memory of a mapped text is given up. Each place brings some 64 KB in with it.
 _PLACES_KEPT = 512
 
 
@@ -24,8 +24,8 @@ class Batch(NamedTuple):
     """Rows of T tokens to read, each from its place in the text, and the state to read them from.
 
     Row k begins at token `offsets[k]` and has `counts[k]` targets, at most T; the rest of it is padding. `state` is
-    "carry" (that after the previous step), "zero", or "shift": row k goes on where row k - 1 ended, and row 0 begins
-    anew. The token ids are looked up here, or in a copy of the text that is nearer to where they are needed.
+    "carry" (the one after the previous step), "zero", or "shift": row k goes on where row k - 1 ended, and row 0 begins
+    anew. The token ids are looked up in `ids`, or in a copy of the text that is nearer to where they are needed.
     """
 
     ids: Ids
@@ -47,7 +47,7 @@ class Batch(NamedTuple):
         return targets
 
     def _places(self) -> NDArray[np.int64]:
-        """Where each input stands in the text; padding reads the last of its row again."""
+        """The place of each input in the text, (B, T); padding reads the last input of its row again."""
         return self.offsets[:, None] + np.minimum(np.arange(self.length), np.maximum(self.counts[:, None] - 1, 0))
 
 
@@ -55,7 +55,9 @@ class Batches(Protocol):
     """Batches by step, repeating after `steps_per_epoch` with fresh randomness where there is any."""
 
     @property
-    def steps_per_epoch(self) -> int: ...
+    def steps_per_epoch(self) -> int:
+        """Number of steps that read the whole text once."""
+        ...
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0."""
@@ -72,8 +74,8 @@ def fit_shape(tokens: Tokens, batch_size: int, sequence_length: int, *, tapes: b
 class Tapes:
     """A running text cut into B parallel streams, read T characters a step with the state carried.
 
-    Every target is read once an epoch. At the end of one, each tape has reached the place where the next tape began,
-    so the states move down a row and nothing of the text is ever read from a wrong state but in the first epoch.
+    Every target is read once an epoch. At its end each tape has reached the place where the next tape began, so the
+    states move down a row. Only in the first epoch is text read from a state that does not belong to it.
     """
 
     def __init__(self, tokens: Tokens, batch_size: int, sequence_length: int) -> None:
@@ -86,9 +88,11 @@ class Tapes:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Number of steps of T targets that the longest tape takes, the last one shorter where it must be."""
         return -(-self._length // self.sequence_length)
 
     def batch(self, step: int) -> Batch:
+        """The next T tokens of each of the B tapes."""
         _release(self._tokens, step, len(self._starts))
         epoch, place = divmod(step, self.steps_per_epoch)
         first = place * self.sequence_length
@@ -103,8 +107,8 @@ class Tapes:
 class Episodes:
     """Documents from a zero state, B at a time, padded to the longest of them; padding is never scored.
 
-    Documents of like length are read together, so that little is padding; which of equal length come together, and
-    the order of the batches, is drawn anew each epoch. A batch longer than T is read in chunks with the state carried.
+    Documents of similar length are read together, so that little is padding. The grouping of documents of equal length
+    and the order of the batches are drawn anew each epoch. A batch longer than T is read in chunks, its state carried.
     """
 
     def __init__(self, tokens: Tokens, batch_size: int, sequence_length: int, seed: int) -> None:
@@ -119,6 +123,7 @@ class Episodes:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Number of chunks of at most T targets in all batches."""
         return int(self._chunks.sum())
 
     def _draw_order(self, epoch: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -130,6 +135,7 @@ class Episodes:
         return documents, batches, np.cumsum(self._chunks[batches])
 
     def batch(self, step: int) -> Batch:
+        """A chunk of at most T targets of each of B documents, fewer than B in the batch of the longest."""
         _release(self._tokens, step, self._batch_size)
         epoch, place = divmod(step, self.steps_per_epoch)
         documents, batches, last_steps = self._order(epoch)

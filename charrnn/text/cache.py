@@ -1,7 +1,7 @@
-"""Arrays that are too large for memory, in files of ours that are written once and mapped. Knows no text.
+"""Files in the cache folder for arrays that are too large for memory, written once and mapped. Knows no text.
 
-A file is whole or absent: it is written aside and renamed when it is on the disk. It is never changed afterwards, so
-that whoever has it mapped is safe from whatever happens to the texts; deleting it harms nobody.
+A file is whole or absent: it is written aside and renamed when it is on the disk. It is never changed
+afterwards, so a process that has it mapped is safe from changes of the texts. It may be deleted at any time.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ Shapes = Mapping[str, tuple[np.dtype[Any], int]]
 
 
 class Cached(NamedTuple):
-    """What a file has: what was noted with the arrays, and the arrays, mapped for reading."""
+    """The content of a file: the notes written with the arrays, and the arrays, mapped for reading."""
 
     path: Path
     size: int
@@ -66,7 +66,7 @@ def find(key: Key) -> Cached | None:
 def build(key: Key, notes: Any, shapes: Shapes, pieces: Iterable[tuple[str, NDArray[Any]]]) -> Cached:
     """Write arrays, whose `pieces` come in turn under their names, into the file for `key`.
 
-    Builders that race write the same, each its own; what dead ones left is removed.
+    Processes that build the same file at once each write a file of their own; leftovers of dead ones are removed.
 
     Raises:
         ResourceError: the disk is full, or the cache folder cannot be written; nothing of the file is left then.
@@ -75,6 +75,7 @@ def build(key: Key, notes: Any, shapes: Shapes, pieces: Iterable[tuple[str, NDAr
     header, places, size = _header(key, notes, shapes)
 
     def placed() -> Iterator[tuple[int, bytes]]:
+        """The header and each piece, with its place in the file."""
         yield 0, header
         for name, piece in pieces:
             yield places[name], piece.tobytes()
@@ -99,6 +100,7 @@ def _header(key: Key, notes: Any, shapes: Shapes) -> tuple[bytes, dict[str, int]
     """The first bytes of a file, the places of its arrays, and its size."""
 
     def laid_out(place: int) -> tuple[bytes, dict[str, int], int]:
+        """The header as JSON, the places of the arrays from `place` on, and the size of the file."""
         places = {}
         for name, (dtype, count) in shapes.items():
             places[name] = place
@@ -106,7 +108,7 @@ def _header(key: Key, notes: Any, shapes: Shapes) -> tuple[bytes, dict[str, int]
         arrays = {name: (dtype.str, count, places[name]) for name, (dtype, count) in shapes.items()}
         return json.dumps({"key": key, "notes": notes, "arrays": arrays, "size": place}).encode(), places, place
 
-    room = len(laid_out(2**50)[0])  # with numbers that are longer than any
+    room = len(laid_out(2**50)[0])  # with longer numbers than any real ones
     start = -(-(_PREFIX.size + room) // _ALIGNMENT) * _ALIGNMENT
     text, places, size = laid_out(start)
     return _PREFIX.pack(_MAGIC, len(text), hashlib.sha256(text).digest()) + text, places, size

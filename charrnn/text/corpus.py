@@ -1,7 +1,7 @@
 """A text, large or small, as token ids: read, checked, divided and encoded without ever being in memory as a whole.
 
-Nothing is guessed, and nothing is changed but on request: bytes are decoded strictly, line ends and Unicode forms are
-kept as they are, and what is left out (a byte order mark) is reported.
+Nothing is guessed, and nothing is changed unless asked for: bytes are decoded strictly, line ends and Unicode forms
+are kept, and a byte order mark that is left out is reported.
 """
 
 import codecs
@@ -32,7 +32,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Corpus", "read_corpus"]
 
-_FORMAT = 1  # of the ids in a cache; a change in how they are made needs another number
+_FORMAT = 1  # version of the ids in a cache; a change in their making needs another number
 
 Pieces = Iterator[tuple[str, NDArray[Any]]]
 
@@ -41,8 +41,8 @@ Pieces = Iterator[tuple[str, NDArray[Any]]]
 class Corpus:
     """A text as token ids, its documents in the order in which they were read.
 
-    `tokens` has what is not held out. `sha256` is over the bytes of all sources as they were read (decompressed), each
-    after its length, and the name of its folder where that is a label.
+    `tokens` has the documents that are not held out. `sha256` is over the bytes of all sources as they were read
+    (decompressed), each after its length and, where that is a label, the name of its folder.
     """
 
     tokens: Tokens
@@ -62,15 +62,15 @@ def read_corpus(
 ) -> Corpus:
     """Read the sources that `config` names, joined as `cat` joins files, and encode them.
 
-    A text of more than some MB is encoded into a file in the cache folder, unless it is there already.
+    A text of more than `SMALL` bytes is encoded into a file in the cache folder, unless it is there already.
 
     Args:
         seed: hold out validation text as `config` says, drawn by this seed; without one, nothing.
-        vocabulary: encode with it, and not with that of the text itself.
-        known: what a model has learned before: its characters are in the vocabulary, whether the text has them or not,
-            and so are its labels where documents have them.
-        text: read this, and not the sources that `config` names; it is in UTF-8, whatever the encoding.
-        labels: with those that `config` speaks of, the only ones there are; documents without one have the label "".
+        vocabulary: encode with this vocabulary instead of the text's own.
+        known: vocabulary of a model to train further: its characters are added to the text's own vocabulary, and its
+            labels, too, where documents have labels.
+        text: read this text, as UTF-8, instead of the sources that `config` names.
+        labels: the only labels accepted, if `config` asks for labels; documents without one have the label "".
 
     Raises:
         DataError: a source that is missing, unreadable, undecodable or no text at all, or too little text to divide;
@@ -111,7 +111,7 @@ def _sources(config: TextConfig, text: str | None, copies: Spool) -> tuple[TextC
 def _laid_out(
     text: "_Text", config: TextConfig, seed: int | None, vocabulary: Vocabulary | None, known: Vocabulary | None
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
-    """The text's own vocabulary, what is noted beside its token ids, their shapes, and the ids in pieces."""
+    """The text's own vocabulary, the notes to keep with its token ids, their shapes, and the ids in pieces."""
     parts = split(text.lengths, config, seed)
     own = _own_vocabulary(text, config, known)
     vocabulary = vocabulary or own
@@ -139,7 +139,7 @@ def _sha256(sources: Iterable[Source]) -> str:
 
 
 def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
-    """The bytes of a source, which go into the digest after their length and the name of their folder, if it counts."""
+    """The bytes of a source; the digest takes their length, the name of a folder that is a label, and the bytes."""
     digest.update(source.size.to_bytes(8, "little"))
     if source.folder is not None:
         digest.update(f"{source.folder}\0".encode("utf-8", "surrogateescape"))
@@ -149,7 +149,7 @@ def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
 
 
 class _Text:
-    """The documents of the sources: how long they are, and their characters end to end, as code points in a spool.
+    """The documents of the sources: their lengths, and their characters end to end, as code points in a spool.
 
     Raises:
         DataError: a source that is undecodable, or has another digest than before; a document without its label.
@@ -186,7 +186,7 @@ class _Text:
         self.notices = about_line_ends(line_ends, config)
 
     def _append(self, points: NDArray[np.unsignedinteger[Any]]) -> None:
-        if not self._is_there[points].all():  # to look is faster than to write, and new ones are seldom
+        if not self._is_there[points].all():  # reading is faster than writing, and new ones are rare
             self._is_there[points] = True
         self._pieces.append((points.dtype, len(points)))
         self._spool.append(points.data.cast("B"))
@@ -209,7 +209,7 @@ def _own_vocabulary(text: _Text, config: TextConfig, known: Vocabulary | None) -
 
 
 def _points(piece: str, mark: str) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64]]:
-    """The code points of a piece without its marks, in as few bytes as they need; after how many a mark stands."""
+    """The code points of a piece without its marks, in the smallest type, and the number of them before each mark."""
     points: NDArray[np.unsignedinteger[Any]]
     try:
         points = np.frombuffer(piece.encode("latin-1"), np.uint8)
@@ -231,7 +231,7 @@ def _shapes(parts: Split, vocabulary: Vocabulary) -> cache.Shapes:
 
 
 def _pieces(text: _Text, parts: Split, vocabulary: Vocabulary) -> Pieces:
-    """The arrays that `_shapes` describes, some at a time."""
+    """The arrays that `_shapes` describes, in pieces."""
     for name, is_held_out in zip(_PARTS, (False, True), strict=True):
         yield f"{name} offsets", offsets_of(parts.lengths[parts.held_out == is_held_out])
     starts = text.labels.starts(vocabulary) if vocabulary.labels else None
@@ -255,7 +255,7 @@ def _key(
     known: Vocabulary | None,
     labels: tuple[str, ...] | None,
 ) -> dict[str, object]:
-    """All that decides the ids, but for a vocabulary that is not the text's own."""
+    """Everything that the ids depend on, except a vocabulary that is not the text's own."""
     key: dict[str, object] = {
         "format": _FORMAT,
         "byte order": sys.byteorder,

@@ -1,6 +1,6 @@
-"""From bytes to text, strictly and some at a time; what cannot be decoded is told as if the whole had been read.
+"""Strict decoding of bytes to text in pieces; errors name the place in the whole source.
 
-Nothing is guessed: UTF-8 unless another encoding is named, and a byte order mark of another one is an error.
+Nothing is guessed: the encoding is UTF-8 unless another is named, and the byte order mark of another is an error.
 """
 
 import codecs
@@ -25,7 +25,7 @@ _IN_ONE_PIECE = ("punycode", "idna")  # codecs that can go wrong between two pie
 
 
 def has_mark(source: Source, config: TextConfig) -> bool:
-    """Whether a source begins with UTF-8's byte order mark, which is left out of the text."""
+    """True if a source begins with UTF-8's byte order mark, which is left out of the text."""
     return _name(config) == "utf-8" and source.head.startswith(codecs.BOM_UTF8)
 
 
@@ -33,7 +33,7 @@ def decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Iter
     """The text of a source, whose bytes come in `chunks`. A text in bytes is one of code points 0 to 255.
 
     Raises:
-        DataError: it is not in the encoding of `config`, or no text: the first place where it is not.
+        DataError: the source is not in the encoding of `config`, or not text; names the first such place.
     """
     if config.unit == "byte":
         return (chunk.decode("latin-1") for chunk in chunks)
@@ -69,7 +69,7 @@ def _decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Ite
         try:
             text = decoder.decode(chunk, final)
         except UnicodeDecodeError as error:
-            bad = len(error.object) - error.start  # so many bytes before the end of what has been read
+            bad = len(error.object) - error.start  # bytes from the error to the end of what has been read
             lines += _line_ends(decoder, before, chunk[: max(len(chunk) - bad, 0)])
             raise DataError(
                 f"{source.name} is not {config.encoding}: byte 0x{error.object[error.start]:02x} at offset "
@@ -77,7 +77,7 @@ def _decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Ite
                 f"name its encoding, such as {named('encoding', 'cp949')} or latin-1, "
                 f"or learn the bytes themselves with {named('unit', 'byte')}"
             ) from error
-        except UnicodeError as error:  # of a codec that says nothing more
+        except UnicodeError as error:  # of a codec that names no place
             raise DataError(
                 f"{source.name} is not {config.encoding}: {error}; name another {named('encoding')}"
             ) from error
@@ -101,7 +101,7 @@ def _decoder(source: Source, config: TextConfig) -> codecs.IncrementalDecoder:
     name = _name(config)
     marks = [mark for mark, encoding in _FOREIGN_MARKS if encoding == name]
     if marks and not source.head.startswith(tuple(marks)):
-        name += "-le" if sys.byteorder == "little" else "-be"  # which a decoder of pieces does not take for granted
+        name += "-le" if sys.byteorder == "little" else "-be"  # which an incremental decoder does not assume
     return codecs.getincrementaldecoder(name)()
 
 
@@ -112,9 +112,9 @@ def _with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def _line_ends(decoder: codecs.IncrementalDecoder, state: tuple[bytes, int], data: bytes) -> int:
-    """How many lines end in decodable bytes that come after `state`."""
+    """Number of lines that end in decodable bytes read from `state` on."""
     try:
         decoder.setstate(state)
         return decoder.decode(data).count("\n")
-    except UnicodeError:  # a codec that goes by more than its state
+    except UnicodeError:  # of a codec that has more than its state
         return data.count(b"\n")

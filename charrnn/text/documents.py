@@ -1,4 +1,4 @@
-"""From text in pieces to documents in pieces: line ends, normalisation and separators, whatever the pieces are."""
+"""Splitting of a text in pieces into documents: line ends, normalisation and separators, wherever the pieces end."""
 
 import re
 import sys
@@ -15,24 +15,24 @@ from charrnn.text.vocabulary import normalized
 __all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces"]
 
 _BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
-_MARK = "\ud800"  # half a character, so that no text has it
+_MARK = "\ud800"  # a lone surrogate, which no text has
 _AROUND_MARKS = re.compile(f"[\r\n]*{_MARK}[\r\n]*")
 
 LineEnds = Counter[str]
 
 
 def mark_of(config: TextConfig) -> str:
-    """The character after every document, which is in none of them."""
+    """The character that is put after every document and occurs in none."""
     return "\n" if config.documents == "line" else _MARK
 
 
 def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnds) -> Iterator[str]:
-    """The text with a mark after every document; nothing between two marks is no document.
+    """The text with a mark after every document; two marks with nothing between them make no document.
 
-    `line_ends` counts those of the text as it came, by kind.
+    `line_ends` counts the line ends of the unchanged text by kind.
     """
     pieces = _counted(_held_back(text, _before_return), line_ends)
-    pieces = normalized_pieces(pieces, None, config.newlines)  # before lines are told apart
+    pieces = normalized_pieces(pieces, None, config.newlines)  # before the text is divided into lines
     mark = mark_of(config)
     pieces = chain([mark], pieces, [mark])
     if config.documents == "line":
@@ -54,7 +54,7 @@ def normalized_pieces(pieces: Iterable[str], form: Normalization | None, newline
 
 
 def _held_back(pieces: Iterable[str], split: Callable[[str], tuple[str, str]]) -> Iterator[str]:
-    """The same text in other pieces: what `split` does not let go of waits for what comes after it."""
+    """The same text in other pieces: `split` parts each into text to yield and a rest that waits for the next."""
     held = ""
     for piece in pieces:
         ready, held = split(held + piece)
@@ -65,19 +65,19 @@ def _held_back(pieces: Iterable[str], split: Callable[[str], tuple[str, str]]) -
 
 
 def _before_return(piece: str) -> tuple[str, str]:
-    """Not between CR and LF."""
+    """Split a piece so that no CR is parted from its LF."""
     return (piece[:-1], "\r") if piece.endswith("\r") else (piece, "")
 
 
 def _before_line_end(piece: str) -> tuple[str, str]:
-    """Not within blank lines, nor between them and a mark; however many they are, they need no more room than one."""
+    """Split a piece before blank lines and marks at its end; of many blank lines one is kept, so memory has a bound."""
     place = len(piece.rstrip(f" \t\r\n{_MARK}"))
     place = len(piece) - len(piece[place:].lstrip(" \t"))
     return piece[:place], _BLANK_LINES.sub("\n\n", piece[place:])
 
 
 def _before_beginning(piece: str) -> tuple[str, str]:
-    """Before the last character that no normalisation joins to what stands before it."""
+    """Split a piece before its last character that no normalisation joins to the one before."""
     place = len(piece) - 1
     while place > 0 and _may_join(piece[place]):
         place -= 1
@@ -109,7 +109,7 @@ def _counted(pieces: Iterable[str], line_ends: LineEnds) -> Iterator[str]:
 
 
 def about_line_ends(line_ends: LineEnds, config: TextConfig) -> list[str]:
-    """A notice where line ends of several kinds are kept, or some are converted."""
+    """A notice if line ends of several kinds are kept, or some are converted; else none."""
     if config.unit == "byte":
         return []
     found = ", ".join(f"{count:,} {kind}" for kind in ("CRLF", "LF", "CR") if (count := line_ends[kind]))

@@ -1,6 +1,6 @@
-"""K-grams, the runs of K characters that stand in a text: which of them another text has, exactly or in little memory.
+"""K-grams, runs of K characters of a text, and their lookup in another text, exact or in little memory.
 
-A K-gram lies within one document. It is told by its rolling hash.
+A K-gram lies within one document. It is identified by its rolling hash.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ _PART = 1 << 23  # hashes sorted at a time: 64 MB
 
 @dataclass(frozen=True)
 class Grams:
-    """The K-grams of some documents, to be gone through as often as wanted."""
+    """The K-grams of some documents; they can be read any number of times."""
 
     tokens: Tokens
     vocabulary: Vocabulary
@@ -30,29 +30,29 @@ class Grams:
 
     @property
     def count(self) -> int:
-        """How many there are, those that are equal counted each."""
+        """Number of K-grams, repeated ones counted each time."""
         return int(np.maximum(self.tokens.lengths - self.k, 0).sum())  # a length counts the end token, too
 
     def hashes(self) -> Iterator[Hashes]:
-        """The hash of each, in the order of the text, some at a time."""
+        """The hash of each K-gram, in the order of the text, in blocks."""
         ids, special = self.tokens.ids, self.vocabulary.start
         values = unit_values(self.vocabulary)
         for first in range(0, len(ids), _BLOCK):
             block = np.asarray(ids[first : first + _BLOCK + self.k - 1])
             if len(block) < self.k:
                 break
-            borders = np.cumsum(block >= special)  # a run that has one would be of two documents
+            borders = np.cumsum(block >= special)  # a run across a border would be of two documents
             before = np.concatenate([[0], borders[: -self.k]])
             yield gram_hashes(values[block], self.k)[borders[self.k - 1 :] == before]
             self.tokens.release()
 
 
 class GramIndex:
-    """The distinct K-grams of a text, for asking whether it has one: yes to all that it has, and seldom to another.
+    """An approximate set of the distinct K-grams of a text: it finds all of them, and rarely one that the text lacks.
 
     A hash's first bits name its bucket, its next 16 are kept there. That takes 2.5 to 3 bytes for each distinct K-gram,
-    of which there are at most as many as characters, and says yes to a K-gram that the text does not have with a
-    probability below 8 / 2^16, or one in 8,000.
+    of which there are at most as many as characters. A K-gram that the text does not have is found with a probability
+    below 8 / 2^16, or one in 8,000.
     """
 
     def __init__(self, k: int, shift: int, offsets: NDArray[np.integer[Any]], remainders: NDArray[np.uint16]) -> None:
@@ -62,7 +62,7 @@ class GramIndex:
 
     @classmethod
     def of(cls, grams: Grams) -> Self:
-        """The index of these; while it is built, it takes some 200 MB more at most."""
+        """The index of these K-grams; building it takes at most some 200 MB more."""
         bits = max(1, (grams.count // 8).bit_length())
         shift = 64 - bits
         counts = np.zeros(1 << bits, dtype=np.int64)
@@ -79,11 +79,11 @@ class GramIndex:
 
     @property
     def size(self) -> int:
-        """How many bytes it takes."""
+        """Bytes that the index takes."""
         return self._offsets.nbytes + self._remainders.nbytes
 
     def has(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """Whether the text has the K-grams of these hashes (N,)."""
+        """Mask (N,) of the hashes (N,) whose K-grams the text has."""
         buckets = (hashes >> self._shift).astype(np.int64)
         start, end = self._offsets[buckets].astype(np.int64), self._offsets[buckets + 1].astype(np.int64)
         places = start[:, None] + np.arange((end - start).max(initial=0))
@@ -94,15 +94,15 @@ class GramIndex:
         return found
 
     def ending(self, before: Ids, values: Hashes) -> NDArray[np.bool_]:
-        """Whether the text has the K-gram of K - 1 token ids and then each token of which `values` (V,) are the values.
+        """Mask (V,) of the tokens that make a K-gram of the text together with the K - 1 ids `before`.
 
-        Of special tokens that says nothing.
+        `values` (V,) are the `unit_values` of all tokens. The values for special tokens mean nothing.
         """
         return self.has(grams_ending(values[before], values, self.k))
 
 
 def count_shared(grams: Grams, others: Grams) -> int:
-    """How many of these K-grams, those that are equal counted each, the others have, too."""
+    """Number of `grams`, repeated ones counted each time, that are also among `others`."""
     shared = 0
     for distinct in _distinct(others):
         if not len(distinct):
@@ -114,7 +114,7 @@ def count_shared(grams: Grams, others: Grams) -> int:
 
 
 def _distinct(grams: Grams) -> Iterator[Hashes]:
-    """The distinct hashes in growing order, in parts whose ranges follow each other."""
+    """The distinct hashes in ascending order, in parts."""
     parts = -(-grams.count // _PART)
     for part in range(parts):
         low, high = (np.uint64(min(WORD * edge // parts, WORD - 1)) for edge in (part, part + 1))

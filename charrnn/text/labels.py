@@ -17,13 +17,13 @@ __all__ = ["Labels"]
 
 _MOST = 1000  # different labels
 _SHOWN = 12
-_LONGEST = 1000  # characters, or bytes, within which a label ends; more than any has
+_LONGEST = 1000  # characters, or bytes, in which a label must end; more than any label has
 
 
 class Labels:
-    """Takes the labels off documents as they pass, and remembers them in the order of the documents.
+    """The labels of documents, which are removed as documents pass, and kept in the order of the documents.
 
-    Every document must have a label; with `known`, those that do not begin with one of these have the label "".
+    Every document must have a label; with `known`, documents that begin with none of these labels have the label "".
     """
 
     def __init__(self, config: TextConfig, known: Collection[str] | None = None) -> None:
@@ -57,7 +57,7 @@ class Labels:
             yield "".join(kept)
 
     def _parted(self, beginning: str, source: Source) -> str:
-        """What is text of a document's beginning; the label is remembered where there is any."""
+        """The beginning of a document without its label; the label is remembered if there is some text."""
         if source.folder is not None:
             label, text = as_label(source.folder), beginning
         else:
@@ -88,12 +88,12 @@ class Labels:
         )
 
     def counts(self) -> dict[str, int]:
-        """How many documents have each label."""
+        """Number of documents of each label."""
         counts = np.bincount(self._all, minlength=len(self._found))
         return dict(zip(self._found, counts.tolist(), strict=True))
 
     def notices(self) -> list[str]:
-        """How many documents each label has, where every document has one."""
+        """A notice of the number of documents of each label, where every document must have one."""
         if self._known is not None or not self._found:
             return []
         shown = [f"{label} ({count:,})" for label, count in sorted(self.counts().items())]

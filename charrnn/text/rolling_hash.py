@@ -1,7 +1,7 @@
 """Polynomial hashes of runs of numbers modulo 2^64 (Karp & Rabin 1987): of all runs of a length, or of given ones.
 
-Two runs that differ have the same hash with a probability of about 2^-64. What a token stands for in a hash is its
-code point, well mixed, or a random number.
+Two runs that differ have the same hash with a probability of about 2^-64. The number of a token is its code point,
+well mixed, or a random number.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ _INVERSE = pow(BASE, -1, WORD)
 
 
 def gram_hashes(values: Hashes, k: int) -> Hashes:
-    """The hash of each run of `k` of these (N,): sum of values[i + j] base^(k - 1 - j) modulo 2^64, (N - k + 1,)."""
-    # Runs of 1, 2, 4, 8 ... values, of which those that k's binary digits name are joined.
+    """The hash of each run of `k` values (of N): sum of values[i + j] base^(k - 1 - j) modulo 2^64, (N - k + 1,)."""
+    # Hashes of runs of 1, 2, 4, 8 ... values; the lengths in k's binary form are joined.
     doubled, size = values, 1
     joined = np.zeros(len(values) + 1, np.uint64)
     total = 0
@@ -35,7 +35,7 @@ def gram_hashes(values: Hashes, k: int) -> Hashes:
 
 
 def grams_ending(before: Hashes, values: Hashes, k: int) -> Hashes:
-    """The hashes of the runs that have `before` (k - 1,) and then each of `values` (V,)."""
+    """The hashes (V,) of the runs of `k` made of `before` (k - 1,) and one of `values` (V,)."""
     prefix = int(gram_hashes(before, k - 1)[0]) if k > 1 else 0
     return np.uint64(prefix * BASE % WORD) + values
 
@@ -61,23 +61,23 @@ class RunHasher:
 
     @staticmethod
     def joined(first: int, length: int, second: int) -> int:
-        """The hash of a run of a length and hash with another behind it."""
+        """The hash of two runs joined: the first given by its hash and `length`, the second by its hash."""
         return (first + pow(BASE, length, WORD) * second) % WORD
 
 
 def _powers(base: int, most: int) -> Hashes:
-    """The powers of a number modulo 2^64, from 0 to `most`."""
+    """The powers 0 to `most` of a number modulo 2^64, (most + 1,)."""
     factors = np.full(most + 1, base, np.uint64)
     factors[0] = 1
     return np.cumprod(factors)
 
 
 def unit_values(vocabulary: Vocabulary) -> Hashes:
-    """What each token id (V,) stands for in a hash, whatever the vocabulary: its code point, well mixed."""
+    """The number hashed for each token id, (V,): its code point, well mixed, so the same in every vocabulary."""
     points = np.zeros(vocabulary.size, np.uint64)
     points[: vocabulary.start] = code_points(vocabulary.characters)
     points[vocabulary.start :] = 0x110000  # beyond every code point
-    # Steele, Lea & Flood 2014, as in java.util.SplittableRandom: bits that are near become far.
+    # Steele, Lea & Flood 2014, as in java.util.SplittableRandom: similar numbers become dissimilar.
     mixed = (points + np.uint64(1)) * np.uint64(BASE)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

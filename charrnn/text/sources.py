@@ -1,6 +1,7 @@
-"""From names to bytes: files, folders, globs, gzip and standard input, some at a time and as often as wanted.
+"""Sources of bytes by name: files, folders, globs, gzip and standard input, read in chunks any number of times.
 
-Knows no encoding. What can be read once only, or is packed, is copied to a spool; other files stay where they are.
+This module knows no encoding. A source that can be read only once, or is packed, is copied to a spool; other files
+stay where they are.
 """
 
 import glob
@@ -23,7 +24,7 @@ from charrnn.text.vocabulary import code_points
 
 __all__ = ["Source", "find_sources", "one_source", "text_source"]
 
-_HEAD = 16  # bytes that tell a compression or a byte order mark
+_HEAD = 16  # bytes that identify a compression or a byte order mark
 _FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
 _GZIP = b"\x1f\x8b"
 _OTHER_COMPRESSIONS = {
@@ -49,7 +50,7 @@ class Source:
     folder: str | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        """All the bytes. What has been added to a file since it was found is left out.
+        """All the bytes, in chunks. Bytes added to a file since it was found are left out.
 
         Raises:
             DataError: the file cannot be read, or has become shorter.
@@ -75,15 +76,15 @@ class Source:
 def find_sources(config: TextConfig, spool: Spool) -> Iterator[Source]:
     """The sources that `config` names, in their order.
 
-    A folder stands for its .txt and .md files (and their .gz), at any depth, sorted by path; a glob for its matches,
-    sorted; `-` for standard input.
+    A folder means its .txt and .md files (and their .gz), at any depth, sorted by path; a glob its matches, sorted; `-`
+    standard input.
 
     Raises:
         DataError: a source that is missing, unreadable, or packed in a way that is not read.
         UsageError: no source, or standard input twice.
         ResourceError: no room to spool a source that has to be.
     """
-    if not config.corpus or "" in config.corpus:  # which would be the current folder
+    if not config.corpus or "" in config.corpus:  # Path("") would be the current folder
         raise UsageError("no text given: name files, folders or globs, or - for standard input")
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
@@ -106,7 +107,7 @@ def text_source(text: str, spool: Spool) -> Source:
 
 
 def one_source(name: str, spool: Spool) -> Source:
-    """The bytes of one file, or of standard input (`-`), whatever they are and packed as they are.
+    """The bytes of one file, or of standard input (`-`), as they are, not unpacked.
 
     Raises:
         DataError: it is missing or unreadable.
@@ -166,7 +167,7 @@ def _folder(path: Path) -> str:
 
 
 def _check_name(name: str) -> None:
-    """Names are recorded with the run, as UTF-8; one of other bytes arrives as surrogates (PEP 383)."""
+    """DataError for a name with surrogates (PEP 383): the run records names as UTF-8."""
     try:
         code_points(name)
     except UnicodeEncodeError as error:
@@ -186,7 +187,7 @@ def _file(path: Path, spool: Spool) -> Source:
         with open_strange(path, may_be_pipe=True) as (file, size):
             if size:
                 return Source(str(path), file.read(_HEAD), size, path)
-            return _spooled(str(path), file, spool)  # a pipe, or a file that tells no size, such as one in /proc
+            return _spooled(str(path), file, spool)  # a pipe, or a file without a size, such as one in /proc
     except NotAFileError as error:
         raise DataError(f"{str(path)!r} is neither a file nor a folder") from error
 
@@ -200,7 +201,7 @@ def _spooled(name: str, file: IO[bytes] | gzip.GzipFile, spool: Spool) -> Source
 
 
 def _unpacked(source: Source, spool: Spool, may_sniff: bool) -> Source:
-    """Undo gzip, known by its name or its first bytes; a text in bytes may begin with any, so there the name counts."""
+    """Undo gzip, known by the name or, unless the text is in bytes, which may begin with any, by the first bytes."""
     if source.name.endswith(".gz") or (may_sniff and source.head.startswith(_GZIP)):
         try:
             with gzip.GzipFile(fileobj=io.BufferedReader(_Stream(source))) as file:
@@ -223,9 +224,11 @@ class _Stream(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
+        """True: the stream can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Read the next bytes into `buffer`, at most what it holds; their number, 0 at the end."""
         self._rest = self._rest or memoryview(next(self._chunks, b""))
         count = min(len(buffer), len(self._rest))
         buffer[:count], self._rest = self._rest[:count], self._rest[count:]

@@ -1,4 +1,4 @@
-"""Which part of a text is held out for validation."""
+"""The split of a text into a training part and a part held out for validation."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ __all__ = ["Split", "split"]
 
 
 class Split(NamedTuple):
-    """Documents by their number of characters, and which of them are held out. A running text is cut into two."""
+    """Lengths of documents in characters (N,), and for each, true if it is held out. A running text is cut into two."""
 
     lengths: NDArray[np.int64]
     held_out: NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""Where what is too large for memory is put: a private folder, and nameless files in it. Knows no text."""
+"""Storage for data too large for memory: a private folder and nameless files in it. Knows no text."""
 
 import io
 import os
@@ -12,14 +12,14 @@ from charrnn.files import DISK_FULL
 
 __all__ = ["CHUNK", "SMALL", "Spool", "cache_folder", "cannot_write"]
 
-# A text of up to so many bytes is kept in memory, where it takes some tens of MB: far less than torch does.
+# Bytes of the largest text that is kept in memory, where it takes some tens of MB: far less than torch does.
 SMALL = 2**24
 
 CHUNK = 2**20  # bytes that are read at once
 
 
 def cache_folder() -> Path:
-    """`CHARRNN_CACHE`, or `charrnn` in the user's own cache folder; not made yet, maybe."""
+    """`CHARRNN_CACHE`, or `charrnn` in the user's own cache folder; it may not exist yet."""
     if own := os.environ.get("CHARRNN_CACHE"):
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME", "")
@@ -27,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def cannot_write(error: OSError) -> ResourceError:
-    """What is said where the cache folder has no more room, or cannot be written."""
+    """The error for a cache folder that has no more room, or cannot be written."""
     advice = "make room for twice the size of the text" if error.errno in DISK_FULL else "make it writable"
     return ResourceError(
         f"cannot write {cache_folder()}, where large texts are kept: {error.strerror or error}\n"
@@ -36,9 +36,9 @@ def cannot_write(error: OSError) -> ResourceError:
 
 
 class Spool:
-    """Bytes that are written once and read as often as wanted: in memory up to `limit` of them, else in a file.
+    """Bytes that are written once and read any number of times: in memory up to `limit` of them, else in a file.
 
-    The file has no name, so that nothing is left of it however the process ends.
+    The file has no name, so nothing of it is left however the process ends.
     """
 
     def __init__(self, limit: float) -> None:
@@ -52,7 +52,7 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         try:
             self._file.close()
-        except OSError:  # what a full disk did not take is written once more
+        except OSError:  # closing writes again what a full disk did not take
             self._file.close()
 
     def append(self, data: bytes | memoryview) -> None:
@@ -71,15 +71,15 @@ class Spool:
         self.size += len(data)
 
     def read(self, start: int, count: int) -> bytes:
-        """`count` bytes, or as many as there are, from `start` on."""
+        """`count` bytes from `start` on, or fewer where they end."""
         try:
-            self._file.seek(start)  # which writes what is still in a buffer
+            self._file.seek(start)  # seek writes the buffer, and may fail
         except OSError as error:
             raise cannot_write(error) from error
         return self._file.read(count)
 
     def chunks(self) -> Iterator[bytes]:
-        """All the bytes."""
+        """All the bytes, `CHUNK` at a time."""
         for start in range(0, self.size, CHUNK):
             yield self.read(start, CHUNK)
 

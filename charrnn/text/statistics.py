@@ -1,6 +1,6 @@
-"""What there is to know of a text before it is learned: rare characters, its lines and documents, what stands twice.
+"""Statistics of a text before it is learned: rare characters, its lines and documents, and duplicates.
 
-Counted over token ids, some at a time, so a text need not fit in memory.
+They are counted over token ids in chunks, so a text need not fit in memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _PENDING = 2**18
 
 
 class Pieces(NamedTuple):
-    """Lines or documents that are not empty; `duplicates` is the share of them that repeat an earlier one."""
+    """Statistics of lines or documents, empty ones aside; `duplicates` is the share that repeats an earlier one."""
 
     number: int
     mean_length: float
@@ -32,7 +32,7 @@ class Pieces(NamedTuple):
 
 
 class TextStatistics(NamedTuple):
-    """Lengths are in characters; `rare` are those seen less than `RARE` times, the rarest first."""
+    """Statistics of a text in characters; `rare` are those seen less than `RARE` times, the rarest first."""
 
     characters: int
     different: int
@@ -42,7 +42,7 @@ class TextStatistics(NamedTuple):
 
 
 def text_statistics(parts: Sequence[Tokens], vocabulary: Vocabulary) -> TextStatistics:
-    """The statistics of a text that stands in some parts, such as what is learned and what is held out."""
+    """The statistics of a text in several parts, such as a training part and a validation part."""
     counts = np.zeros(vocabulary.size, np.int64)
     is_border = np.arange(vocabulary.size) >= vocabulary.start
     documents = _PieceCounter(is_border)
@@ -65,19 +65,19 @@ def _chunks(tokens: Tokens) -> Iterator[Ids]:
 
 
 class _PieceCounter:
-    """Counts the pieces between ids that are borders, which come some at a time and end with a border."""
+    """Counts the pieces between border ids; the ids come in chunks, the last of which ends with a border."""
 
     def __init__(self, is_border: NDArray[np.bool_]) -> None:
         self._is_border = is_border
         self._values = np.random.default_rng(0).integers(2**64, size=len(is_border), dtype=np.uint64)
         self._values[is_border] = 0
         self._hasher = RunHasher(_CHUNK)
-        self._open_hash, self._open_length = 0, 0  # of the piece that goes on in the next ids
+        self._open_hash, self._open_length = 0, 0  # of the piece that continues in the next chunk
         self._count = self._total = self._longest = 0
         self._duplicates = _DuplicateCounter()
 
     def add(self, ids: Ids) -> None:
-        """Go on with at most `_CHUNK` ids."""
+        """Count the pieces in the next ids, at most `_CHUNK`."""
         borders = np.flatnonzero(self._is_border[ids])
         starts, stops = np.concatenate([[0], borders + 1]), np.concatenate([borders, [len(ids)]])
         hashes, lengths = self._hasher.hashes(self._values[ids], starts, stops), stops - starts
@@ -92,16 +92,16 @@ class _PieceCounter:
         self._duplicates.add(hashes)
 
     def pieces(self) -> Pieces:
-        """What was counted."""
+        """The statistics of the pieces counted so far."""
         mean = self._total / self._count if self._count else 0.0
         return Pieces(self._count, mean, self._longest, self._duplicates.share())
 
 
 class _DuplicateCounter:
-    """The share of hashes that were there before, in bounded memory.
+    """The share of hashes that repeat an earlier one, in bounded memory.
 
-    All copies of a piece have the same hash. When too many are distinct, those below half the bound are kept, and
-    from then on no others are looked at: a sample of the pieces with all of their copies.
+    All copies of a piece have the same hash. When too many hashes are distinct, the bound is halved, and hashes above
+    it are ignored from then on: what is left is a sample of the pieces with all of their copies.
     """
 
     def __init__(self) -> None:
@@ -111,13 +111,15 @@ class _DuplicateCounter:
         self._pending: list[Hashes] = []
 
     def add(self, hashes: Hashes) -> None:
-        mixed = hashes ^ (hashes >> np.uint64(32))  # their low bits depend on little of the text, the high ones on all
+        """Count more hashes (N,)."""
+        mixed = hashes ^ (hashes >> np.uint64(32))  # low bits depend on little of the text, high bits on all of it
         mixed *= np.uint64(BASE)
         self._pending.append(self._sampled(mixed))
         if sum(map(len, self._pending)) > _PENDING:
             self._merge()
 
     def share(self) -> float:
+        """Share of the counted hashes that repeat an earlier one, 0 to 1; 0 where there are none."""
         self._merge()
         return 1 - len(self._kept) / int(self._counts.sum()) if len(self._kept) else 0.0
 

@@ -20,16 +20,16 @@ class Tokens(NamedTuple):
 
     @property
     def lengths(self) -> NDArray[np.integer[Any]]:
-        """How many targets each document has: its characters and the end token."""
+        """Number of targets of each document, (N,): its characters and the end token."""
         return np.diff(self.offsets) - 1
 
     @property
     def targets(self) -> int:
-        """How many targets there are in all."""
+        """Number of targets of all documents."""
         return len(self.ids) - (len(self.offsets) - 1)
 
     def release(self) -> None:
-        """Give up the memory of what has been read of a mapped file; it comes back from there when it is read again."""
+        """Give up the memory that holds pages of a mapped file; reading loads them again."""
         base: Any = self.ids
         while isinstance(base, np.ndarray):
             base = base.base
@@ -39,14 +39,14 @@ class Tokens(NamedTuple):
 
 
 def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The offsets of documents that have so many characters, (N,) to (N + 1,)."""
+    """The offsets (N + 1,) of documents from their lengths (N,) in characters."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths + 2)])
 
 
 def tokenize(documents: Sequence[str], vocabulary: Vocabulary, labels: Sequence[str] = ()) -> Tokens:
     """Encode documents with `vocabulary`; characters it does not have become the unknown token.
 
-    `labels` has one for each document, or none at all. ValueError for a document without characters.
+    `labels` has one label for each document, or is empty. ValueError for a document without characters.
     """
     if not all(documents):
         raise ValueError("a document has at least one character")
@@ -66,10 +66,10 @@ def encoded(
     vocabulary: Vocabulary,
     starts: Ids | None = None,
 ) -> Iterator[tuple[Ids, Ids]]:
-    """Token ids of documents of some lengths, whose code points come end to end in `pieces` of any size (none empty).
+    """Token ids of documents of some `lengths`, whose code points come end to end in `pieces` of any size (none empty).
 
-    For each piece those of the documents that are not held out, and those of the ones that are. `starts` (N,) has the
-    start token of each document, where not all have the same.
+    For each piece a pair: the ids of documents that are not held out, and of those that are. `starts` (N,) has the
+    start token of each document, unless all have the same.
     """
     ends = np.cumsum(lengths)
     place = 0
@@ -78,7 +78,7 @@ def encoded(
         end = ends[first:last] - place
         start = end - lengths[first:last]
         starts_here, ends_here = start >= 0, end <= len(points)
-        borders = np.concatenate([end[ends_here], start[starts_here]])  # where both are, the end comes first
+        borders = np.concatenate([end[ends_here], start[starts_here]])  # at the same place the end comes first
         special = np.full(len(borders), vocabulary.start, vocabulary.dtype)
         special[: ends_here.sum()] = vocabulary.end
         if starts is not None:

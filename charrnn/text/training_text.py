@@ -1,4 +1,4 @@
-"""The text that a model was trained on, read again: what it may have learned by heart."""
+"""The text that a model was trained on, read again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ _HINT = f"name a text to compare with: {named('corpus', 'PATH')}"
 
 
 def training_text(run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str] = ()) -> Corpus:
-    """The text of `sources`, or without any that of the run, which holds out what it held out then.
+    """The text of `sources`, or without any the text of the run, with the same part held out.
 
-    Documents of `sources` need no labels where those of the run had some.
+    Documents of `sources` need no labels, even if those of the run have some.
 
     Raises:
         DataError: the run's text is gone, has changed, or came from standard input.
@@ -29,7 +29,7 @@ def training_text(run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str]
 
 
 def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
-    """The text of the run; `hint` says what to do where there is none any more.
+    """The text of the run; `hint` tells the user what to do if it cannot be read.
 
     Raises:
         DataError: the text is gone, has changed, or came from standard input.

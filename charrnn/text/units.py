@@ -1,4 +1,4 @@
-"""Texts in the units of a model, characters or bytes, as people read them."""
+"""Conversion of texts in the units of a model, characters or bytes, into readable text."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -11,9 +11,9 @@ Errors = Literal["strict", "replace", "surrogateescape"]
 
 
 def readable(text: str, unit: "Unit", errors: Errors = "surrogateescape") -> str:
-    """A text in bytes, which are its code points, read as UTF-8; one in characters as it is.
+    """A text in characters as it is; one in bytes, given as code points, decoded as UTF-8.
 
     Args:
-        errors: what becomes of bytes that are no UTF-8, as for `bytes.decode`; else surrogates (PEP 383).
+        errors: treatment of bytes that are not UTF-8, as for `bytes.decode`; by default surrogates (PEP 383).
     """
     return text.encode("latin-1").decode("utf-8", errors) if unit == "byte" else text

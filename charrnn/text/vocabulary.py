@@ -1,4 +1,4 @@
-"""Characters and their token ids. Knows no files and no torch."""
+"""Characters and their token ids. This module knows no files and no torch."""
 
 import sys
 import unicodedata
@@ -26,7 +26,7 @@ def normalized(text: str, form: Normalization | None, newlines: Newlines = "keep
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
-    """The Unicode code points of a text. UnicodeEncodeError where it has lone surrogates."""
+    """The Unicode code points (N,) of a text. UnicodeEncodeError if it has lone surrogates."""
     return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
 
 
@@ -36,7 +36,7 @@ def as_label(text: str) -> str:
 
 
 def is_label(text: str) -> bool:
-    """Whether a text can be a label: not empty, not long, and nothing in it that breaks a line or drives a terminal."""
+    """True if the text can be a label: not empty, not long, and nothing in it breaks a line or drives a terminal."""
     return 0 < len(text) <= _LONGEST_LABEL and text.isprintable()
 
 
@@ -44,11 +44,11 @@ def is_label(text: str) -> bool:
 class Vocabulary:
     """The distinct characters of a text in sorted order, then the start, end and unknown tokens. Immutable.
 
-    Where documents have labels there is a start token for each, in their sorted order. The label "" is that of
-    documents that have none. `label_counts` says how many documents of the training text each had.
+    Where documents have labels, each label has a start token, in sorted order. Documents without a label have the
+    label "". `label_counts` has the number of documents of each label in the training text.
 
-    A text in bytes is a string of the code points 0 to 255, one a byte (latin-1), so that everything else need not
-    tell the two apart; its vocabulary is all 256, and a byte is its own id.
+    A text in bytes is a string of the code points 0 to 255, one a byte (latin-1), so that other code treats both alike;
+    its vocabulary is all 256, and a byte is its own id.
     """
 
     characters: str
@@ -69,14 +69,14 @@ class Vocabulary:
 
     @classmethod
     def of(cls, text: str, unit: Unit, labels: Mapping[str, int] | None = None) -> Self:
-        """The vocabulary of a text, whose documents have `labels`, each so many of them."""
+        """The vocabulary of a text; `labels` has the number of documents of each label."""
         characters = _ALL_BYTES if unit == "byte" else "".join(sorted(set(text)))
         counts = dict(sorted((labels or {}).items()))
         return cls(characters, unit, tuple(counts), tuple(counts.values()))
 
     @property
     def start(self) -> int:
-        """Stands before every document; where there are labels, before those of the first one."""
+        """Id of the token before every document; with labels, before the documents of the first label."""
         return len(self.characters)
 
     @property
@@ -85,44 +85,44 @@ class Vocabulary:
         return range(self.start, self.start + max(len(self.labels), 1))
 
     def start_of(self, label: str) -> int:
-        """Stands before every document of a label. ValueError for one that is not in the vocabulary."""
+        """Id of the token before the documents of a label. ValueError if the vocabulary does not have the label."""
         return self.starts[self.labels.index(label)]
 
     @property
     def listed_labels(self) -> str:
-        """The labels, or the first twenty of them, for a person to read."""
+        """The labels, or the first twenty of them, as text for people."""
         return ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
 
     @property
     def end(self) -> int:
-        """Stands after every document."""
+        """Id of the token after every document."""
         return self.starts.stop
 
     @property
     def unknown(self) -> int:
-        """Stands for any character that the training text did not have."""
+        """Id of the token for any character that the training text did not have."""
         return self.end + 1
 
     @property
     def size(self) -> int:
-        """V: the characters and the special tokens, three or more."""
+        """V, the number of ids: characters and special tokens, of which there are three or more."""
         return self.unknown + 1
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The smallest unsigned integers that hold every id."""
+        """The smallest unsigned integer type that holds every id."""
         return np.min_scalar_type(self.size - 1)
 
     @cached_property
     def _ids(self) -> Ids:
-        """The id of every code point."""
+        """The id of every code point, (0x110000,)."""
         ids = np.full(sys.maxunicode + 1, self.unknown, dtype=self.dtype)
         ids[code_points(self.characters)] = np.arange(len(self.characters))
         return ids
 
     @cached_property
     def byte_lengths(self) -> NDArray[np.int64]:
-        """Bytes in the text that each id stands for: its UTF-8 length, 1 for end (the separator), 0 for the others."""
+        """Bytes of text for each id, (V,): UTF-8 length or 1 of a character, 1 for end (the separator), else 0."""
         wide = self.unit == "character"
         lengths = [len(character.encode()) if wide else 1 for character in self.characters]
         return np.array([*lengths, *(0 for _ in self.starts), 1, 0], dtype=np.int64)
@@ -132,7 +132,7 @@ class Vocabulary:
         return self.encode_points(code_points(text))
 
     def encode_points(self, points: NDArray[np.unsignedinteger[Any]]) -> Ids:
-        """The same for code points (N,)."""
+        """Ids (N,) of code points (N,), as in `encode`."""
         ids: Ids = self._ids[points]
         return ids
 
@@ -143,13 +143,13 @@ class Vocabulary:
         return np.concatenate([other.encode(self.characters), special])
 
     def decode(self, ids: Ids) -> str:
-        """The characters of token ids. ValueError for the special tokens, which have none."""
+        """The text of token ids (N,). ValueError for the special tokens, which are no characters."""
         if np.any(np.asarray(ids) >= self.start):
             raise ValueError("the start, end and unknown tokens are not characters")
         return "".join(self.characters[token] for token in ids)
 
     def to_bytes(self, text: str) -> bytes:
-        """What a text in this vocabulary's units looks like in a file: its bytes, or its UTF-8."""
+        """The bytes of a text in this vocabulary's units, as a file has them: themselves, or UTF-8."""
         return text.encode("latin-1" if self.unit == "byte" else "utf-8")
 
 

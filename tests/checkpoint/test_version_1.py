@@ -102,7 +102,7 @@ def test_its_training_state_is_that_of_the_model_today() -> None:
     optimizer = Optimizer(model, found.config.override({"optimizer": "adamw"}).training)
     random_state = torch.get_rng_state().numpy()  # that of the file is none that torch takes
     state = restore(found.training | {"rng.cpu": random_state}, model, optimizer)
-    captured = {name: array.tolist() for name, array in capture(optimizer, state).items() if name != "rng.cpu"}
+    captured = {name: array.tolist() for name, array in capture(optimizer, state, "cpu").items() if name != "rng.cpu"}
     assert captured == {name: array.tolist() for name, array in found.training.items() if name != "rng.cpu"}
 
 

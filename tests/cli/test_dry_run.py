@@ -80,7 +80,6 @@ def test_a_terminal_gets_a_table_that_cannot_drive_it(folder: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("small.txt", "--dry-run", "--resume"), 2, b"--dry-run tells of a new run; leave --resume out"),
-        (("small.txt", "--json"), 2, b"--json is for --dry-run"),
         (("none.txt", "--dry-run"), 3, b"cannot read the text 'none.txt'"),
     ],
 )

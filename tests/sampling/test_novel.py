@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import example, given
 
 from charrnn.errors import DataError
 from charrnn.sampling.chooser import Chooser
@@ -77,6 +76,7 @@ def test_no_run_of_k_characters_stands_in_the_text(
     assert stream.nats == pytest.approx(-log_probability, abs=1e-3)
 
 
+@example(41, "\na\nb", 2, "\n", SamplingConfig(length=2, temperature=0.0, seed=1, until_end=False))
 @given(st.integers(0, 10**6), corpora, sizes, primes, configs)
 def test_only_where_every_text_copies_none_is_written(
     seed: int, corpus: str, k: int, prime: str, config: SamplingConfig
