@@ -28,7 +28,7 @@ __all__ = ["command"]
 
 _USUAL_SECONDS = 180.0
 
-# What is not searched, and the same for all cells.
+# Settings that are not searched and are the same for all cells.
 _TRAINING = Part(
     TrainingConfig,
     (
@@ -44,7 +44,7 @@ _MODEL = Part(
 
 @dataclass(frozen=True)
 class CompareOutput(Quiet):
-    """In which form rows are told."""
+    """Options for the form of the rows."""
 
     as_json: bool = setting(
         False, "Write a JSON object for each cell on stdout, as soon as it is known.", panel=OUT, flag="--json"
@@ -90,7 +90,7 @@ def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Sear
 def _compare(
     config: RunConfig, search: Search, stop: Stop, rows: "list[Compared]", json_lines: TextWriter | None, quiet: bool
 ) -> None:
-    """Go through the comparison, show it, and gather its rows; a signal lets a run save, and ends anything else."""
+    """Run the comparison, show it, and gather its rows; a signal lets a run save, and ends a trial."""
     from charrnn.cli.render.comparison import comparison_display
     from charrnn.events import Began, Finished
 
