@@ -197,7 +197,7 @@ class ScanCore(EquationCore):
     def scanned(
         self, a: Tensor, b: Tensor, state: State, inputs: tuple[Tensor, ...], noise: Noise, *, positive: bool
     ) -> tuple[Tensor, State]:
-        """Hidden states (T, B, H) of h_t = a ⊙ h_{t-1} + b under zoneout, and the last state, with the last `inputs`."""
+        """Hidden states (T, B, H) of h_t = a ⊙ h_{t-1} + b under zoneout, and the last state, with these `inputs`."""
         if noise.k_h is not None:
             a, b = a + noise.k_h * (1 - a), b - noise.k_h * b
         hs, h = scan(a, b, state.h, positive=positive)

@@ -88,4 +88,4 @@ class FusedCore(Core):
 
     @abstractmethod
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        """Run the recurrence alone, over time-major projected inputs (T, B, k·H): outputs (T, B, H) and the last state."""
+        """Run the recurrence alone over projected, time-major inputs (T, B, k·H): outputs (T, B, H), last state."""

@@ -14,7 +14,7 @@ __all__ = ["CORES", "CoreEntry", "core_class", "core_equations"]
 
 
 class CoreEntry(NamedTuple):
-    """Where a core lives, and how the help and the README speak of it."""
+    """An entry for a core: its module, equations, defaults, and words for the help and the README."""
 
     core: str  # "module:class", the sequence module that trains
     cell: str  # "page:name", where its equations stand in charrnn.recurrent; the page is `equations` if not named
