@@ -1,4 +1,4 @@
-"""How fast a network learns on a device, by half a second of it."""
+"""The pace at which a network learns on a device, measured for half a second."""
 
 import time
 
@@ -16,7 +16,7 @@ _STEPS_BEFORE = 3  # in which a GPU loads what it needs
 
 
 def measured_pace(config: RunConfig, vocabulary_size: int, device: torch.device) -> float:
-    """Characters/s of forward and backward passes over random tokens, with a configuration that leaves nothing open."""
+    """Characters/s of forward and backward passes over random tokens, for a configuration with nothing left open."""
     settings = config.training
     if settings.batch_size is None or settings.sequence_length is None:
         raise ValueError("batch_size and sequence_length are not chosen yet")
