@@ -55,7 +55,7 @@ class _RMSNorm(Function):
         """∂x, from y = x / √(mean x²) and ∂y."""
         y, scale = ctx.saved_tensors
         (d_y,) = gradients
-        d_x = torch.mul(d_y, y, out=torch.empty_like(y))  # laid out as y is, whatever d_y is
+        d_x = torch.mul(d_y, y, out=torch.empty_like(y))  # in the memory layout of y, not of d_y
         along = d_x.mean(-1, keepdim=True)
         return torch.addcmul(d_y, y, along, value=-1, out=d_x).mul_(scale)
 

@@ -267,7 +267,7 @@ def _train(setup: Setup, trials: tuple[Tried, ...], stop: Stop) -> Generator[Eve
                 if event.reason == "stopped":
                     return None
                 row = replace(row, steps=event.step, seconds=event.seconds)
-        # All steps read as many characters, but for the last of an epoch and those of short documents.
+        # All steps read equally many characters, except the last of an epoch and those of short documents.
         inverse = sum((last - first) / rate for (first, _), (last, rate) in pairwise(laps))
         return _scored(
             replace(row, trained_characters_per_second=laps[-1][0] / inverse if inverse else None), setup, run

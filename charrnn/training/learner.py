@@ -59,7 +59,7 @@ class Learner:
             logits, state = model(inputs, self._enter(batch))
             nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
             targets_of_all = int(batch.counts.sum())
-            loss = nats / targets_of_all  # which add up over ranks to the mean over the whole batch
+            loss = nats / targets_of_all  # its sum over ranks is the mean over the whole batch
         model.zero_grad()
         gradients = self._backward(loss, targets_of_all)
         loss = loss.detach()

@@ -246,7 +246,7 @@ def _preview(session: Session, snapshot: Snapshot) -> Iterator[Event]:
     """Write some text with the weights of the snapshot."""
     try:
         written = preview(session.setup, snapshot.model, snapshot.step)
-    except CheckpointError as error:  # which asks for another model, and this one is in the making
+    except CheckpointError as error:  # its advice, another model, does not fit a training
         raise NotFiniteError(OVERFLOW) from error
     yield Sampled(snapshot.step, written)
 

@@ -135,7 +135,7 @@ class LossMonitor:
         }
         try:
             written = f"{self._run.write_divergence(record)} has what led to it"
-        except ResourceError as error:  # which is not what the training ended for
+        except ResourceError as error:  # it is not the reason why the training ended
             written = error.message
         training = config.training
         return DivergedError(

@@ -43,7 +43,7 @@ class Optimizer:
         others = [p for name, p in rest.items() if p.ndim == 1 or name.startswith("encoder.")]
         groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
         adamw = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
-        for p in rest.values():  # as it would do at its first step; a run may be saved before that is taken
+        for p in rest.values():  # made here and not at the first step, as a run may be saved before it
             moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
             adamw.state[p] = {"step": torch.zeros((), device=p.device), **moments}
         self._optimizers: list[torch.optim.Optimizer] = [adamw]

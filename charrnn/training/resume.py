@@ -63,11 +63,11 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
     device = choose_device(changes.get("device", recorded.training.device)).type
     if device != _device_of(checkpoint) and recorded.training.precision != "fp32":
         changes["precision"] = "auto"
-    if recorded.training.optimizer == "auto":  # by a version that had one only
+    if recorded.training.optimizer == "auto":  # by a version that had a single optimiser
         changes["optimizer"] = "adamw"
     if budget := {name: value for name, value in given.items() if name in _BUDGETS}:
         changes |= dict.fromkeys(_BUDGETS) | budget
-    # The model that the run came from is not read again, only what it knew.
+    # The model that the run began from is not read again; only its vocabulary is needed.
     blank = replace(recorded.override(changes | {"from_model": None}), record=Record())
     setup = prepare(blank, known=checkpoint.vocabulary if recorded.training.from_model else None)
     if setup.config.record.corpus_sha256 != recorded.record.corpus_sha256:

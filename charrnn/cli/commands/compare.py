@@ -78,7 +78,7 @@ def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Sear
             note("stopped at once", quiet=output.quiet)
         finally:
             if rows and not output.as_json:
-                # Nobody may be there to read it any more: what was asked for is to stop.
+                # After a request to stop, nobody may be there to read it any more.
                 with contextlib.suppress(*((CharrnnError, OSError) if stop() else ())):
                     _write_table(rows, writer)
     if stop.received is not None:
@@ -95,7 +95,9 @@ def _compare(
     from charrnn.events import Began, Finished
 
     watched = is_terminal("stderr")
-    shares_terminal = watched and is_terminal("stdout")  # where JSON would get into the picture, and a table after it
+    shares_terminal = watched and is_terminal(
+        "stdout"
+    )  # JSON would break the live picture, and so would a table after it
     live, is_over = watched and not (shares_terminal and json_lines), False
     try:
         with comparison_display(quiet, live=live, transient=shares_terminal) as show:

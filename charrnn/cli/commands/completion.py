@@ -114,7 +114,7 @@ def _bash(commands: list[_Command]) -> Iterator[str]:
     )
     for each in commands:
         yield f"        '{each.name} '*' '-*) words='{_all_names(each.options)}' ;;"
-        answers: dict[str, list[str]] = {}  # and after which words each is given
+        answers: dict[str, list[str]] = {}  # each answer, with the words after which it is given
         for option in each.options:
             if isinstance(option.values, list):
                 answer = f"words='{' '.join(option.values)}'"

@@ -132,7 +132,7 @@ def _train(plan: _Plan, run: RunOptions, process: ProcessRank, stop: Stop) -> No
     from charrnn.events import Began
 
     writer, is_over = TextWriter("utf-8") if run.as_json else None, False
-    in_lines = run.as_json and is_terminal("stdout")  # where JSON would get into the picture
+    in_lines = run.as_json and is_terminal("stdout")  # where JSON would break the live picture
     try:
         with training_display(run.quiet, in_lines=in_lines) as show, _others(process):
             for event in _events(plan, run, stop):

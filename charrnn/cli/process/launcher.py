@@ -36,7 +36,7 @@ def take_part(process: ProcessRank) -> None:
             stop.run = Path()  # rank 0 knows whether there is one to save
             for _ in loop.follow(stop):
                 pass
-    except (DivergedError, PeerGoneError) as error:  # rank 0 tells of the one, and whoever has ended of the other
+    except (DivergedError, PeerGoneError) as error:  # reported by rank 0, or by the process that ended
         raise typer.Exit(error.exit_code) from error
     if stop.received is not None:
         raise typer.Exit(128 + stop.received)

@@ -15,7 +15,7 @@ from charrnn.errors import DataError
 __all__ = ["lines_of", "pieces_of", "stdin_is_piped", "wait_for_stdin"]
 
 _PIECE = 2**20  # bytes
-_PATIENCE = 1.0  # seconds after which a person is told what is waited for
+_PATIENCE = 1.0  # seconds after which a person is told that a prime is awaited
 
 
 def stdin_is_piped() -> bool:
