@@ -1,4 +1,4 @@
-"""The door for Python: a model that writes and scores text, and a training to go through."""
+"""The Python interface: a model that writes and scores text, and a training to iterate over."""
 
 import inspect
 import math
@@ -38,9 +38,10 @@ _SHOWN, _SHOWN_DOCUMENTS = 200, 5  # characters of a sample that a notebook show
 
 
 def _takes(*groups: type[Settings]) -> Callable[[_Method], _Method]:
-    """Show the settings of some groups as the keywords of a function, in its signature and its documentation."""
+    """Add the settings of some groups as keywords to a function's signature and documentation."""
 
     def shown(method: _Method) -> _Method:
+        """Add the keywords to a function, which is returned."""
         own = [each for each in inspect.signature(method).parameters.values() if each.kind is not each.VAR_KEYWORD]
         keywords = {
             name: inspect.Parameter(
@@ -88,9 +89,9 @@ def load(path: "str | os.PathLike[str] | None" = None, *, device: str = "auto", 
 
 
 class Model:
-    """A trained model: it writes text, says what comes next, fills gaps, and scores texts.
+    """A trained model, which writes text, lists likely next characters, fills gaps, and scores texts.
 
-    `path` is its checkpoint file, `why` says how it was chosen, `checkpoint` has all that the file holds.
+    `path` is its checkpoint file, `why` the reason why it was chosen, `checkpoint` the content of the file.
     """
 
     def __init__(self, found: FoundModel, checkpoint: "Checkpoint", engine: EngineConfig = EngineConfig()) -> None:  # noqa: B008
@@ -99,7 +100,7 @@ class Model:
         self._engine = engine
 
     def session(self, prime: "Prime", config: SamplingConfig, reading: PrimeConfig) -> "Session":
-        """Samples that are ready to be written, for those who want more than their text (see `sampling.session`).
+        """Prepare samples, for callers that need more than their text (see `sampling.session`).
 
         Raises:
             CharrnnError: as `stream`.
@@ -112,8 +113,8 @@ class Model:
     def sample(self, prime: str = "", *, echo: bool = True, **controls: Any) -> str:
         """Write text that goes on from `prime`, which stands before it unless `echo` is False.
 
-        The same settings and the same seed give the same text, and the one that `charrnn sample` writes; several
-        samples end with a newline each.
+        The same settings and seed give the same text, which is also that of `charrnn sample`; several samples end with
+        a newline each.
 
         Raises:
             UsageError: an unknown keyword, a value out of its range, or settings that do not go together.
@@ -123,7 +124,7 @@ class Model:
 
     @_takes(SamplingConfig, PrimeConfig)
     def stream(self, prime: str = "", *, echo: bool = True, **controls: Any) -> Iterator[str]:
-        """The text of `sample` in pieces, as they are written. Settings are checked at the first piece.
+        """Write the text of `sample` in pieces, as they are made. Settings are checked at the first piece.
 
         Raises:
             CharrnnError: as `sample`.
@@ -170,7 +171,7 @@ class Model:
 
     @_takes(ScoringConfig)
     def score(self, text: str | None = None, **settings: Any) -> "Score":
-        """How well the model predicts a text; without one, the text that was held out when it was trained.
+        """Score the model's predictions of a text; without one, of the text held out in its training.
 
         Raises:
             UsageError: an unknown keyword, or a value out of its range.
@@ -215,7 +216,7 @@ class Model:
 
 
 class FilledText(NamedTuple):
-    """A text whose gap is filled; the logarithm of the probability is in nats, of the filling and what follows it."""
+    """A text with its gap filled, and the log probability, in nats, of the filling and the text after it."""
 
     text: str
     filling: str
@@ -223,7 +224,7 @@ class FilledText(NamedTuple):
 
 
 class Score:
-    """What a text costs a model: sums over its characters, one end token a document among them."""
+    """The cost of a text to a model: sums over its characters, including one end token per document."""
 
     def __init__(self, reading: "Reading") -> None:
         self._reading = reading
@@ -237,37 +238,37 @@ class Score:
 
     @property
     def characters(self) -> int:
-        """How many were scored."""
+        """The number of scored characters."""
         return self._sums.characters
 
     @property
     def unknown(self) -> int:
-        """How many were not scored, as the model never saw them."""
+        """The number of characters that were not scored, as the model does not know them."""
         return self._sums.unknown
 
     @property
     def nats_per_character(self) -> float:
-        """The loss."""
+        """The loss in nats per character."""
         return self._sums.nats_per_character
 
     @property
     def bits_per_character(self) -> float:
-        """The loss in bits."""
+        """The loss in bits per character."""
         return self._sums.bits_per_character
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits over the bytes of the text in UTF-8, which compares models of different units."""
+        """Bits per byte of the text in UTF-8, which compares models of different units."""
         return self._sums.bits_per_byte
 
     @property
     def perplexity(self) -> float:
-        """e to the loss; infinite where that is too large for a float."""
+        """e to the power of the loss in nats; infinite if too large for a float."""
         return self._sums.perplexity
 
     @property
     def accuracy(self) -> float:
-        """The share of characters that were the likeliest."""
+        """The share of characters that the model thought likeliest."""
         return self._sums.accuracy
 
     @cached_property
@@ -316,9 +317,9 @@ def train(
 
 
 class Training:
-    """A training: going through it yields its events, and trains meanwhile (see `charrnn.events`).
+    """A training: iterating over it trains, and yields its events (see `charrnn.events`).
 
-    `events` are those that have come, `run_path` is the run's folder once it has begun.
+    `run_path` is the run's folder once it has begun.
     """
 
     def __init__(self, given: Mapping[str, Any], text: str | None, name: str | None, resume: str | None) -> None:
@@ -346,13 +347,13 @@ class Training:
             yield event
 
     def run(self) -> "Model":
-        """Train to the end; the model."""
+        """Train to the end; the best model."""
         for _ in self:
             pass
         return self.model
 
     def stop(self) -> None:
-        """End after the step under way, and save."""
+        """End the training after the step under way, and save it."""
         self._is_stopped = True
 
     @property
@@ -371,6 +372,7 @@ class Training:
         from charrnn.training.given_text import train_text
 
         def is_stopped() -> bool:
+            """True once `stop` has been called."""
             return self._is_stopped
 
         if self._resume is not None:
@@ -400,6 +402,6 @@ class Training:
 
 
 def _sorted_out(values: Mapping[str, Any], groups: Sequence[type[Settings]], function: str) -> Iterator[dict[str, Any]]:
-    """The keywords of a function by the groups that declare them."""
+    """Divide the keywords of a function among the groups that declare them."""
     given = checked_keywords(values, groups, function)
     return ({name: given[name] for name in declared(group) if name in given} for group in groups)

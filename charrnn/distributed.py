@@ -1,4 +1,4 @@
-"""The processes that train one model together, and what they do together: the only home of torch.distributed."""
+"""The processes that train one model together, and their joint operations. Only this module uses torch.distributed."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,35 +16,35 @@ from charrnn.messages import named
 
 __all__ = ["Ranks", "joined", "own_ranks"]
 
-# A process that is killed closes its connections, which the others notice at once. This is for a machine that falls
-# silent, and longer than rank 0 may take to read a text or to validate while the others wait.
+# A process that is killed closes its connections, which the others notice at once. This is for a machine that does not
+# answer, and longer than rank 0 may take to read a text or to validate while the others wait.
 _SILENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes that train one model together: this one is `rank` of `count`, each with its part of every batch.
+    """The processes that train one model together. This one is `rank` of `count`; each has its part of every batch.
 
-    What they do together, all of them must call in the same order. Alone, rank 0 of 1 has nothing to wait for.
+    All processes must call the joint operations in the same order. A process alone is rank 0 of 1 and never waits.
 
     Raises:
-        PeerGoneError: another of them has ended.
+        PeerGoneError: another process has ended.
     """
 
     rank: int = 0
     count: int = 1
 
     def part(self, rows: int) -> slice:
-        """Which of so many rows are this rank's: as many as any other's, or one more or less."""
+        """The part of `rows` rows that is this rank's; the numbers of rows of any two ranks differ by at most one."""
         return slice(self.rank * rows // self.count, (self.rank + 1) * rows // self.count)
 
     def seed(self, seed: int, step: int) -> None:
-        """Give ranks but the first random numbers of their own, a function of the step, so that none need be saved."""
+        """Seed ranks other than 0 with numbers of their own, a function of the step, so that none must be saved."""
         if self.rank:
             torch.manual_seed(int(numpy.random.SeedSequence((seed, self.rank, step)).generate_state(1)[0]))
 
     def all_reduce(self, tensors: Sequence[Tensor]) -> None:
-        """Put the sum over all ranks in the place of each tensor."""
+        """Replace each tensor by its sum over all ranks."""
         if self.count == 1:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -54,7 +54,7 @@ class Ranks:
             tensor.copy_(total.view_as(tensor))
 
     def gather(self, own: Tensor, rows: int) -> Tensor:
-        """All `rows` of something (rows, ...) of which each rank has its part, and more where that part is empty."""
+        """Gather a tensor (rows, ...) from the ranks' parts; rows of `own` beyond this rank's part are left out."""
         if self.count == 1:
             return own
         everything, part = own.new_zeros(rows, *own.shape[1:]), self.part(rows)
@@ -63,7 +63,7 @@ class Ranks:
         return everything
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Of each flag whether it is true on any rank."""
+        """For each flag, True if it is true on any rank."""
         if self.count == 1:
             return flags
         votes = torch.tensor(flags, dtype=torch.int32)
@@ -72,7 +72,7 @@ class Ranks:
         return tuple(votes.bool().tolist())
 
     def broadcast(self, value: Any) -> Any:
-        """The value that rank 0 calls this with, as JSON has it (tuples are lists)."""
+        """Broadcast rank 0's value by JSON, which makes lists of tuples."""
         if self.count == 1:
             return value
         written = torch.tensor(list(json.dumps(value).encode()), dtype=torch.uint8)
@@ -85,7 +85,7 @@ class Ranks:
 
 
 def own_ranks() -> Ranks:
-    """The ranks of which this process has joined the others, or itself alone."""
+    """The ranks that this process has joined, or rank 0 of 1 if it is alone."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return Ranks()
     return Ranks(distributed.get_rank(), distributed.get_world_size())
@@ -93,9 +93,9 @@ def own_ranks() -> Ranks:
 
 @contextmanager
 def joined(rank: int, count: int, meeting: str | None) -> Iterator[None]:
-    """Be rank `rank` of `count` processes, after meeting the others; with a `count` of 1 there is nobody to meet.
+    """Join `count` processes as rank `rank`, and leave them at the end; with a `count` of 1 do nothing.
 
-    `meeting` is a file to meet by, where all run on this machine; else they meet as torchrun tells the environment.
+    `meeting` is a file to meet by, if all run on this machine; else they meet by torchrun's environment variables.
 
     Raises:
         ResourceError: they did not meet.

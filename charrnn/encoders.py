@@ -1,4 +1,4 @@
-"""How a token id becomes the input of the first core."""
+"""Encoders, which turn token ids into inputs of the first core."""
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +10,10 @@ __all__ = ["Embedding", "OneHot", "build_encoder"]
 
 
 class OneHot(nn.Module):
-    """One-hot vectors of width V, in the form of their index: cores look a row of their input weights up by it.
+    """One-hot vectors of width V, given as their indices, by which cores look up their input weights.
 
-    The product of a one-hot vector with a matrix is a row of the matrix, so nothing is ever multiplied by zero.
-    Dropout of such a vector, in training, drops the whole character, and needs the vectors themselves.
+    The product of a matrix with a one-hot vector is a column of the matrix, so nothing is multiplied by zero. Dropout
+    of such a vector, in training, drops the whole character, and needs the vectors themselves.
     """
 
     def __init__(self, vocabulary_size: int, dropout: float) -> None:
@@ -37,7 +37,7 @@ class Embedding(nn.Module):
         self.vectors = nn.Embedding(vocabulary_size, size)
         self.dropout = nn.Dropout(dropout)
         with torch.no_grad():
-            self.vectors.weight[unknown] = 0  # never trained: it should say nothing, not something random
+            self.vectors.weight[unknown] = 0  # it is never trained, so it should be zero and not random
 
     def forward(self, ids: Tensor) -> Tensor:
         """Vectors (B, T, D) of token ids (B, T)."""
@@ -46,7 +46,7 @@ class Embedding(nn.Module):
 
 
 def build_encoder(config: ModelConfig, vocabulary_size: int, unknown: int) -> OneHot | Embedding:
-    """The encoder that `config` names. ValueError where an embedding's size is still to be chosen."""
+    """Make the encoder that `config` names. ValueError if an embedding's size is not chosen yet."""
     if config.encoder == "one-hot":
         return OneHot(vocabulary_size, config.input_dropout)
     if config.embedding_size is None:

@@ -1,4 +1,4 @@
-"""What can go wrong for a person using charrnn, each with its exit code.
+"""Errors for a person who uses charrnn, each with its exit code.
 
 A message says what was received, what is accepted and what to do next, in one to three lines. A programmer's
 misuse of the library is a `ValueError`, not one of these.
@@ -10,9 +10,9 @@ OVERFLOW = "its weights are so large that they overflow"
 
 
 class CharrnnError(Exception):
-    """A mistake or mishap to be told in a few lines, without a traceback.
+    """A mistake or mishap to be reported in a few lines, without a traceback.
 
-    `str` of it names settings by their Python keywords; `message` still has them marked (see `messages`).
+    Its `str` names settings by their Python keywords; in `message` they are marked (see `messages`).
     """
 
     exit_code = 1
@@ -23,7 +23,7 @@ class CharrnnError(Exception):
 
 
 class UsageError(CharrnnError):
-    """A setting, or a combination of settings, that cannot be."""
+    """A setting, or a combination of settings, that is not allowed."""
 
     exit_code = 2
 
@@ -53,7 +53,7 @@ class DivergedError(CharrnnError):
 
 
 class ReaderGoneError(CharrnnError):
-    """Whoever read our output has what they wanted; there is nothing to tell them. 128 + SIGPIPE, as in a shell."""
+    """The reader of our output has closed it, so nothing is reported. Exits with 128 + SIGPIPE, as in a shell."""
 
     exit_code = 141
 
@@ -65,16 +65,16 @@ class ResourceError(CharrnnError):
 
 
 class PeerGoneError(ResourceError):
-    """Another process has ended, of several that train together."""
+    """Another of the processes that train together has ended."""
 
 
 def overflow(sign: str) -> CheckpointError:
-    """The error for a model of huge weights, by what shows it: a sign such as "a value is no finite number"."""
+    """The error for a model of huge weights, given a sign of it such as "a value is no finite number"."""
     return CheckpointError(f"{sign}: {OVERFLOW}; use another model")
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory is what lacked, as Python and numpy, torch on a GPU, and torch on a CPU say it."""
+    """True if an error of Python, numpy, or torch on a GPU or a CPU says that memory ran out."""
     names = {kind.__name__ for kind in type(error).__mro__}  # torch, which may not be loaded, has one of its own
     said = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED")
     is_said = isinstance(error, RuntimeError) and any(words in str(error) for words in said)

@@ -1,4 +1,4 @@
-"""What happens in a training, as plain values: the loop yields them, the command line draws them, tests read them.
+"""Events of a training as plain values: the loop yields them, the command line draws them, tests read them.
 
 Losses are in nats per character, times in seconds, rates in characters per second.
 """
@@ -14,7 +14,7 @@ __all__ = ["Began", "Event", "Finished", "Notice", "Reported", "Sampled", "Saved
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that was chosen or changed on the user's behalf; `message` has settings marked (see `messages`)."""
+    """A choice or change made on behalf of the user; `message` has settings marked (see `messages`)."""
 
     message: str
 
@@ -40,7 +40,7 @@ class Began:
 
 @dataclass(frozen=True)
 class Reported:
-    """How the training went since the last report."""
+    """A report on the steps since the last one."""
 
     step: int
     total_steps: int
@@ -55,7 +55,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A step was not taken, as its loss or gradient was not finite; the `skipped`-th of the run."""
+    """A step was skipped, as its loss or gradient was not finite; it is the `skipped`-th of the run."""
 
     step: int
     loss: float
@@ -76,7 +76,7 @@ class Validated:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A short text from the network as it is now; not yet safe for a terminal."""
+    """A short text written by the network as it is now; it is not yet safe for a terminal."""
 
     step: int
     text: str

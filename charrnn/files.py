@@ -1,4 +1,4 @@
-"""The one way to the disk for what must survive there: a file is whole or absent, whatever happens and whenever."""
+"""Write and remove files that must survive on the disk: at any moment a file is whole or absent."""
 
 import contextlib
 import errno
@@ -36,10 +36,10 @@ __all__ = [
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp")
 
-# A link that somebody has put where we write never leads us to another file.
+# A symbolic link at a path where we write is never followed to another file.
 _OWN = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
-_PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds, where a virus scanner or a file server holds a file for a moment
+_PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds, in case a virus scanner or a file server holds a file for a moment
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -61,9 +61,9 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def write_new(path: Path, pieces: Iterable[bytes], *, replaces: bool = False) -> None:
-    """Write a file that is not there yet, in the same way; whatever stops the pieces, nothing of it is left.
+    """Write a new file in the same way; if the pieces stop with an error, nothing of it is left.
 
-    What dead writers of a file of this name have left is removed.
+    Temporary files that dead writers of this name have left are removed.
 
     Raises:
         UsageError: there is something at `path`, which stays as it is, unless the new file `replaces` it.
@@ -79,29 +79,31 @@ def write_new(path: Path, pieces: Iterable[bytes], *, replaces: bool = False) ->
 
 
 def write_placed(path: Path, pieces: Iterable[tuple[int, bytes]], size: int, *, mode: int) -> None:
-    """Write a file of `size` bytes of pieces, each at its place, as `write_file` does.
+    """Write a file of `size` bytes from pieces, each at its place, as `write_file` does.
 
     Raises:
         OSError: the disk is full or fails, or the folder cannot be written.
     """
 
     def fill(descriptor: int) -> None:
+        """Write the pieces at their places into a descriptor."""
         for place, data in pieces:
             os.lseek(descriptor, place, os.SEEK_SET)
             _write(descriptor, data)
-        os.truncate(descriptor, size)  # were there nothing at the end
+        os.truncate(descriptor, size)  # in case no piece reaches the end
 
     _write_aside(path, fill, _replace, mode)
 
 
 def check_new(path: Path) -> None:
-    """Raise UsageError where there is something at `path`, which is then not overwritten."""
+    """Raise UsageError if there is something at `path`, as it is not to be overwritten."""
     if os.path.lexists(path):
         raise _taken(path)
 
 
 def _in_order(pieces: Iterable[bytes]) -> Callable[[int], None]:
     def fill(descriptor: int) -> None:
+        """Write the pieces one after the other into a descriptor."""
         for data in pieces:
             _write(descriptor, data)
 
@@ -126,7 +128,7 @@ def _write_aside(path: Path, fill: Callable[[int], None], put: Callable[[Path, P
 
 
 def _open_temporary(path: Path, mode: int) -> tuple[Path, int, contextlib.AbstractContextManager[object]]:
-    """A new file beside `path`, open for writing, and what holds its lock until its writer is done or dead."""
+    """Open a new file beside `path`; path, descriptor, and a lock that is held until its writer is done or dead."""
     while True:
         temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
         descriptor = os.open(temporary, _OWN | os.O_WRONLY | os.O_EXCL, mode)
@@ -137,12 +139,12 @@ def _open_temporary(path: Path, mode: int) -> tuple[Path, int, contextlib.Abstra
             fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return temporary, descriptor, lock
-        lock.close()  # somebody has taken it, not locked yet, for abandoned
+        lock.close()  # before it was locked, somebody removed it as abandoned
         os.close(descriptor)
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add to a file, at once for its readers. A log is not worth waiting for the disk: a power cut may take its end.
+    """Append to a file; readers see it at once. As this does not wait for the disk, a power cut may lose the end.
 
     Raises:
         ResourceError: the disk is full or fails, or the file cannot be written.
@@ -158,19 +160,19 @@ def append(path: Path, data: bytes) -> None:
 
 
 def open_own(path: Path, flags: int) -> int:
-    """A descriptor of a file of ours, made if it is not there; a symbolic link in its place is an error."""
+    """Open a file of ours, which is made if it does not exist; a symbolic link in its place is an error."""
     return os.open(path, _OWN | flags, 0o666)
 
 
 class NotAFileError(Exception):
-    """What was to be read is a folder, a device or a socket, or a pipe where a file is needed."""
+    """The thing to read is a folder, a device or a socket, or a pipe where a file is needed."""
 
 
 @contextlib.contextmanager
 def open_strange(path: Path, *, may_be_pipe: bool = False) -> Iterator[tuple[BufferedReader, int | None]]:
-    """Open a file that anyone may have made, for reading; its size, None for a pipe, is that of the file opened.
+    """Open a file that anyone may have made, for reading; the file and its size, None for a pipe.
 
-    It is looked at before it is opened, which waits for ever at a pipe and may do anything at a device.
+    Its kind is checked first, as opening waits for ever at a pipe and may do anything at a device.
 
     Raises:
         NotAFileError: it is no regular file, nor a pipe that is allowed.
@@ -203,14 +205,14 @@ def remove(path: Path) -> None:
 
 
 def leftovers(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The temporary files in a folder, of crashes unless somebody is writing, each with the name it was to get."""
+    """The temporary files in a folder, of crashes or of living writers, each with its intended name."""
     for path in folder.iterdir():
         if match := _TEMPORARY.fullmatch(path.name):
             yield path, match[1]
 
 
 def remove_abandoned(folder: Path, is_ours: Callable[[str], bool]) -> None:
-    """Remove the temporary files that dead writers left, of those that were to get such names."""
+    """Remove the temporary files of dead writers whose intended names `is_ours` accepts."""
     with contextlib.suppress(OSError):
         for path in [path for path, name in leftovers(folder) if is_ours(name)]:
             with contextlib.suppress(OSError):
@@ -218,7 +220,7 @@ def remove_abandoned(folder: Path, is_ours: Callable[[str], bool]) -> None:
 
 
 def _remove_unlocked(path: Path) -> None:
-    """Remove a temporary file. OSError where its writer lives, or it is no file."""
+    """Remove a temporary file. OSError if its writer lives, or if it is no file."""
     if sys.platform != "win32":
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
@@ -246,13 +248,13 @@ def _replace(source: Path, target: Path) -> None:
 
 def _put_new(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)  # which, other than a rename, never takes the place of another file
+        os.link(source, target)  # which, unlike a rename, never replaces another file
     except FileExistsError as error:
         raise _taken(target) from error
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if os.path.lexists(target):  # the next best, on a file system that has no such thing
+        if os.path.lexists(target):  # the next best check, on a file system without links
             raise _taken(target) from error
         _replace(source, target)
     else:
@@ -260,10 +262,10 @@ def _put_new(source: Path, target: Path) -> None:
 
 
 def open_new(path: Path, *, replaces: bool = False) -> BinaryIO:
-    """A file to write into as text is made, which a reader may watch; what is there already may be replaced.
+    """Open a new file to write text into as it is made, so that a reader may watch it.
 
     Raises:
-        UsageError: there is something at `path`, which this does not replace.
+        UsageError: there is something at `path`, and not `replaces`.
         ResourceError: it cannot be written.
     """
     try:
@@ -285,7 +287,7 @@ def _sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that has no such thing
+        if error.errno != errno.EINVAL:  # a file system that cannot sync a folder
             raise
     finally:
         os.close(descriptor)

@@ -11,12 +11,12 @@ HEAD_BIAS = "head.bias"
 
 
 def layer_prefix(index: int) -> str:
-    """What the names of a layer's tensors begin with; the rest is as in `recurrent.equations`."""
+    """The prefix of the names of a layer's tensors; the rest is as in `recurrent.equations`."""
     return f"stack.layers.{index}."
 
 
 def model_shapes(config: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor of a model. ValueError where a size is not chosen."""
+    """The shape of every tensor of a model, by name. ValueError if a size is not chosen."""
     if config.layers is None or config.hidden_size is None:
         raise ValueError(f"the sizes of the model are not chosen yet: {config}")
     shapes: dict[str, tuple[int, ...]] = {}

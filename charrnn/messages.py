@@ -1,7 +1,7 @@
-"""Messages that name settings: by their keyword in Python, by their flag on the command line.
+"""Messages that name settings by their keyword in Python and by their flag on the command line.
 
-Code below the command line writes `named("top_k")` into a message, and knows nothing of flags. Whoever shows the
-message says how settings are called there, and that nothing in it drives a terminal.
+Code below the command line writes `named("top_k")` into a message, and knows nothing of flags. Code that shows the
+message turns these names into keywords or flags, and escapes characters that drive a terminal.
 """
 
 import re
@@ -10,17 +10,17 @@ from typing import Any
 
 __all__ = ["for_command_line", "for_python", "named", "safe"]
 
-# Noncharacters of Unicode, which no text has (and `repr` escapes): they enclose a name, and part it from its value.
+# Noncharacters of Unicode, which no text has (and `repr` escapes). They enclose a name and separate it from its value.
 _OPEN, _PART, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2"
 _NAMED = re.compile(f"{_OPEN}([^{_PART}{_CLOSE}]*){_PART}([^{_PART}{_CLOSE}]*){_PART}([^{_PART}{_CLOSE}]*){_CLOSE}")
 _NO_VALUE: Any = object()
 
-# What could drive a terminal: C0 but tab and newline, DEL, C1, and the bidirectional overrides and isolates.
+# Characters that could drive a terminal: C0 except tab and newline, DEL, C1, bidirectional overrides and isolates.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def named(setting: str, value: object = _NO_VALUE) -> str:
-    """A setting's name inside a message, with a value that it has or might have."""
+    """A marked setting's name for a message, with a value that it has or might have."""
     if value is _NO_VALUE:
         return f"{_OPEN}{setting}{_PART}{_PART}{_CLOSE}"
     shown = "" if value is True else f" {value}"
@@ -28,12 +28,12 @@ def named(setting: str, value: object = _NO_VALUE) -> str:
 
 
 def for_python(message: str) -> str:
-    """The message with keywords: top_k must be at least 1."""
+    """The message with Python keywords, such as: top_k must be at least 1."""
     return _NAMED.sub(lambda match: match[1] + match[3], message)
 
 
 def for_command_line(message: str, flags: Mapping[str, str]) -> str:
-    """The message with flags: --top-k must be at least 1; `flags` has those that do not follow from the name."""
+    """The message with flags, such as: --top-k must be at least 1; `flags` has those that differ from the name."""
     return _NAMED.sub(lambda match: flags.get(match[1], "--" + match[1].replace("_", "-")) + match[2], message)
 
 

@@ -21,7 +21,7 @@ class CharacterModel(nn.Module):
     """Logits for the next token from the tokens so far.
 
     Args:
-        config: sizes must be chosen, else ValueError.
+        config: the cell and sizes, which must be chosen, else ValueError.
         vocabulary_size: V, special tokens included.
         unknown: the id of the unknown token, whose input is silent: the zero vector.
     """
@@ -53,12 +53,12 @@ class CharacterModel(nn.Module):
 
 
 def parameter_count(model: nn.Module) -> int:
-    """How many numbers the model learns."""
+    """The number of parameters of a model, counted as single numbers."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def model_from_arrays(config: ModelConfig, vocabulary: Vocabulary, arrays: Mapping[str, Any]) -> CharacterModel:
-    """A model in evaluation mode with the arrays of a checkpoint for parameters."""
+    """Make a model, in evaluation mode, whose parameters are the arrays of a checkpoint."""
     model = CharacterModel(config, vocabulary.size, vocabulary.unknown)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=True)
     return model.eval()

@@ -1,4 +1,4 @@
-"""The whole network in numpy, for those who need no gradients: it samples, and shows what goes on inside. No torch."""
+"""The whole network in numpy, without gradients and torch, for sampling and for looking at its inner values."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -52,7 +52,7 @@ class NumpyNetwork:
         self._head, self._head_bias = np.ascontiguousarray(arrays[HEAD_WEIGHT].T), arrays[HEAD_BIAS][None]
         with quiet_overflow():
             self._layers = [numpy_layer(self._cell, own, self._noise) for own in self._weights]
-            # What the first layer makes of each token is the same every time, so it is computed once: (V, k·H).
+            # The first layer's projection of each token is always the same, so it is computed once: (V, k·H).
             self._table = self._layers[0].project(self._encoded(np.arange(self._head_bias.size)))
 
     def initial_state(self, batch_size: int) -> NetworkState:
@@ -62,7 +62,7 @@ class NumpyNetwork:
         return tuple(kind(*(np.zeros(shape, np.float32) for _ in kind._fields)) for _ in self._layers)
 
     def step(self, ids: Ids, state: NetworkState) -> tuple[Floats, NetworkState]:
-        """What the head reads (B, H) after token ids (B,), and the next state."""
+        """Outputs of the topmost layer (B, H), which the head reads, after token ids (B,), and the next state."""
         outputs, first = self._layers[0].step(self._table.take(ids, axis=0), state[0])
         next_state = [first]
         for layer, before in zip(self._layers[1:], state[1:], strict=True):
@@ -72,7 +72,7 @@ class NumpyNetwork:
         return outputs, tuple(next_state)
 
     def logits(self, outputs: Floats) -> Floats:
-        """Logits (B, V) of what the head reads (B, H)."""
+        """Logits (B, V) of outputs (B, H)."""
         logits: Floats = np.dot(outputs, self._head)
         logits += self._head_bias
         return logits
@@ -104,14 +104,14 @@ class NumpyNetwork:
         return LayerTrace(np.stack(outputs), type(state)(*map(np.concatenate, zip(*states[1:], strict=True))), gates)
 
     def _encoded(self, ids: NDArray[np.int64]) -> NDArray[Any]:
-        """What the first layer reads of token ids: their vectors, or the ids for one-hot vectors."""
+        """The first layer's inputs for token ids: their vectors, or the ids themselves for one-hot vectors."""
         return ids if self._vectors is None else self._vectors[ids]
 
     def _stacked(self, below: Floats, above: Floats) -> Floats:
-        """What a layer from the second on hands up, given what it read and its outputs."""
+        """The outputs of a layer from the second on, with its inputs `below` added if the network is residual."""
         return below + above if self._residual else above
 
 
 def quiet_overflow() -> np.errstate:
-    """No warnings of what absurd weights overflow to: whoever uses the numbers refuses what comes of it."""
+    """Silence numpy's warnings of overflow by huge weights: callers refuse numbers that are not finite."""
     return np.errstate(over="ignore", invalid="ignore")

@@ -1,4 +1,4 @@
-"""The machine: which device computes, and what there is on it."""
+"""Devices and their settings: choice, exactness, memory, description, versions."""
 
 import contextlib
 import ctypes
@@ -34,13 +34,13 @@ _INT_MAX = 2**31 - 1
 
 
 def choose_device(name: Device) -> torch.device:
-    """The device of that name; `auto` is CUDA where there is one, else the CPU (MPS only when asked for).
+    """Choose the device of this name; `auto` is CUDA if there is one, else the CPU (MPS only if asked for).
 
-    A GPU multiplies exactly from then on, until `compute_with` lets it round. For the CPU no GPU is looked at, so that
-    one that is busy or broken does no harm.
+    A GPU multiplies exactly from then on, until `compute_with` lets it round. Choosing the CPU looks at no GPU, so a
+    busy or broken one does no harm.
 
     Raises:
-        UsageError: the device asked for is not there, or there are fewer than processes that train together.
+        UsageError: there is no such device, or there are fewer than the processes that train together.
     """
     ranks = own_ranks()
     if name == "cpu":
@@ -71,7 +71,7 @@ def choose_device(name: Device) -> torch.device:
 
 
 def multiplies_bf16(device: str) -> bool:
-    """Whether a kind of device has units for products in bfloat16, rather than imitating them in single precision."""
+    """True if a kind of device has units for products in bfloat16, rather than emulating them in single precision."""
     if device == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities() if device == "cpu" else {}
@@ -79,16 +79,16 @@ def multiplies_bf16(device: str) -> bool:
 
 
 def low_type(precision: Precision) -> torch.dtype | None:
-    """The type of half as many bits in which a training multiplies, None where it stays in single precision."""
+    """The type of half precision in which a training multiplies; None if it stays in single precision."""
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
 
 
 def multiply_exactly(device: str, *, exactly: bool = True) -> None:
-    """Have products of fp32 numbers on a GPU be in fp32, or else rounded to TF32 first, in cuDNN's networks, too."""
+    """Let a GPU multiply fp32 numbers in fp32, or rounded to TF32 if not `exactly`, also in cuDNN's networks."""
     if device == "cuda":
         torch.set_float32_matmul_precision("highest" if exactly else "high")
-        # The older switch goes along with the newer ones: torch refuses to read it when they differ.
-        cudnn: Any = torch.backends.cudnn  # whose types know less than it has
+        # The older switch is set along with the newer ones: torch refuses to read it if they differ.
+        cudnn: Any = torch.backends.cudnn  # its type annotations lack some attributes
         cudnn.allow_tf32 = not exactly
         for kernels in (cudnn.rnn, cudnn.conv):
             kernels.fp32_precision = "ieee" if exactly else "tf32"
@@ -96,7 +96,7 @@ def multiply_exactly(device: str, *, exactly: bool = True) -> None:
 
 @contextlib.contextmanager
 def without_cudnn() -> Iterator[None]:
-    """Do without cuDNN. (torch's own switch for that, `cudnn.flags`, would let it round to TF32 meanwhile.)"""
+    """Disable cuDNN in the context. (torch's own `cudnn.flags` would let the GPU round to TF32 meanwhile.)"""
     before = torch.backends.cudnn.enabled
     torch.backends.cudnn.enabled = False
     try:
@@ -106,13 +106,13 @@ def without_cudnn() -> Iterator[None]:
 
 
 def compute_with(device: torch.device, precision: Precision, threads: int | None) -> None:
-    """Set what there is one switch of for the whole process: threads, how exact a GPU's fp32 products are, memory."""
+    """Set the switches of the whole process: threads, exactness of a GPU's fp32 products, memory."""
     keep_memory()
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if own_ranks().count > 1 else 1
     if threads is not None:
         torch.set_num_threads(threads)
     elif here > 1:
-        torch.set_num_threads(max(core_count() // here, 1))  # for torchrun has set one a process
+        torch.set_num_threads(max(core_count() // here, 1))  # as torchrun has set one per process
     if device.type == "cuda":
         if device.index is not None:
             torch.cuda.set_device(device)
@@ -120,10 +120,10 @@ def compute_with(device: torch.device, precision: Precision, threads: int | None
 
 
 def keep_memory() -> None:
-    """Have the process keep the memory of tensors that are gone, for those to come.
+    """Let the process keep the memory of freed tensors for new ones.
 
-    glibc gives large blocks back to the kernel and fetches the next ones page by page, which costs a step of training
-    a tenth of its time, an LSTM's a quarter. Elsewhere this does nothing.
+    glibc gives large blocks back to the kernel and fetches new ones page by page, which takes a tenth of a training
+    step's time, of an LSTM's a quarter. Without glibc this does nothing.
     """
     if platform.libc_ver()[0] == "glibc":
         mallopt = ctypes.CDLL(None).mallopt
@@ -132,7 +132,7 @@ def keep_memory() -> None:
 
 
 def describe_device(device: torch.device) -> str:
-    """The device in words, and how many of the kind train together."""
+    """The device in words, with the number of those that train together."""
     words = device.type
     if device.type == "cuda":
         words = f"cuda ({torch.cuda.get_device_name(device)})"
@@ -142,7 +142,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def versions(device: torch.device) -> dict[str, str]:
-    """What a bit-exact repeat on a device depends on besides the configuration."""
+    """Versions and settings on which a bit-exact repeat on a device depends, besides the configuration."""
     found = {
         "charrnn": charrnn.__version__,
         "numpy": numpy.__version__,

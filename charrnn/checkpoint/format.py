@@ -1,9 +1,9 @@
-"""One checkpoint, as bytes: a safetensors file whose metadata says everything that its arrays do not. No torch.
+"""A checkpoint as bytes: a safetensors file whose metadata holds everything that is not an array. No torch.
 
 Arrays are `model.*` and, for going on with the training, `optimizer.*`, `rng.*` and `state.*`. The metadata holds
 format and version, two JSON texts (`model`: configuration and vocabulary; `training`: counters and versions) and a
-sha256 for either, over that text and the arrays that belong to it, so that a sampler checks only what it reads. The
-model's is over the names of version 1 in any version: a model has the same digest, whatever file it comes from.
+sha256 for each, over that text and the arrays that belong to it, so that a sampler checks only the part that it reads.
+The model's digest uses the names of version 1 in every version: a model has the same digest in any file.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ _KEYS = {"format", "version", "model", "model_sha256", "training", "training_sha
 
 @dataclass(frozen=True)
 class Counters:
-    """How far a run has come. Losses are validation losses in nats per character."""
+    """Counters of a run. Losses are validation losses in nats per character."""
 
     step: int = 0
     characters: int = 0
@@ -63,7 +63,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A complete model, and what a training needs to go on from it (`training`, empty in a model for sampling only)."""
+    """A complete model, and the arrays for going on with its training (`training`, empty in one only for sampling)."""
 
     config: RunConfig
     vocabulary: Vocabulary
@@ -78,7 +78,7 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
     model = {_MODEL + name: np.require(array, requirements="C") for name, array in checkpoint.model.items()}
     model_text = _model_text(checkpoint)
     training = {name: np.require(array, requirements="C") for name, array in checkpoint.training.items()}
-    # What is as in a new run is left out: a charrnn that does not know a counter reads the runs that do without it.
+    # Counters as in a new run are left out: a charrnn that does not know a counter reads runs that do not use it.
     new, own = asdict(Counters()), asdict(checkpoint.counters)
     counters = {key: value for key, value in own.items() if value != new[key]}
     training_text = _canonical({"counters": counters, "versions": dict(checkpoint.versions)})
@@ -94,27 +94,27 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
 
 
 def model_sha256(checkpoint: Checkpoint) -> str:
-    """The digest over all that a sampler reads of the checkpoint, which its file has, too: it tells models apart."""
+    """The digest of all that a sampler reads of the checkpoint, as in its file; it identifies a model."""
     return _model_digest(_model_text(checkpoint), checkpoint.model, checkpoint.config)
 
 
 def _model_text(checkpoint: Checkpoint) -> str:
-    """What the metadata says of the model."""
-    # Labels that are not there are left out: a charrnn that knows none reads the models without.
+    """The metadata about the model: configuration and vocabulary."""
+    # Empty labels are left out: a charrnn that knows no labels reads models without them.
     vocabulary = {key: value for key, value in asdict(checkpoint.vocabulary).items() if value != ()}
     about = {"configuration": checkpoint.config.to_mapping(), "vocabulary": vocabulary}
     return _canonical(about)
 
 
 def _model_digest(text: str, model: Arrays, config: RunConfig) -> str:
-    """The digest over all that a sampler reads, given the arrays by the model's own names for them."""
+    """The digest of all that a sampler reads, given the arrays by today's names."""
     return _digest(text, {_MODEL + to_version_1(name, config.model.cell): array for name, array in model.items()})
 
 
 def from_file(path: Path, *, training: bool = False) -> Checkpoint:
-    """Read a checkpoint, from anyone: the model alone, or also what a `training` needs to go on.
+    """Read a checkpoint from anyone: the model alone or, with `training`, all for going on with its training.
 
-    Nothing is ever loaded in part, no code in the file is run, and memory is a small multiple of what the file takes.
+    It is loaded whole or not at all, no code in the file is run, and memory is a small multiple of the file's size.
 
     Raises:
         CheckpointError: the file is missing, not one of ours, damaged, or of another format version.
@@ -129,7 +129,7 @@ def from_file(path: Path, *, training: bool = False) -> Checkpoint:
 
 
 class _Refused(Exception):  # noqa: N818
-    """Why a well-formed safetensors file is not a checkpoint that can be used."""
+    """The reason why a well-formed safetensors file is not a usable checkpoint."""
 
 
 def _read(file: BufferedReader, size: int, with_training: bool) -> Checkpoint:
@@ -165,7 +165,7 @@ def _read(file: BufferedReader, size: int, with_training: bool) -> Checkpoint:
 
 
 def _metadata(table: Any) -> dict[str, str]:
-    """The metadata of our own format and version, and nothing else in it."""
+    """Check that the metadata are of our format and version, without other keys, and return them."""
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise _Refused("it was not written by charrnn")
     version = table.get("version")
@@ -180,7 +180,7 @@ def _metadata(table: Any) -> dict[str, str]:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether the value is a text without lone surrogates, which JSON can say and UTF-8 cannot."""
+    """True if the value is a text without lone surrogates, which JSON can express and UTF-8 cannot."""
     return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
 
 

@@ -1,8 +1,8 @@
-"""The container, safetensors, read as strictly as its definition allows, for files that come from anyone. No torch.
+"""Read the container, safetensors, as strictly as its definition allows, in files from anyone. No torch.
 
-Eight bytes with the length of a header, the header in JSON, then the arrays' bytes one after the other. Nothing that
-the header says is believed before it agrees with the size of the file, so a lie never costs memory. What is read is
-read once, into memory of its own: a file that changes meanwhile can only be refused.
+It has eight bytes with the length of a header, the header in JSON, then the arrays' bytes one after the other. The
+header is used only after it agrees with the size of the file, so false sizes never cost memory. All bytes are read
+once, into memory of our own: a file that changes meanwhile can only be refused.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _PICKLES = (b"PK\3\4", b"\x80")
 
 
 class HeaderError(ValueError):
-    """Why a file is not safetensors, or not as a checkpoint has it."""
+    """The reason why a file is not safetensors, or not as a checkpoint has it."""
 
 
 class Entry(NamedTuple):
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 
 def strict_json(text: str | bytes) -> dict[str, Any]:
-    """A JSON object without duplicate keys, infinite numbers, and not out of all proportion.
+    """Parse a JSON object without duplicate keys, without numbers that are not finite, and of limited size.
 
     Raises:
         ValueError: the text is anything else.
@@ -75,10 +75,10 @@ def _finite(text: str) -> float:
 
 @contextlib.contextmanager
 def open_container(path: Path, kind: str, advice: str = "") -> Iterator[tuple[BufferedReader, int]]:
-    """Open a file, from anyone, that is said to be of a kind, such as "checkpoint"; the file and its size.
+    """Open a file from anyone that should be of a kind, such as "checkpoint"; the file and its size.
 
     Args:
-        advice: what to add where there is no such file.
+        advice: an addition to the message that there is no such file.
 
     Raises:
         CheckpointError: it is missing, no file, or cannot be read.
@@ -96,7 +96,7 @@ def open_container(path: Path, kind: str, advice: str = "") -> Iterator[tuple[Bu
 
 
 def read_header(file: BufferedReader, size: int) -> dict[str, Any]:
-    """The header of a file of `size` bytes, which is left where the arrays' bytes begin.
+    """Read the header of a file of `size` bytes, up to the place where the arrays' bytes begin.
 
     Raises:
         HeaderError: it is not safetensors.
@@ -117,10 +117,10 @@ def read_header(file: BufferedReader, size: int) -> dict[str, Any]:
 
 
 def read_entries(tables: dict[str, Any], start: int, size: int) -> dict[str, Entry]:
-    """The arrays of a header, without its metadata, whose bytes fill a file of `size` bytes exactly from `start` on.
+    """The arrays of a header without its metadata; their bytes fill a file of `size` bytes exactly from `start` on.
 
     Raises:
-        HeaderError: they do not, or are not what a checkpoint's can be.
+        HeaderError: they do not, or they cannot be a checkpoint's.
     """
     entries = {name: _entry(name, table, start, size) for name, table in tables.items()}
     spans = [(start, start), *sorted((entry.start, entry.end) for entry in entries.values()), (size, size)]
@@ -153,7 +153,7 @@ def _is_sizes(values: Any, least: int, most: int) -> bool:
 
 
 def read_array(file: BufferedReader, entry: Entry) -> NDArray[Any]:
-    """The array of an entry.
+    """Read the array of an entry.
 
     Raises:
         HeaderError: the file has become shorter.

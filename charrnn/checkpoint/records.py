@@ -1,4 +1,4 @@
-"""What a run notes beside its checkpoints, as strict JSON, which has no numbers that are not finite."""
+"""Records of a run beside its checkpoints, as strict JSON, which has no numbers that are not finite."""
 
 import json
 import math
@@ -9,7 +9,7 @@ __all__ = ["to_json"]
 
 
 def to_json(record: Mapping[str, Any], indent: int | None = None) -> bytes:
-    """The record in a line, or indented; numbers that JSON does not have are texts: "nan", "inf" and "-inf"."""
+    """The record as a line of JSON, or indented; numbers that JSON lacks are texts: "nan", "inf" and "-inf"."""
     return json.dumps(_plain(record), indent=indent, allow_nan=False).encode() + b"\n"
 
 

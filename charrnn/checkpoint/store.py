@@ -1,4 +1,4 @@
-"""Runs on the disk: folders that are never overwritten, files that are whole or absent, and which model is meant."""
+"""Runs on the disk: folders that are never overwritten, files that are whole or absent, and the search for a model."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ class Run:
 
     @classmethod
     def create(cls, name: str, root: Path = RUNS) -> Self:
-        """A new folder of that name, or with -2, -3 … added where it is taken.
+        """Make a new folder of this name, or with -2, -3 … added if it is taken.
 
         Raises:
             UsageError: the name cannot be a folder's.
@@ -69,10 +69,10 @@ class Run:
 
     @classmethod
     def claim(cls, name: str, root: Path = RUNS) -> Self:
-        """The folder of exactly that name: a new one, or that of a run that ended before it had saved anything.
+        """Take the folder of exactly this name: a new one, or that of a run that ended before it saved anything.
 
         Raises:
-            UsageError: the name cannot be a folder's, or is that of something else.
+            UsageError: the name cannot be a folder's, or something else has it.
             BusyError: there is a run of that name, which has saved.
             ResourceError: the folder cannot be made.
         """
@@ -93,13 +93,13 @@ class Run:
         return run
 
     def _has_other_files(self) -> bool:
-        """Whether the folder has anything that a run has not."""
+        """True if the folder has a file that is not a run's."""
         own = {path for path, name in leftovers(self.path) if _WRITTEN.fullmatch(name)} | {self.path / "train.lock"}
         return any(path not in own and not _WRITTEN.fullmatch(path.name) for path in self.path.iterdir())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for writing. The lock ends with its process, however that ends.
+        """Lock the run for writing. The lock ends with its process, however that ends.
 
         Raises:
             BusyError: another training holds it.
@@ -134,7 +134,7 @@ class Run:
             yield
 
     def _remove_leftovers(self) -> None:
-        """Remove what a training that was killed while it wrote has left. For the holder of the lock only."""
+        """Remove the temporary files of a training that was killed while it wrote. For the holder of the lock only."""
         with contextlib.suppress(OSError):
             _remove_all([path for path, name in leftovers(self.path) if _WRITTEN.fullmatch(name)])
 
@@ -143,11 +143,11 @@ class Run:
         write_file(self.path / "run.toml", toml.encode())
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`, at once in the file."""
+        """Add a line to `metrics.jsonl`; readers see it at once."""
         append(self.path / "metrics.jsonl", to_json(record))
 
     def truncate_metrics(self, step: int) -> None:
-        """Drop the lines of `metrics.jsonl` after a step, which a resumed training will write again, and torn ones."""
+        """Drop torn lines of `metrics.jsonl`, and those after a step, which a resumed training will write again."""
         path = self.path / "metrics.jsonl"
         try:
             lines = path.read_bytes().splitlines(keepends=True)
@@ -160,7 +160,7 @@ class Run:
             write_file(path, b"".join(kept))
 
     def write_divergence(self, record: Mapping[str, Any]) -> Path:
-        """Write `diverged.json`, in place of an older one: why the training diverged at `step`, and how.
+        """Write `diverged.json`, in place of an older one: the reason and the course of a divergence.
 
         Raises:
             ResourceError: it cannot be written.
@@ -170,7 +170,7 @@ class Run:
         return path
 
     def _forget_divergence(self, step: int) -> None:
-        """Drop the `diverged.json` that a resumed training got past; one file too many is no reason to stop it."""
+        """Remove the `diverged.json` of a step that a resumed training got past; errors in that are ignored."""
         path = self.path / "diverged.json"
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             if json.loads(path.read_bytes())["step"] <= step:
@@ -179,10 +179,10 @@ class Run:
     def save(self, checkpoint: bytes, step: int, *, best: bool) -> Path:
         """Write a checkpoint and point `latest` (and `best`) at it; then drop all but the last two and the best.
 
-        `best` is first: a training that dies before `latest` comes here again, one that dies after does not.
+        `best` is written first: a training that dies before `latest` is written repeats this, one that dies later not.
 
         Raises:
-            ResourceError: the checkpoint or what points at it cannot be written; those before it are still there.
+            ResourceError: the checkpoint or a pointer cannot be written; the checkpoints before it are still there.
         """
         path = self.path / f"step-{step:08d}.safetensors"
         write_file(path, checkpoint)
@@ -193,9 +193,9 @@ class Run:
         return path
 
     def _prune(self, latest: Path) -> None:
-        """Drop old checkpoints; one file too many is no reason to stop a training."""
+        """Remove old checkpoints; errors in that are ignored."""
         with contextlib.suppress(OSError, CheckpointError):
-            # Later ones are of a course that was given up; this one will replace them, or drop them in passing.
+            # Later ones are of a course that was given up; the training will replace them, or remove them in passing.
             course = [path for path in self.checkpoints() if _step(path) <= _step(latest)]
             kept = {*course[-2:], self.pointed("best")}
             _remove_all([path for path in course if path not in kept])
@@ -206,7 +206,7 @@ class Run:
         return sorted(files, key=_step)
 
     def newest_first(self) -> list[Path]:
-        """The checkpoints to go on from, in order of preference: the latest, then those before it."""
+        """The checkpoints to go on from, in order of preference: the latest, then the earlier ones."""
         try:
             latest = self.pointed("latest")
         except CheckpointError:
@@ -214,7 +214,7 @@ class Run:
         return [path for path in reversed(self.checkpoints()) if latest is None or _step(path) <= _step(latest)]
 
     def pointed(self, pointer: str) -> Path | None:
-        """The checkpoint that `latest` or `best` names, None where there is no such file.
+        """The checkpoint that the file `latest` or `best` names; None if there is no such file.
 
         Raises:
             CheckpointError: the file names no checkpoint.
@@ -240,7 +240,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _remove_all(paths: Iterable[Path]) -> None:
-    """Remove what can be removed."""
+    """Remove files; errors are ignored."""
     for path in paths:
         with contextlib.suppress(OSError):
             remove(path)
@@ -254,7 +254,7 @@ def _is_metrics_until(step: int, line: bytes) -> bool:
 
 
 def newest_run(root: Path = RUNS) -> Run | None:
-    """The run in `root` that saved last; None where no run has saved yet."""
+    """The run in `root` that saved last; None if no run has saved yet."""
     if not root.is_dir():
         return None
     saved = [pointer for folder in root.iterdir() if (pointer := folder / "latest").is_file()]
@@ -269,11 +269,11 @@ class Resumable(NamedTuple):
 
 
 def find_resumable(where: str) -> Resumable:
-    """The run to go on with: a run's folder, one of its checkpoint files, or "newest" for the run that saved last.
+    """Find the run to go on with: a run's folder, one of its checkpoint files, or "newest", the run that saved last.
 
     Raises:
         CheckpointError: there is none.
-        BusyError, ResourceError: there is one, which another training holds or which cannot be written.
+        BusyError, ResourceError: another training holds it, or it cannot be written.
     """
     if where == "newest":
         if (newest := newest_run()) is None:
@@ -287,12 +287,12 @@ def find_resumable(where: str) -> Resumable:
         if not (run.path / "latest").exists():
             raise CheckpointError(f"{run.path} is no run to go on with: there is no `latest` in it")
     with run.locked():
-        pass  # only to say now, before torch is imported, that it cannot be
+        pass  # only to raise the errors now, before torch is imported
     return Resumable(run, checkpoint)
 
 
 def find_named(name: str, root: Path = RUNS) -> Resumable | None:
-    """The run of that name to go on with, None where there is none or it ended before it had saved anything.
+    """Find the run of this name to go on with; None if there is none or it ended before it saved anything.
 
     Raises:
         UsageError: the name cannot be a folder's.
@@ -308,16 +308,16 @@ def find_named(name: str, root: Path = RUNS) -> Resumable | None:
 
 
 class FoundModel(NamedTuple):
-    """A checkpoint file, and in words how it was chosen."""
+    """A checkpoint file, and the reason in words why it was chosen."""
 
     path: Path
     why: str
 
 
 def find_model(model: str | None) -> FoundModel:
-    """The checkpoint that is meant: `model` (a file, a run's folder or its name), else the newest run's, or the demo's.
+    """Find a checkpoint: `model` (a file, a run's folder or its name), else the newest run's, else the demo's.
 
-    Of a run it is the best checkpoint by validation loss, or the latest where there was no validation.
+    Of a run it is the best checkpoint by validation loss, or the latest if there was no validation.
 
     Raises:
         CheckpointError: there is nothing at `model`.
@@ -333,7 +333,7 @@ def find_model(model: str | None) -> FoundModel:
 
 
 def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:
-    """Find the model that is meant and read it; a training may save, and drop what was found, in between.
+    """Find a model as `find_model` does, and read it; if a training removes it in between, find it again.
 
     Raises:
         CheckpointError: as `find_model` and `from_file` do.
@@ -351,7 +351,7 @@ def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:
 
 
 def named_run(name: str) -> Path:
-    """The path that is meant by `name`: the path itself, or that of the run in ./checkpoints that has this name."""
+    """The path that `name` means: the path itself, or that of the run of this name in ./checkpoints."""
     path = Path(name)
     is_plain = name == path.name and not name.startswith(".")
     return RUNS / name if is_plain and not path.exists() and (RUNS / name).is_dir() else path

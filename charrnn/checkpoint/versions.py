@@ -1,7 +1,7 @@
-"""The versions of the format, and the names that parameters have in each: the only place that knows old ones.
+"""The versions of the format, and the names of parameters in each. No other module knows old names.
 
-Version 2 has the letters of `recurrent.equations` for the parameters of every core. Version 1 had torch.nn's names for
-those of the cores that torch.nn has, too.
+Version 2 uses the letters of `recurrent.equations` for the parameters of every core. Version 1 used torch.nn's names
+for the cores that torch.nn has, too.
 """
 
 import re
@@ -22,12 +22,12 @@ _LETTERS = {old: letter for letter, old in _OLD_NAMES.items()}
 
 
 def to_version_1(name: str, cell: str) -> str:
-    """The name in a file of version 1 of a parameter, or an array that belongs to one, of a model of such cells."""
+    """The name in a file of version 1 of a parameter, or of an array that belongs to one, given the model's cell."""
     return _renamed(name, cell, _OLD_NAMES)
 
 
 def from_version_1(name: str, cell: str) -> str:
-    """The name today of what has this one in a file of version 1."""
+    """Today's name of a parameter or array that has this name in a file of version 1."""
     return _renamed(name, cell, _LETTERS)
 
 

@@ -1,4 +1,4 @@
-"""The command line: what every command shares. Commands import what they use in their bodies, so that this is quick."""
+"""The command line, with what all commands share. Commands import what they use in their bodies, to start fast."""
 
 import errno
 import os
@@ -43,7 +43,7 @@ COMMANDS = {
     "completion": Command("completion", "Write a shell's completion script: charrnn completion bash"),
     "help": Command("help", "Show the guide: charrnn help sampling"),
 }
-# Words that people try, and what is called so here.
+# Words that people try, and the names that these things have here.
 _ALSO_CALLED = {"generate": "sample", "chat": "sample", "evaluate": "eval", "score": "eval", "predict": "next"}
 _OPTIONS_ALSO_CALLED = {
     **dict.fromkeys(("--lr", "--rate"), "--learning-rate"),
@@ -67,7 +67,7 @@ _OPTIONS_ALSO_CALLED = {
     "--overwrite": "--force",
 }
 
-# Variables that are no option's. The last is for processes that train together.
+# Environment variables that belong to no option. The last is for processes that train together.
 _OTHER_VARIABLES = {"CHARRNN_DEBUG", "CHARRNN_CACHE", "CHARRNN_MODEL", "CHARRNN_MEETING"}
 
 
@@ -100,7 +100,7 @@ def _options(
 
 
 def application(names: Collection[str] = COMMANDS) -> typer.Typer:
-    """The command line, with the options of the commands of these names; of others there is only what they do."""
+    """The command line, with options for the commands of these names and only a summary for the others."""
     app = typer.Typer(
         name="charrnn",
         no_args_is_help=True,
@@ -142,10 +142,10 @@ def main() -> NoReturn:
 
 
 def _called(arguments: list[str]) -> Collection[str]:
-    """The command that is called, if it is known; all of them for completion, which lists their options.
+    """The name of the command that is called, if it is known; all names for completion, which lists their options.
 
     Raises:
-        UsageError: a command that is called otherwise here, or a variable CHARRNN_... that sets nothing.
+        UsageError: the command has another name here, or a variable CHARRNN_... sets nothing.
     """
     called = next((each for each in arguments if not each.startswith("-")), "")
     if called in _ALSO_CALLED:
@@ -172,7 +172,7 @@ def _variables(names: Collection[str]) -> set[str]:
 
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:
-    """The command's exit code. What Typer writes itself, such as help, may have nowhere to go, like all else."""
+    """Run a command; its exit code. Errors in writing Typer's own text, such as help, are raised as ours."""
     try:
         return app(arguments, standalone_mode=False) or 0
     except OSError as error:
@@ -186,7 +186,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
 
 
 def _occupy_closed_streams() -> None:
-    """Keep files off the numbers of standard streams that are closed: a library would write its warnings into them."""
+    """Open /dev/null for closed standard streams: a file in their place would get the warnings of libraries."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -195,7 +195,7 @@ def _occupy_closed_streams() -> None:
 
 
 def _with_explicit_resume(arguments: list[str]) -> list[str]:
-    """A bare --resume takes no value, which Typer cannot say; it means the newest run."""
+    """Arguments where a bare --resume, which Typer cannot express, is --resume=newest."""
     following = [*arguments[1:], "-"]
     return [
         "--resume=newest" if argument == "--resume" and after.startswith("-") else argument
@@ -212,7 +212,7 @@ def _flush() -> None:
 
 
 def _called_otherwise(error: Exception, context: typer.Context | None) -> str:
-    """What to say of an option that the command has under another name; nothing where that is not so."""
+    """A message for an option that the command has under another name; empty for any other error."""
     tried = getattr(error, "option_name", "")
     other = _OPTIONS_ALSO_CALLED.get(tried, "")
     names = [name for each in (context.command.params if context else ()) for name in each.opts]
@@ -220,7 +220,7 @@ def _called_otherwise(error: Exception, context: typer.Context | None) -> str:
 
 
 def _explain(error: Exception) -> int:
-    """Tell an error in one to three lines on stderr; its exit code."""
+    """Write an error in one to three lines on stderr; its exit code."""
     if isinstance(error, CharrnnError):
         note(error.message)
         return error.exit_code

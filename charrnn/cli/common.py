@@ -23,7 +23,7 @@ MODEL_HELP = "Checkpoint file, run folder or run name (default: the newest run i
 
 @dataclass(frozen=True)
 class ModelInput(Settings):
-    """Which model is meant."""
+    """The option that names the model."""
 
     model: str | None = setting(None, MODEL_HELP, panel=IN, metavar="MODEL", kind="run")
 
@@ -41,7 +41,7 @@ class PrimeInput(Settings):
     )
 
     def given(self) -> list[str]:
-        """Names of the ways that were taken, of which there may be one."""
+        """Names of the ways in which a text was given; more than one is an error."""
         ways = {"TEXT": self.text, named("prime"): self.prime, named("prime_file"): self.prime_file}
         return [name for name, value in ways.items() if value is not None]
 
@@ -63,13 +63,13 @@ class PrimeInput(Settings):
 
 @dataclass(frozen=True)
 class Quiet(Settings):
-    """Whether to say anything beside the product."""
+    """The option to write only errors on stderr."""
 
     quiet: bool = setting(False, QUIET_HELP, panel=OUT, short="q")
 
 
 class OpenedModel(NamedTuple):
-    """A model, the file that it is from, and in words how that was chosen."""
+    """A model, its checkpoint file, and the reason in words why this one was chosen."""
 
     path: Path
     why: str
@@ -77,7 +77,7 @@ class OpenedModel(NamedTuple):
 
 
 def open_model(name: str | None) -> OpenedModel:
-    """The model that is meant."""
+    """Open the model of this name, else that of CHARRNN_MODEL, else the default one."""
     from charrnn.checkpoint.store import load_model
 
     found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None)
@@ -85,5 +85,5 @@ def open_model(name: str | None) -> OpenedModel:
 
 
 def tell_model(model: OpenedModel, *more: str, quiet: Quiet) -> None:
-    """Say which model was taken, and why, and what else there is to say of it."""
+    """Write on stderr which model was chosen and why, and `more` about it."""
     note(", ".join([f"{model.path} ({model.why})", *more]), quiet=quiet.quiet)

@@ -1,4 +1,4 @@
-"""Options that commands share which look at a text, or into a model."""
+"""Options shared by the commands that look at a text or into a model."""
 
 from dataclasses import dataclass
 
@@ -23,21 +23,21 @@ class TextInput(Settings):
 
 @dataclass(frozen=True)
 class LineJson(Settings):
-    """Whether the product is JSON, an object a line."""
+    """The option to write the product as JSON, one object a line."""
 
     as_json: bool = setting(False, JSON_LINES_HELP, panel=OUT, flag="--json")
 
 
 @dataclass(frozen=True)
 class DeviceChoice(Settings):
-    """What computes."""
+    """The option that chooses the device."""
 
     device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
 
 
 @dataclass(frozen=True)
 class PictureOutput(Settings):
-    """Where a picture goes."""
+    """Options for the file of a picture."""
 
     plot: str | None = setting(
         None,

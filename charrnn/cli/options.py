@@ -1,7 +1,7 @@
-"""Options of the command line, made of declared settings: names, help, panels, defaults, environment variables.
+"""Command-line options made from declared settings: names, help, panels, defaults, environment variables.
 
-A command names groups of settings for its parameters and gets them filled in, checked. `Given` instead of a group has
-only what was set, for a command that lays it over a file.
+A command annotates its parameters with groups of settings and gets them filled in and checked. A parameter annotated
+with `Given` gets only the settings that were set, for a command that lays them over a file.
 """
 
 import inspect
@@ -19,7 +19,7 @@ __all__ = ["Given", "Part", "flag_of", "variable_of", "with_options"]
 
 
 class Given(dict[str, Any]):
-    """Settings of some groups that were set, by flags or by the environment; `typed` are those set by flags."""
+    """Settings that were set by flags or by the environment; `typed` are the names of those set by flags."""
 
     typed: frozenset[str] = frozenset()
 
@@ -32,12 +32,13 @@ class Part(NamedTuple):
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as a function that Typer can read: its groups of settings are taken apart into options."""
+    """Turn a command into a function that Typer can read, with one parameter for each setting of its groups."""
     hints = inspect.get_annotations(command)
     parts = {name: _parts(hints[name]) for name in inspect.signature(command).parameters}
     options = [option for each in parts.values() for part in each for option in _options(part)]
 
     def run(context: typer.Context, **values: Any) -> None:
+        """Call the command with its groups of settings made from the options' values."""
         arguments: dict[str, Any] = {}
         for name, own in parts.items():
             if isinstance(hints[name], type):
@@ -74,7 +75,7 @@ def _parts(hint: Any) -> list[Part]:
 
 
 def _options(part: Part) -> Iterator[inspect.Parameter]:
-    """A parameter of Typer's for each setting."""
+    """A parameter for Typer for each setting."""
     group, names = part
     for each in fields(group):
         if each.name not in names:
@@ -101,7 +102,7 @@ def _options(part: Part) -> Iterator[inspect.Parameter]:
 
 
 def _kind(hint: Any, declaration: Setting) -> Any:
-    """The type that Typer reads: a text where a text is parsed, a list for a tuple."""
+    """The type that Typer reads: str for a setting that is parsed from text, a list for a tuple."""
     is_optional = get_origin(hint) in (Union, UnionType)
     if is_optional:
         (hint,) = (each for each in get_args(hint) if each is not NoneType)

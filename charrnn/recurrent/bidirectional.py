@@ -1,4 +1,4 @@
-"""A core that reads a sequence both ways. For classifying: what is being written has no text after it to read."""
+"""A core that reads a sequence both ways. It is for classifying: while text is written, nothing follows to be read."""
 
 from typing import NamedTuple, final
 
@@ -11,7 +11,7 @@ __all__ = ["Bidirectional", "BothStates", "last_outputs"]
 
 
 class BothStates(NamedTuple):
-    """The states of either direction: after the last step forward, and after the first position backward."""
+    """The states of both directions: after the last position forward, and after the first position backward."""
 
     forward: State
     backward: State
@@ -22,7 +22,7 @@ class Bidirectional(nn.Module):
     """Two cores of equal sizes over the same sequence, one from each end (Schuster & Paliwal 1997).
 
     `(inputs, states) -> (outputs, final states)`, as a core, but outputs are (B, T, 2H): forward's H, then
-    backward's. Layers of them stack: the next one's cores read vectors of width 2H.
+    backward's. Such layers can be stacked: the cores of the next one read vectors of width 2H.
 
     Raises:
         ValueError: the cores differ in input or hidden size.
@@ -39,9 +39,9 @@ class Bidirectional(nn.Module):
     def forward(self, inputs: Tensor, states: BothStates, lengths: Tensor | None = None) -> tuple[Tensor, BothStates]:
         """Run over inputs (B, T, D), or token ids (B, T).
 
-        With `lengths` (B,), each from 1 to T, row b ends after lengths[b] steps: the backward core begins there. What
-        is beyond is padding, whose outputs mean nothing; final states are then those after T steps, padding included,
-        so that many-to-one networks take `last_outputs` instead.
+        With `lengths` (B,), each from 1 to T, row b ends after lengths[b] steps: the backward core begins there. The
+        rest is padding, whose outputs mean nothing; final states are then those after T steps, padding included, so
+        many-to-one networks take `last_outputs` instead.
         """
         ahead, ahead_state = self.forward_core(inputs, states.forward)
         turned, back_state = self.backward_core(_turned(inputs, lengths), states.backward)
@@ -53,8 +53,8 @@ class Bidirectional(nn.Module):
 
 
 def last_outputs(outputs: Tensor, lengths: Tensor | None = None, *, bidirectional: bool) -> Tensor:
-    """What a sequence comes to (B, W), of all outputs (B, T, W): the last of each row; of a bidirectional layer
-    forward's last and backward's at the first position."""
+    """The last output of each row (B, W), of outputs (B, T, W); of a bidirectional layer, forward's last output and
+    backward's output at the first position."""
     rows = torch.arange(len(outputs), device=outputs.device)
     last = outputs[:, -1] if lengths is None else outputs[rows, lengths - 1]
     if not bidirectional:
@@ -64,7 +64,7 @@ def last_outputs(outputs: Tensor, lengths: Tensor | None = None, *, bidirectiona
 
 
 def _turned(sequence: Tensor, lengths: Tensor | None) -> Tensor:
-    """Each row (T, …) of a batch turned round, the first lengths[b] steps of it alone where lengths are given."""
+    """A batch with each row (T, …) reversed in time; with lengths, only the first lengths[b] steps of row b."""
     if lengths is None:
         return sequence.flip(1)
     T = sequence.shape[1]

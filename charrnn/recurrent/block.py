@@ -1,6 +1,6 @@
-"""The residual block around a recurrence that scans: how it is computed for all steps at once, and how it begins.
+"""The residual block around a scanned recurrence: its computation for all steps at once, and its initial weights.
 
-What it computes stands in `scan_equations`; which recurrence is inside, each core says.
+Its equations are in `scan_equations`; each core defines the recurrence inside.
 """
 
 from abc import abstractmethod
@@ -22,7 +22,7 @@ from charrnn.recurrent.scan_equations import RMS_NORM_EPSILON, WIDTH, Convolved
 
 __all__ = ["ScanCore", "causal_convolution", "gelu", "positive", "rms_norm", "wide"]
 
-# On a CPU so many elements (B times H times steps) are taken through the whole block at a time: they stay in its
+# On a CPU the whole block is computed for this many elements (B times H times steps) at a time: they stay in its
 # caches, where a pass over them costs a tenth of one through fresh memory.
 PIECE_SIZE = 2**19
 
@@ -37,6 +37,7 @@ def wide(x: Tensor) -> Tensor:
 class _RMSNorm(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """x / √(mean x²) over the last dimension."""
         scale = (
             torch.linalg.vector_norm(x, dim=-1, keepdim=True)
             .square_()
@@ -51,9 +52,10 @@ class _RMSNorm(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """∂x, from y = x / √(mean x²) and ∂y."""
         y, scale = ctx.saved_tensors
         (d_y,) = gradients
-        d_x = torch.mul(d_y, y, out=torch.empty_like(y))  # laid out as y is, whatever d_y is
+        d_x = torch.mul(d_y, y, out=torch.empty_like(y))  # in the memory layout of y, not of d_y
         along = d_x.mean(-1, keepdim=True)
         return torch.addcmul(d_y, y, along, value=-1, out=d_x).mul_(scale)
 
@@ -67,6 +69,7 @@ def rms_norm(x: Tensor, dtype: torch.dtype) -> Tensor:
 class _Convolution(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, x1: Tensor, x2: Tensor, x3: Tensor, C: Tensor) -> tuple[Tensor, ...]:
+        """Σ_k C_k ⊙ x_{t-k} (T, B, H), and the last three inputs (B, H), the newest first."""
         before, y = torch.stack([x3, x2, x1]), x * C[0]
         for k in range(1, WIDTH):
             for to, of in _lagged(k, y, x, before):
@@ -77,6 +80,7 @@ class _Convolution(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        """∂x (T, B, H), ∂x1, ∂x2, ∂x3 (B, H) and ∂C (4, H)."""
         x, before, C = ctx.saved_tensors
         d_y, *d_last = gradients
         d_x, d_before, d_C = torch.empty_like(x), torch.zeros_like(before), torch.zeros_like(C)
@@ -92,7 +96,7 @@ class _Convolution(Function):
 
 
 def _lagged(k: int, y: Tensor, x: Tensor, before: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Steps of y (T, B, H) beside those k before them: of x (T, B, H), or of the three `before` x, the oldest first."""
+    """Pairs of steps of y (T, B, H) and those k earlier, of x (T, B, H) or of the three `before` x, oldest first."""
     T, past = len(x), before[WIDTH - 1 - k :]
     return [(y[k:], x[: max(T - k, 0)]), (y[:k], past[:T])]
 
@@ -109,6 +113,7 @@ def causal_convolution(x: Tensor, before: tuple[Tensor, ...], C: Tensor) -> tupl
 class _Positive(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """g(x) = σ(min(x, 0)) + max(x, 0)."""
         y = x.clamp(max=0).sigmoid_().add_(x.clamp(min=0))
         ctx.save_for_backward(y)
         return y
@@ -116,6 +121,7 @@ class _Positive(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """∂x, from y = g(x): the slope is 1 from y = 1/2 on, y (1 - y) below."""
         (y,) = ctx.saved_tensors
         (d_y,) = gradients
         low = y.clamp(max=0.5)
@@ -130,26 +136,26 @@ def positive(x: Tensor) -> Tensor:
 
 
 def gelu(x: Tensor) -> Tensor:
-    """GELU in its form with tanh."""
+    """GELU in its tanh form."""
     return F.gelu(x, approximate="tanh")
 
 
 def _entered(x: Tensor, W: Tensor | None) -> Tensor:
-    """The residual stream (T, B, H) as vectors or token ids x begin it, or as the layer below has left it."""
+    """The residual stream (T, B, H): W x of vectors or token ids x, or the output of the layer below without W."""
     if W is None:
         return x.contiguous()
     return F.linear(x, W) if x.is_floating_point() else F.embedding(x, W.t())
 
 
 class ScanCore(EquationCore):
-    """x_0 = W x, or x above the first layer, then the recurrence and a perceptron, each added to it, and a norm."""
+    """A block: x_0 = W x, or x above the first layer; the recurrence and a perceptron, each added to it; a norm."""
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Matrices so that their products have the scale of their inputs, zero biases.
+        """Draw matrices so that products have the scale of their inputs; biases are zero.
 
-        W is the identity where it can be; the convolution passes its newest input on; what is added to the residual
-        stream is half as large as the stream.
+        A square W is the identity; the convolution passes its newest input on; the sums added to the residual stream
+        are half as large as the stream.
         """
         for weight in self.weights().values():
             if weight.ndim == 1:
@@ -165,6 +171,7 @@ class ScanCore(EquationCore):
 
     @final
     def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        """Run the block over a chunk (on a CPU in pieces of the sequence, which stay in its caches)."""
         weights, time_major = self.weights(), inputs.transpose(0, 1)
         T, B = time_major.shape[:2]
         span = max(1, PIECE_SIZE // (B * self.hidden_size)) if inputs.is_cpu else T
@@ -180,17 +187,17 @@ class ScanCore(EquationCore):
 
     @abstractmethod
     def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
-        """What W_o reads (T, B, H), of the residual stream x (T, B, H), and the state after it."""
+        """The input of W_o (T, B, H), from the residual stream x (T, B, H), and the state after the last step."""
 
     @abstractmethod
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
-        """The inner layer of the perceptron (T, B, M)."""
+        """The inner layer of the perceptron (T, B, M), from the normed stream (T, B, H)."""
 
     @final
     def scanned(
         self, a: Tensor, b: Tensor, state: State, inputs: tuple[Tensor, ...], noise: Noise, *, positive: bool
     ) -> tuple[Tensor, State]:
-        """The hidden states (T, B, H) of h_t = a ⊙ h_{t-1} + b under zoneout, and the state, given the last inputs."""
+        """Hidden states (T, B, H) of h_t = a ⊙ h_{t-1} + b under zoneout, and the last state, with these `inputs`."""
         if noise.k_h is not None:
             a, b = a + noise.k_h * (1 - a), b - noise.k_h * b
         hs, h = scan(a, b, state.h, positive=positive)

@@ -1,4 +1,4 @@
-"""Many-to-one: a recurrent layer, or layers of them, reads a sequence, and what it comes to says its class."""
+"""Many-to-one: recurrent layers read a sequence, and their last output decides its class."""
 
 from collections.abc import Sequence
 from typing import final
@@ -13,10 +13,10 @@ __all__ = ["SequenceClassifier"]
 
 @final
 class SequenceClassifier(nn.Module):
-    """Layers, each a core or a bidirectional pair, and a linear readout of what the last one's outputs come to.
+    """Layers, each a core or a bidirectional pair, and a linear readout of the topmost one's `last_outputs`.
 
     Raises:
-        ValueError: no layers, or one that does not fit what is below it.
+        ValueError: there are no layers, or one does not fit the layer below.
     """
 
     def __init__(self, layers: Sequence[Core | Bidirectional], classes: int) -> None:
@@ -35,7 +35,7 @@ class SequenceClassifier(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits (B, classes) of sequences (B, T, D), or of token ids (B, T), each read from the zero state.
 
-        `lengths` (B,) tell where the rows of a padded batch end; padding then has no part in anything.
+        `lengths` (B,) are those of the rows of a padded batch; padding then has no effect.
         """
         for layer in self.layers:
             state = layer.initial_state(len(inputs))  # type: ignore[operator]

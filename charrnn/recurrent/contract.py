@@ -1,4 +1,4 @@
-"""What every core promises, and nothing about how one keeps it."""
+"""The contract of every core, without any implementation."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, final
@@ -18,9 +18,9 @@ class Core(nn.Module, ABC):
     """A recurrent layer over whole sequences: `(inputs, state) -> (outputs, next state)`.
 
     Inputs are vectors (B, T, D), or token ids (B, T) standing for one-hot vectors of width D. Outputs are (B, T, H).
-    Without an input size inputs are the outputs of a core of its kind, and size, in the layer below.
-    State is a value: it comes in, it goes out, and nothing is remembered between calls. What must hold of every core
-    is in `tests/recurrent/test_contract.py`; each is final, to be wrapped rather than derived from.
+    Without an input size, inputs are the outputs of a core of the same kind and size in the layer below.
+    State is a value: it comes in, it goes out, and nothing is remembered between calls. The properties of every core
+    are tested in `tests/recurrent/test_contract.py`; each core is final, to be wrapped rather than derived from.
     """
 
     cell: ClassVar[Cell]
@@ -36,18 +36,18 @@ class Core(nn.Module, ABC):
 
     @final  # type: ignore[misc]
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """Run over a chunk of T steps from `state`, in training with fresh noise."""
+        """Run over a chunk of T steps from `state`; in training, with fresh noise."""
         return self.run(inputs, state, self.noise(*inputs.shape[:2]))
 
     @abstractmethod
     def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        """Run over a chunk of T steps from `state`, under `noise`; the future never changes the past."""
+        """Run over a chunk of T steps from `state`, under `noise`; no output depends on later inputs."""
 
     @final
     def noise(self, B: int, T: int) -> Noise:
-        """Recurrent dropout (B, H) and zoneout (T, B, H), drawn anew in training.
+        """Draw recurrent dropout (B, H) and zoneout (T, B, H) for training.
 
-        In evaluation there is no dropout, and zoneout keeps the share of every unit that it keeps on average.
+        In evaluation there is no dropout, and zoneout keeps of every unit the share that it keeps on average.
         """
         ones = next(self.parameters()).new_ones(B, self.hidden_size)
         d = F.dropout(ones, self.recurrent_dropout) if self.training and self.recurrent_dropout else None
@@ -59,7 +59,7 @@ class Core(nn.Module, ABC):
 
     @final
     def initial_state(self, batch_size: int) -> State:
-        """The zero state, on the parameters' device and in their precision."""
+        """The zero state (B, H) on the parameters' device, in their precision."""
         parameter = next(self.parameters())
         kind: Any = self.cell.state
         return kind(*(parameter.new_zeros(batch_size, self.hidden_size) for _ in kind._fields))

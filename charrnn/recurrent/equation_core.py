@@ -1,4 +1,4 @@
-"""Cores that make their parameters by their page of equations alone."""
+"""Cores whose parameters follow from their equations alone."""
 
 import torch
 from torch import nn
@@ -9,7 +9,7 @@ __all__ = ["EquationCore"]
 
 
 class EquationCore(Core):
-    """A core that makes its parameters by the shapes on the page of equations."""
+    """A core that makes its parameters by the shapes of its cell's equations."""
 
     def __init__(self, input_size: int | None, hidden_size: int, **regularisation: float) -> None:
         super().__init__(input_size, hidden_size, **regularisation)
@@ -19,10 +19,10 @@ class EquationCore(Core):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Orthogonal U, biases zero, gains one; other matrices as torch.nn draws them, U(-1/√H, 1/√H).
+        """Make U orthogonal, biases zero, gains one; draw other matrices as torch.nn does, U(-1/√H, 1/√H).
 
-        Only the gain of U h alone is a tenth (as in Cooijmans et al. 2017, arXiv 1603.09025): normalised, a state of
-        little worth would be as loud as the input.
+        Only the gain of U h by itself is 0.1 (as in Cooijmans et al. 2017, arXiv 1603.09025): once normalised, a state
+        that knows little yet would weigh as much as the input.
         """
         for name, weight in self.weights().items():
             if name == "U":

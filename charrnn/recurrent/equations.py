@@ -1,12 +1,12 @@
-"""Every cell's single step, once, with the papers' letters.
+"""The single step of every cell, once, with the letters of the papers.
 
 Three readers use this page: the torch reference (`unroll`, the slow twin that every fast path is tested against), the
 numpy engine that samples, and you. `xp` is the array namespace, numpy or torch; both have the few names used here.
 
-x_t (B, D) is the input, h_t (B, H) the hidden state, c_t (B, H) the cell state. A cell is divided in two: `project` is
-what the input alone decides, for one step or for all of them at once, and `step` is the recurrence. σ is the logistic
-function, ⊙ the elementwise product. Nothing here knows initial values or how a core is trained, but for the places
-where recurrent dropout and zoneout act: d and k in the equations, which are 1 and 0 where there is none.
+x_t (B, D) is the input, h_t (B, H) the hidden state, c_t (B, H) the cell state. A cell has two parts: `project` is the
+part that depends on the input alone, for one step or for all at once, and `step` is the recurrence. σ is the logistic
+function, ⊙ the elementwise product. Initial values and training are not here, except the places where recurrent
+dropout and zoneout act: d and k in the equations, which are 1 and 0 without them.
 """
 
 from collections.abc import Callable, Mapping
@@ -67,14 +67,14 @@ class GRUGates(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """What regularisation does to the steps; None for what is not there, as everywhere in evaluation but for `k`.
+    """Regularisation of the steps. A part that is not used is None; in evaluation only k_h and k_c may be used.
 
     d (B, H) is recurrent dropout: 0 or 1/(1-p), one mask for all steps of a sequence (Gal & Ghahramani 2016, arXiv
-    1512.05287). In a gated cell it falls on the candidate, so that what is remembered is never erased (Semeniuta,
-    Severyn & Barth 2016, arXiv 1603.05118); in one without gates on h_{t-1}.
+    1512.05287). A gated cell has it on the candidate, so that it never erases memory (Semeniuta, Severyn & Barth 2016,
+    arXiv 1603.05118); a cell without gates has it on h_{t-1}.
 
-    k_h and k_c are zoneout: which units keep their value of the step before, 0 or 1, (B, H) for each step; in
-    evaluation the probability of that (Krueger et al. 2017, arXiv 1606.01305, equations 3 to 5).
+    k_h and k_c are zoneout: 1 for units that keep their value of the step before, else 0, (B, H) for each step; in
+    evaluation, the probability of that (Krueger et al. 2017, arXiv 1606.01305, equations 3 to 5).
     """
 
     d: Array | None = None
@@ -83,6 +83,7 @@ class Noise(NamedTuple):
 
     @property
     def is_silent(self) -> bool:
+        """True if there is neither dropout nor zoneout."""
         return all(part is None for part in self)
 
 
@@ -92,13 +93,13 @@ MOGRIFIER_ROUNDS = 5
 
 
 class Cell(NamedTuple):
-    """One cell's equations: `project(x, weights)`, then `step(xp, projected, state, weights, noise)`, which gives
-    output and next state.
+    """The equations of one cell: `project(x, weights)`, then `step(xp, projected, state, weights, noise)`, which
+    returns output and next state.
 
-    `shapes(D, H)` are those of the weights by name, for readers of checkpoints that have no torch; `reads` names those
-    that have a column for each input. A cell that `is_residual` does without them above the first layer: what the layer
-    below puts out is the stream to which it adds. `gates(xp, projected, h_{t-1}, weights)` are what a step computes on
-    its way, for those who look inside.
+    `shapes(D, H)` are the shapes of the weights by name, for readers of checkpoints without torch; `reads` names the
+    weights that have a column for each input. A cell that `is_residual` lacks these above the first layer: it adds to
+    the output of the layer below. `gates(xp, projected, h_{t-1}, weights)` are the gates of a step, for those who look
+    inside.
     """
 
     state: type
@@ -110,14 +111,14 @@ class Cell(NamedTuple):
     is_residual: bool = False
 
     def layer_shapes(self, D: int | None, H: int) -> dict[str, tuple[int, ...]]:
-        """Those of a layer that reads vectors of width D, or, without D, what the layer below puts out."""
+        """Shapes of the weights of a layer that reads vectors of width D or, without D, the layer below's output."""
         shapes = self.shapes(H if D is None else D, H)
         left_out = self.reads if D is None and self.is_residual else ()
         return {name: shape for name, shape in shapes.items() if name not in left_out}
 
 
 def input_product(x: Array, W: Array) -> Array:
-    """W x for vectors x (..., D), or for token ids (...): one-hot vectors, whose product is a look-up of columns."""
+    """W x for vectors x (..., D), or for token ids (...), which stand for one-hot vectors: a look-up of columns."""
     is_one_hot = "int" in str(x.dtype)
     return W.T[x] if is_one_hot else x @ W.T
 
@@ -127,6 +128,7 @@ def _affine(x: Array, weights: Weights) -> Array:
 
 
 def sigmoid(xp: Any, x: Array) -> Array:
+    """σ(x), by tanh."""
     return 0.5 * xp.tanh(0.5 * x) + 0.5  # exp would overflow in one direction or the other
 
 
@@ -198,7 +200,7 @@ def _gru_gates(xp: Any, projected: Array, h: Array, weights: Weights) -> GRUGate
 
 
 def _normalised(a: Array) -> Array:
-    """LN(a) without gain and bias: every row with mean 0 and variance 1, but for ε."""
+    """LN(a) without gain and bias: every row gets mean 0 and variance 1, except for ε."""
     a = a - a.mean(-1, keepdims=True)
     return a / ((a * a).mean(-1, keepdims=True) + LAYER_NORM_EPSILON) ** 0.5
 
@@ -285,17 +287,18 @@ def _mogrifier_lstm_step(
 
 
 def _stacked(blocks: int) -> Callable[[int, int], dict[str, tuple[int, ...]]]:
-    """Shapes where W, U and the biases hold `blocks` blocks of H rows.
+    """Shapes of W, U and the biases with `blocks` blocks of H rows each.
 
-    The biases are two, as torch.nn has them, where the papers have one; only the GRU's candidate needs both.
+    There are two biases, as in torch.nn, while the papers have one; only the GRU's candidate needs both.
     """
     return lambda D, H: {"W": (blocks * H, D), "U": (blocks * H, H), "b_W": (blocks * H,), "b_U": (blocks * H,)}
 
 
 def _ln_shapes(blocks: int, *rest: str) -> Callable[[int, int], dict[str, tuple[int, ...]]]:
-    """Shapes where W, U and what goes with their sums hold `blocks` blocks of H rows, and the rest hold one."""
+    """Shapes of W, U, their gains and their bias with `blocks` blocks of H rows each, and of the rest with one."""
 
     def shapes(D: int, H: int) -> dict[str, tuple[int, ...]]:
+        """Shapes by name, for input width D and hidden size H."""
         sums = dict.fromkeys(("gain_W", "gain_U", "b"), (blocks * H,))
         return {"W": (blocks * H, D), "U": (blocks * H, H), **sums, **dict.fromkeys(rest, (H,))}
 

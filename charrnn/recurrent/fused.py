@@ -16,19 +16,19 @@ __all__ = ["FusedCore", "kernel_keeps_to"]
 
 
 def kernel_keeps_to(device: str, low: torch.dtype | None) -> bool:
-    """Whether torch's kernel on a kind of device multiplies in the type that autocast is set to, `low`, if it is on.
+    """True if torch's kernel on a kind of device multiplies in autocast's type `low`, or if autocast is off.
 
-    Autocast gives cuDNN half precision whatever it is set to; oneDNN has no LSTM of half precision.
+    Autocast gives cuDNN half precision (fp16), whatever its type is; oneDNN has no fp16 LSTM.
     """
     return low is None or (device, low) in {("cuda", torch.float16), ("cpu", torch.bfloat16)}
 
 
 class FusedCore(Core):
-    """One layer of torch.nn's `RNN`, `LSTM` or `GRU`, run by its kernel or by our own recurrence, whichever is faster.
+    """A layer of torch.nn's `RNN`, `LSTM` or `GRU`, run by its kernel or by our own recurrence, whichever is faster.
 
-    The kernels want dense inputs and know no noise; everything else goes by the recurrence. One-hot inputs then skip
-    their product and are looked up. The parameters have the letters of the equations. torch's layer, which has its own
-    names for them, draws them and on a GPU lays them out as `kernel` wants them; it shares them and is no submodule.
+    The kernels need dense inputs and no noise; all else is run by the recurrence, where one-hot inputs are looked up
+    instead of multiplied. The parameters have the letters of the equations. torch's layer, which has its own names for
+    them, draws them and on a GPU lays them out as `kernel` needs them; it shares them and is no submodule.
     """
 
     layer: ClassVar[Callable[..., nn.RNNBase]]
@@ -44,7 +44,7 @@ class FusedCore(Core):
         self.reset_parameters()
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        """Move or convert the parameters, which a GPU's kernel then wants in one piece of memory."""
+        """Move or convert the parameters, then put them in one piece of memory, as a GPU's kernel needs them."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for (name, _), weight in zip([*self._layer.named_parameters()], self.parameters(), strict=True):
             setattr(self._layer, name, weight)
@@ -53,13 +53,14 @@ class FusedCore(Core):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Orthogonal recurrent weights, zero biases; input weights as torch.nn draws them, U(-1/√H, 1/√H)."""
+        """Make U orthogonal and the biases zero; W stays as torch.nn has drawn it, U(-1/√H, 1/√H)."""
         self.orthogonal_(self.U)
         self.b_W.zero_()
         self.b_U.zero_()
 
     @final
     def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        """Run over a chunk: by torch's kernel if it is faster, fits autocast, and there is no noise."""
         is_dense = inputs.is_floating_point()
         kernel_wins = not inputs.is_cpu or (is_dense and self.kernel_wins_on_cpu)
         if noise.is_silent and kernel_wins and kernel_keeps_to(inputs.device.type, autocast_type(state.h)):
@@ -73,7 +74,7 @@ class FusedCore(Core):
         return outputs.transpose(0, 1), state
 
     def run_fused(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """The fused kernel over vectors (B, T, D)."""
+        """Run the fused kernel over vectors (B, T, D)."""
         before = [part.unsqueeze(0) for part in state]
         weights = [self.W, self.U, self.b_W, self.b_U]
         # With biases, one layer, no dropout, one direction, batch first; in training it keeps what backward needs.
@@ -82,9 +83,9 @@ class FusedCore(Core):
         return outputs, self.cell.state(*(part.squeeze(0).to(state.h) for part in after))
 
     def input_bias(self) -> Tensor:
-        """What is added to W x before the recurrence: both of torch's biases, wherever their sum is all that counts."""
+        """The bias (k·H,) added to W x before the recurrence: b_W + b_U, where only their sum matters."""
         return self.b_W + self.b_U
 
     @abstractmethod
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        """The recurrence alone, over time-major inputs (T, B, k·H) that are already projected."""
+        """Run the recurrence alone over projected, time-major inputs (T, B, k·H): outputs (T, B, H), last state."""

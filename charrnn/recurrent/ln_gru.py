@@ -23,6 +23,7 @@ class LNGRU(NormalisedCore):
     def recur(
         self, inputs: Tensor, state: State, noise: Noise, weights: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Normalise the inputs' products, r and z together and n by itself, and run `ln_gru_recurrence`."""
         H = self.hidden_size
         of_inputs = (torch.split(weights[name], [2 * H, H]) for name in ("W", "gain_W", "b"))  # r and z in one, n apart
         W_gates, W_n = (normalised(inputs, *parts) for parts in zip(*of_inputs, strict=True))

@@ -22,7 +22,7 @@ class LNLSTM(NormalisedCore):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Forget-gate bias 1, as in the LSTM."""
+        """Set the forget gate's bias to 1, as in the LSTM."""
         super().reset_parameters()
         _, forget, _, _ = self.weights()["b"].chunk(4)  # i, f, g, o
         forget.fill_(1)
@@ -30,6 +30,7 @@ class LNLSTM(NormalisedCore):
     def recur(
         self, inputs: Tensor, state: State, noise: Noise, weights: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Normalise the inputs' products (T, B, 4H) and run `ln_lstm_recurrence`."""
         projected = normalised(inputs, weights["W"], weights["gain_W"], weights["b"])
         U, gain_U, gain_c, b_c = (weights[name] for name in ("U", "gain_U", "gain_c", "b_c"))
         outputs, c = ln_lstm_recurrence(projected, state.h, state.c, U, gain_U, gain_c, b_c, noise)

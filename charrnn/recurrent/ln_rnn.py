@@ -22,6 +22,7 @@ class LNRNN(NormalisedCore):
     def recur(
         self, inputs: Tensor, state: State, noise: Noise, weights: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Multiply the inputs by W (T, B, H) and run `ln_rnn_recurrence`."""
         outputs = ln_rnn_recurrence(
             product(inputs, weights["W"]), state.h, weights["U"], weights["gain"], weights["b"], noise
         )

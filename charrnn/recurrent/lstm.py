@@ -25,11 +25,12 @@ class LSTM(FusedCore):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Forget-gate bias 1 (Gers et al. 2000, Jozefowicz et al. 2015), in one of torch's two biases: they add up."""
+        """Set the forget gate's bias to 1 (Gers et al. 2000, Jozefowicz et al. 2015): b_W's, as b_W and b_U add up."""
         super().reset_parameters()
         _, forget, _, _ = self.b_W.chunk(4)  # i, f, g, o
         forget.fill_(1)
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        """Run `lstm_recurrence` over projected inputs (T, B, 4H)."""
         outputs, c = lstm_recurrence(projected, state.h, state.c, self.U, noise)
         return outputs, self.cell.state(outputs[-1], c)

@@ -22,11 +22,12 @@ class MinGRU(ScanCore):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Memories of about one to twenty steps: b_z from 0 down to -3, so that z = 1/2 … 1/20."""
+        """Spread b_z from 0 down to -3, so that z = 1/2 … 1/20: memories of about one to twenty steps."""
         super().reset_parameters()
         self.weights()["b_z"].copy_(torch.linspace(0, -3, self.hidden_size))
 
     def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
+        """Hidden states (T, B, H) of all steps by a scan, and the state after them."""
         v, inputs = causal_convolution(rms_norm(x, x.dtype), state[1:], weights["C"])
         z = wide(F.linear(v, weights["W_z"], weights["b_z"])).sigmoid()
         candidate = positive(wide(F.linear(v, weights["W_h"], weights["b_h"])))
@@ -34,4 +35,5 @@ class MinGRU(ScanCore):
         return h.to(x.dtype), state
 
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
+        """gelu(W_1 x + b_1), (T, B, M)."""
         return gelu(F.linear(normed, weights["W_1"], weights["b_1"]))

@@ -25,13 +25,14 @@ class MinLSTM(ScanCore):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Memories of about one to twenty steps: b_i from 0 down to -3, b_f from 0 up to 3."""
+        """Spread b_i from 0 down to -3 and b_f from 0 up to 3: memories of about one to twenty steps."""
         super().reset_parameters()
         spread = torch.linspace(0, 3, self.hidden_size)
         self.weights()["b_f"].copy_(spread)
         self.weights()["b_i"].copy_(-spread)
 
     def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
+        """Hidden states (T, B, H) of all steps by a scan, and the state after them."""
         v, inputs = causal_convolution(rms_norm(x, x.dtype), state[1:], weights["C"])
         f, i = (wide(F.linear(v, weights[f"W_{gate}"], weights[f"b_{gate}"])) for gate in "fi")
         kept, share = _Shares.apply(f, i)  # type: ignore[no-untyped-call]
@@ -40,17 +41,20 @@ class MinLSTM(ScanCore):
         return h.to(x.dtype), state
 
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
+        """gelu(W_1 x + b_1), (T, B, M)."""
         return gelu(F.linear(normed, weights["W_1"], weights["b_1"]))
 
 
 class _Shares(Function):
-    """f / (f + i) and i / (f + i) of all steps, from what f and i are σ of.
+    """f / (f + i) and i / (f + i) of all steps, from f and i before σ.
 
-    Where both are next to 0, as eˣ is below -40, they are so many times larger here: their quotient is the same.
+    Where both are below -40, σ is nearly eˣ: the larger is raised to -40 and the other by as much, which keeps their
+    quotient.
     """
 
     @staticmethod
     def forward(ctx: Any, f: Tensor, i: Tensor) -> tuple[Tensor, Tensor]:
+        """Both shares (T, B, H), which add up to 1."""
         beyond = torch.maximum(f, i).clamp_(max=-40).add_(40)
         f, i = (f - beyond).sigmoid_(), (i - beyond).sigmoid_()
         share = i / (f + i)
@@ -60,6 +64,7 @@ class _Shares(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        """∂f and ∂i, (T, B, H) each, before σ."""
         f, i, share = ctx.saved_tensors
         d_kept, d_share = gradients
         d = d_share - d_kept

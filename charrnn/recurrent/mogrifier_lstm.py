@@ -22,11 +22,11 @@ ROUNDS = range(MOGRIFIER_ROUNDS)
 
 
 class _Recurrence(Function):
-    """Over time-major inputs x (T, B, D), with M = Q1, R2, Q3, R4, Q5.
+    """The recurrence over time-major inputs x (T, B, D), with M = Q1, R2, Q3, R4, Q5.
 
-    `values` are x, h_{t-1} and then what each round makes, in turn a new x and a new h: round k (from 0) reads
-    values[k + 1] through M[k] and scales values[k], which gives values[k + 2]. The scale is σ, not 2 σ: weights are to
-    make up for it.
+    `values` are x, h_{t-1} and then the result of each round, in turn a new x and a new h: round k (from 0) multiplies
+    values[k + 1] by M[k] and scales values[k], which gives values[k + 2]. The scale is σ, not 2 σ: the caller scales
+    the weights up for it.
     """
 
     @staticmethod
@@ -42,6 +42,7 @@ class _Recurrence(Function):
         low: torch.dtype | None,
         *M: Tensor,
     ) -> tuple[Tensor, Tensor]:
+        """Hidden states (T, B, H) and the last cell state (B, H)."""
         (T, B, D), H = x.shape, h.shape[1]
         hs, cs = x.new_empty(T + 1, B, H), x.new_empty(T + 1, B, H)
         hs[0], cs[0] = h, c
@@ -68,6 +69,7 @@ class _Recurrence(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x, h, c, W, U, b and each of M."""
         cs, both, gates, squashed, W_and_U, *rest = ctx.saved_tensors
         M, scales, values = (rest[k * len(ROUNDS) : (k + 1) * len(ROUNDS)] for k in range(3))
         products, product = [Product(matrix, ctx.low) for matrix in M], Product(W_and_U, ctx.low)
@@ -111,13 +113,13 @@ class _Recurrence(Function):
 
 @final
 class MogrifierLSTM(EquationCore):
-    """An LSTM whose input and hidden state scale one another, five times, before each step."""
+    """An LSTM whose input and hidden state scale each other, in five rounds, before each step."""
 
     cell = equations.mogrifier_lstm
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Forget-gate bias 1, as in the LSTM; Q and R a tenth of W, so that the start is close to an LSTM's."""
+        """Set the forget gate's bias to 1, as in the LSTM, and scale Q and R by 0.1, to begin close to an LSTM."""
         super().reset_parameters()
         weights = self.weights()
         _, forget, _, _ = weights["b"].chunk(4)  # i, f, g, o
@@ -126,6 +128,7 @@ class MogrifierLSTM(EquationCore):
             weights[name].mul_(0.1)
 
     def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        """Run the recurrence over a chunk, with weights that make up for the missing factors 2."""
         weights = self.weights()
         W, U, b, *M = (weights[name] for name in ("W", "U", "b", "Q1", "R2", "Q3", "R4", "Q5"))
         x = inputs if inputs.is_floating_point() else F.one_hot(inputs, self.input_size).to(W)

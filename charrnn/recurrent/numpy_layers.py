@@ -1,4 +1,4 @@
-"""One layer's steps in numpy: of any core, straight from its equations; of an LSTM or a GRU by hand, twice as fast."""
+"""Steps of a layer in numpy: of any core straight from its equations; of an LSTM or a GRU by hand, twice as fast."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,17 +15,17 @@ Arrays = Mapping[str, Floats]
 
 
 class Layer(Protocol):
-    """A cell with its weights, laid out once as the products read them: `x @ M` wants M's rows in a piece."""
+    """A cell with its weights, laid out once for its products: `x @ M` is fast if each row of M is contiguous."""
 
     def project(self, x: NDArray[Any]) -> Floats:
-        """What the layer makes of vectors x (B, D), or of token ids (B,), whatever its state: a new array (B, k·H)."""
+        """The part that depends on the input alone, of vectors x (B, D) or token ids (B,): a new array (B, k·H)."""
 
     def step(self, projected: Floats, state: Any) -> tuple[Floats, Any]:
-        """Output (B, H) and next state. `projected` may be overwritten, `state` is not."""
+        """Output (B, H) and next state. It may overwrite `projected`, but not `state`."""
 
 
 def numpy_layer(cell: Cell, weights: Arrays, noise: Noise) -> Layer:
-    """The fastest that there is for a cell."""
+    """The fastest layer for a cell."""
     if cell is lstm and noise.is_silent:
         return _LSTMLayer(weights)
     if cell is gru and noise.is_silent:
@@ -34,25 +34,27 @@ def numpy_layer(cell: Cell, weights: Arrays, noise: Noise) -> Layer:
 
 
 class EquationLayer:
-    """Any cell: its equations, as they stand."""
+    """A layer of any cell, by its equations."""
 
     def __init__(self, cell: Cell, weights: Arrays, noise: Noise) -> None:
         self._cell, self._noise = cell, noise
         self._weights = {name: np.asfortranarray(array) for name, array in weights.items()}  # so that U.T is in a piece
 
     def project(self, x: NDArray[Any]) -> Floats:
+        """The cell's `project` of vectors (B, D) or token ids (B,): (B, k·H)."""
         projected: Floats = self._cell.project(x, self._weights)
         return projected
 
     def step(self, projected: Floats, state: Any) -> tuple[Floats, Any]:
+        """The cell's `step`: output (B, H) and next state."""
         return self._cell.step(np, projected, state, self._weights, self._noise)
 
 
 class _LSTMLayer:
-    """σ(x) = tanh(x/2)/2 + 1/2, so one tanh serves all gates: `_scale` is 1/2 for them and 1 for the candidate.
+    """An LSTM layer. σ(x) = tanh(x/2)/2 + 1/2, so one tanh serves all gates: `_scale` is 1/2 for them, 1 for g.
 
-    The weights hold the inner 1/2 and the one bias that the two add up to. Halves are exact. Whatever is the same for
-    every stream is (1, k·H): at one stream, numpy adds equal shapes in half the time.
+    The weights include the inner 1/2, and the bias is the sum of the two. Halves are exact. Arrays that are the same
+    for every stream are (1, k·H): with one stream, numpy adds equal shapes in half the time.
     """
 
     def __init__(self, weights: Arrays) -> None:
@@ -63,11 +65,13 @@ class _LSTMLayer:
         self._b = (weights["b_W"] + weights["b_U"]) * self._scale
 
     def project(self, x: NDArray[Any]) -> Floats:
+        """W x + b (B, 4H), scaled, of vectors x (B, D) or token ids (B,)."""
         projected = _product(x, self._W)
         projected += self._b
         return projected
 
     def step(self, projected: Floats, state: HiddenAndCell) -> tuple[Floats, HiddenAndCell]:
+        """Output (B, H) and next state; `projected` is overwritten by the gates."""
         H = len(self._U)
         gates = projected
         gates += np.dot(state.h, self._U)
@@ -82,7 +86,7 @@ class _LSTMLayer:
 
 
 class _GRULayer:
-    """As the LSTM's, but that the candidate's b_U stays by itself: the reset gate falls on it."""
+    """A GRU layer, made like the LSTM's, except that the candidate's b_U stays apart: the reset gate scales it."""
 
     def __init__(self, weights: Arrays) -> None:
         H = weights["U"].shape[1]
@@ -94,11 +98,13 @@ class _GRULayer:
         self._b_Un = weights["b_U"][None, 2 * H :]
 
     def project(self, x: NDArray[Any]) -> Floats:
+        """W x + b (B, 3H), scaled, of vectors x (B, D) or token ids (B,), without the candidate's b_U."""
         projected = _product(x, self._W)
         projected += self._b
         return projected
 
     def step(self, projected: Floats, state: Hidden) -> tuple[Floats, Hidden]:
+        """Output (B, H) and next state."""
         H = len(self._U)
         product: Floats = np.dot(state.h, self._U)
         gates, n = product[:, : 2 * H], product[:, 2 * H :]

@@ -14,12 +14,12 @@ __all__ = ["CORES", "CoreEntry", "core_class", "core_equations"]
 
 
 class CoreEntry(NamedTuple):
-    """Where a core lives, and how the help and the README speak of it."""
+    """An entry for a core: its module, equations, defaults, and words for the help and the README."""
 
     core: str  # "module:class", the sequence module that trains
     cell: str  # "page:name", where its equations stand in charrnn.recurrent; the page is `equations` if not named
-    learning_rate: float  # at its peak, where none is given; found by trial, see tests/benchmarks/README.md
-    bf16_from: int  # the hidden size from which on it trains faster in bf16, on a CPU that multiplies such
+    learning_rate: float  # default peak rate, found by trial; see tests/benchmarks/README.md
+    bf16_from: int  # hidden size from which on it trains faster in bf16, on a CPU that multiplies bf16
     summary: str
     paper: str
 

@@ -27,12 +27,13 @@ class RGLRU(ScanCore):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Λ so that with the gate r open a is evenly spread from 0.9 to 0.999, as in the paper."""
+        """Set Λ so that with the gate r open, a is evenly spread from 0.9 to 0.999, as in the paper."""
         super().reset_parameters()
         open_a = torch.linspace(0.9, 0.999, self.hidden_size, dtype=torch.float64)
         self.weights()["Lambda"].copy_((-open_a.log() / DECAY).expm1().log())  # softplus backwards
 
     def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
+        """Hidden states of all steps by a scan, times gelu(W_g norm(x)), (T, B, H), and the state after them."""
         normed = rms_norm(x, x.dtype)
         v, inputs = causal_convolution(F.linear(normed, weights["W_u"]), state[1:], weights["C"])
         r, i = (wide(_blockwise(v, weights[f"W_{gate}"], weights[f"b_{gate}"])) for gate in "ri")
@@ -42,14 +43,16 @@ class RGLRU(ScanCore):
         return h.to(x.dtype) * gelu(F.linear(normed, weights["W_g"])), state
 
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
+        """gelu(W_1 x + b_1) ⊙ W_3 x, (T, B, M)."""
         return gelu(F.linear(normed, weights["W_1"], weights["b_1"])) * F.linear(normed, weights["W_3"])
 
 
 class _DecayAndInput(Function):
-    """a and √(1 - a²) ⊙ i ⊙ v of all steps, from what r and i are σ of, v, and log a where r is open."""
+    """a and √(1 - a²) ⊙ i ⊙ v of all steps, from r and i before σ, v, and log a for an open r."""
 
     @staticmethod
     def forward(ctx: Any, r: Tensor, i: Tensor, v: Tensor, log_open: Tensor) -> tuple[Tensor, Tensor]:
+        """a and the scaled input, (T, B, H) each."""
         r, i = r.sigmoid(), i.sigmoid()
         below = (r * log_open).expm1_()  # a - 1, from which 1 - a² comes without cancellation
         a = below + 1
@@ -61,6 +64,7 @@ class _DecayAndInput(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of r and i before σ, of v (T, B, H each), and of log a for an open r (H,)."""
         r, i, v, log_open, a, norm = ctx.saved_tensors
         d_a, d_b = gradients
         d_norm, d_iv = (i * v).mul_(d_b), d_b * norm
@@ -80,7 +84,7 @@ def _blockwise(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
 
 
 def _merged(W: Tensor) -> Tensor:
-    """The same with neighbouring blocks in one, zeros between them, until it is 16 wide: narrower ones take longer."""
+    """The same matrix with neighbouring blocks merged, zeros between them, up to a width of 16, which is faster."""
     blocks, size, _ = W.shape
     count = 1
     while count * size < 16 and blocks % (2 * count) == 0:

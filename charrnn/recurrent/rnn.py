@@ -24,5 +24,6 @@ class RNN(FusedCore):
     kernel_wins_on_cpu = False
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        """Run `rnn_recurrence` over projected inputs (T, B, H)."""
         outputs = rnn_recurrence(projected, state.h, self.U, noise)
         return outputs, self.cell.state(outputs[-1])

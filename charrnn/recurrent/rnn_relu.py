@@ -28,9 +28,11 @@ class RNNReLU(FusedCore):
     kernel_wins_on_cpu = False
 
     def reset_parameters(self) -> None:
+        """Set U to the identity (Le et al. 2015) and the biases to zero."""
         super().reset_parameters()
         nn.init.eye_(self.U)
 
     def recur(self, projected: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        """Run `rnn_recurrence`, rectified, over projected inputs (T, B, H)."""
         outputs = rnn_recurrence(projected, state.h, self.U, noise, rectified=True)
         return outputs, self.cell.state(outputs[-1])

@@ -1,9 +1,9 @@
 """The second page of equations: cells whose recurrence is linear, h_t = a_t ⊙ h_{t-1} + b_t, inside a residual block.
 
-Nothing of h_{t-1} stands in a and b, so all steps of a sequence can be computed at once; see `scan`. What that takes
-from the cell, a block around it gives back: a short convolution over time before the recurrence and a multi-layer
-perceptron after it, on a residual stream. The first layer begins it, x_0 = W x_t; those above take it as it is left to
-them, x_0 = x_t. Letters and readers are those of `equations`.
+a and b do not depend on h_{t-1}, so all steps of a sequence can be computed at once; see `scan`. A block around the
+cell makes up for this limit: a short convolution over time before the recurrence and a multi-layer perceptron after
+it, on a residual stream. The first layer begins the stream, x_0 = W x_t; those above take it from the layer below,
+x_0 = x_t. Letters and readers are those of `equations`.
 """
 
 import math
@@ -19,7 +19,7 @@ DECAY = 8.0  # of rg-lru, c in the paper
 
 
 class Convolved(NamedTuple):
-    """State of a block: hidden state h, and what the convolution read one, two and three steps ago, each (B, H)."""
+    """State of a block: hidden state h, and the convolution's inputs one, two and three steps ago, each (B, H)."""
 
     h: Array
     x1: Array
@@ -32,7 +32,7 @@ def _entered(x: Array, weights: Weights) -> Array:
 
 
 def _rms_norm(xp: Any, x: Array) -> Array:
-    """x / √(mean x²)     Zhang & Sennrich 2019, arXiv 1910.07467; no gain, as weights follow wherever it is used."""
+    """x / √(mean x²)     Zhang & Sennrich 2019, arXiv 1910.07467; without a gain, as weights always follow."""
     return x / xp.sqrt((x * x).mean(-1)[..., None] + RMS_NORM_EPSILON)
 
 
@@ -86,7 +86,7 @@ def _min_lstm_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise:
     """
     u = _rms_norm(xp, x)
     v = _convolved(u, state, weights["C"])
-    # Both gates may be next to 0, their quotient is not: i / (f + i) = σ(log i - log f).
+    # Both gates may be nearly 0, but their quotient is not: i / (f + i) = σ(log i - log f).
     log_f, log_i = (-_softplus(xp, -(v @ weights[f"W_{gate}"].T) - weights[f"b_{gate}"]) for gate in "fi")
     candidate = _positive(xp, v @ weights["W_h"].T + weights["b_h"])
     share = sigmoid(xp, log_i - log_f)
@@ -122,7 +122,7 @@ def _rg_lru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: N
 
 
 def _min_shapes(gates: str, D: int, H: int) -> dict[str, tuple[int, ...]]:
-    """A perceptron of width H / 2 in whole eights: with a wider one the block would be no faster than an LSTM."""
+    """Shapes with a perceptron of width H / 2, rounded up to a multiple of 8; a wider one is no faster than an LSTM."""
     M = 8 * math.ceil(H / 16)
     shapes: dict[str, tuple[int, ...]] = {"W": (H, D), "C": (WIDTH, H)}
     for gate in gates:
@@ -131,8 +131,8 @@ def _min_shapes(gates: str, D: int, H: int) -> dict[str, tuple[int, ...]]:
 
 
 def _rg_lru_shapes(D: int, H: int) -> dict[str, tuple[int, ...]]:
-    """The gates in 16 blocks, as in the paper, or as many as divide both 16 and H; the gated perceptron of width H / 3,
-    in whole eights, which has as many weights as one of H / 2 without a gate.
+    """Shapes with gates in 16 blocks, as in the paper, or as many as divide both 16 and H; and a gated perceptron of
+    width H / 3, rounded up to a multiple of 8, which has as many weights as one of width H / 2 without a gate.
     """
     blocks, M = math.gcd(16, H), 8 * math.ceil(H / 24)
     shapes: dict[str, tuple[int, ...]] = {"W": (H, D), "W_u": (H, H), "W_g": (H, H), "C": (WIDTH, H)}

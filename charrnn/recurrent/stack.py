@@ -12,9 +12,9 @@ StackState = tuple[State, ...]
 
 
 class Stack(nn.Module):
-    """Cores one above the other, with dropout on each one's outputs: between layers, and before whatever reads them.
+    """Cores one above the other, with dropout on each one's outputs: between layers, and after the topmost.
 
-    With `residual`, every layer from the second on adds its outputs to what it read.
+    With `residual`, every layer from the second on adds its outputs to its inputs.
     """
 
     def __init__(self, cores: Sequence[Core], dropout: float, *, residual: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""States as values, whatever a core keeps in them: tuples, over layers and parts, of arrays (B, ...)."""
+"""States of any core as values: tuples, over layers and parts, of arrays (B, ...)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,17 +10,17 @@ __all__ = ["joined", "map_state", "take_rows"]
 
 
 def take_rows(state: Any, rows: NDArray[np.integer[Any]]) -> Any:
-    """The state (N, ...) that has those of the streams, in that order: some, all in another order, or one twice."""
+    """The state (N, ...) of the streams with these indices, in this order; a stream may be left out or taken twice."""
     return map_state(lambda part: part[rows], state)
 
 
 def joined(states: Sequence[Any], concatenate: Callable[[list[Any]], Any]) -> Any:
-    """One state with the streams of several, one after the other; `concatenate` joins arrays."""
+    """Join several states into one that has all their streams, one after the other; `concatenate` joins arrays."""
     return map_state(lambda *parts: concatenate(list(parts)), *states)
 
 
 def map_state(function: Callable[..., Any], *states: Any) -> Any:
-    """Map a function over the arrays, or tensors, that have the same place in one or several states: a state again."""
+    """Map a function over the arrays, or tensors, at the same places of one or several states; a state again."""
     first = states[0]
     if not isinstance(first, tuple):
         return function(*states)

@@ -1,4 +1,4 @@
-"""Work beside a training: what a CPU can do while another device computes."""
+"""Work beside a training, done by a CPU while another device computes."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,10 +11,10 @@ __all__ = ["Aside"]
 
 
 class Aside:
-    """Work that yields events, done aside in a thread or, where the same cores would have to do both, on the spot.
+    """Work that yields events, done in a thread or, if the same cores would have to do both, at once.
 
-    Of what is done aside the events come later, from `done` or `finish`, and what it raises, too. It is over when the
-    context is left.
+    Events of work in the thread come later, from `done` or `finish`, and so do its exceptions. The thread has ended
+    when the context is left.
     """
 
     def __init__(self, *, beside: bool) -> None:
@@ -29,7 +29,7 @@ class Aside:
         self._thread.shutdown()
 
     def do(self, work: Iterator[Event]) -> Iterator[Event]:
-        """Do some work, once what was begun before is finished; the events that there are by now."""
+        """Begin some work once the work before it is finished; the events that there are by now."""
         if not self.is_beside:
             yield from work
             return
@@ -37,12 +37,12 @@ class Aside:
         self._work = self._thread.submit(list, work)
 
     def done(self) -> Iterator[Event]:
-        """The events of what was begun, if it is done."""
+        """The events of the work that was begun, if it is done."""
         if self._work is not None and self._work.done():
             yield from self.finish()
 
     def finish(self) -> Iterator[Event]:
-        """Wait for what was begun; its events."""
+        """Wait for the work that was begun; its events."""
         work, self._work = self._work, None
         if work is not None:
             yield from work.result()

@@ -1,7 +1,7 @@
-"""How fast a training goes, and what follows: the plan of a run with a time budget, and when to report and validate.
+"""The clock of a training: its pace, the plan for a time budget, and the steps at which to report and validate.
 
-Everything else in a training is a function of the step. What depends on the clock is decided here alone and recorded,
-so that a repeat with the record does not depend on the clock.
+Everything else in a training is a function of the step. All that depends on time is decided here and recorded, so that
+a repeat with the record does not depend on time.
 """
 
 import math
@@ -25,15 +25,14 @@ class Clock:
     """The clock of one training.
 
     Args:
-        config: budgets and intervals. Intervals that are absent are chosen as soon as the pace is known, and that of
-            validations once more when the first one was measured; but patience counts validations, so that with it a
-            repeat needs them where they were.
+        config: budgets and intervals. Absent intervals are chosen as soon as the pace is known; that of validations
+            is chosen once more when the first one has been measured, unless there is patience, which counts them.
         plan: the recorded plan, empty for a new run.
         limit: the step at which a budget of steps or epochs ends.
-        step, spent: where an interrupted training goes on, and the seconds that it took before.
-        validation_steps: what a validation costs, as a number of training steps, by estimate.
+        step, spent: the step at which an interrupted training goes on, and the seconds that it took before.
+        validation_steps: the estimated cost of a validation, as a number of training steps.
         repeats: follow the plan as it is.
-        starts_up: do nothing by the pace of the first lap, in which a GPU loads what it needs.
+        starts_up: ignore the pace of the first lap, in which a GPU loads its libraries.
     """
 
     def __init__(
@@ -64,31 +63,31 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """Seconds trained in all."""
+        """Seconds of training in all."""
         return self._spent + time.monotonic() - self._start
 
     def total(self, step: int) -> int:
-        """How many steps the run is planned to have, as of a step."""
+        """The number of steps that the run is planned to have, as of a step."""
         return total_at(self.plan, step)
 
     def seconds_left(self, step: int) -> float:
-        """Until the end of the plan, by the present pace."""
+        """Seconds until the end of the plan, at the present pace."""
         if self._budget is not None:
             return max(self._budget - self.seconds, 0.0)
         return (self.total(step) - step) * self._seconds_each() + self._interruption()
 
     def report_is_due(self, step: int) -> bool:
-        """Whether to report after `step` steps: for the first time as soon as the pace can be told."""
+        """True if a report is due after `step` steps; the first is due as soon as the pace can be measured."""
         if self.report_every is None:
             return time.monotonic() - self._lap_start > _REPORT_SECONDS
         return step % self.report_every == 0
 
     def validation_is_due(self, step: int) -> bool:
-        """Whether to validate, sample and save after `step` steps."""
+        """True if it is time to validate, sample and save after `step` steps."""
         return self.validate_every is not None and step % self.validate_every == 0
 
     def lap(self, step: int) -> float:
-        """Take the time since the last lap, plan anew by it, and return its seconds. A lap has at least one step."""
+        """End a lap of at least one step, plan anew by its pace, and return its seconds."""
         now = time.monotonic()
         seconds = now - self._lap_start
         fresh = seconds / (step - self._lap_step)
@@ -105,14 +104,14 @@ class Clock:
         return seconds
 
     def follow(self, ranks: Ranks) -> None:
-        """Take over what the clock of rank 0 has led to."""
+        """Take over the plan and the intervals of rank 0."""
         plan, self.report_every, self.validate_every = ranks.broadcast(
             (self.plan, self.report_every, self.validate_every)
         )
         self.plan = tuple((step, total) for step, total in plan)
 
     def interrupted(self) -> None:
-        """Note that what passed since the last lap went into a validation, a sample and a checkpoint."""
+        """Note that the time since the last lap went into a validation, a sample and a checkpoint."""
         now = time.monotonic()
         self._validation_seconds, self._lap_start = now - self._lap_start, now
 
@@ -128,7 +127,7 @@ class Clock:
             self.plan = (*(entry for entry in self.plan if entry[0] < step), (step, total))
 
     def _choose_interval(self, step: int) -> None:
-        """Choose that of validations by an estimate of what one takes, and for good when the first was measured."""
+        """Choose the interval of validations by their estimated time, and for good once the first was measured."""
         is_measured = self._validation_seconds is not None
         if self._chooses_interval and (self.validate_every is None or (is_measured and not self._keeps_interval)):
             self.validate_every = self._validation_interval(step)
@@ -140,10 +139,10 @@ class Clock:
         return math.ceil(max(min(self.total(step) / _VALIDATIONS, too_far_apart), costs_too_much, 1))
 
     def _interruption(self) -> float:
-        """Seconds that a validation takes: the last one, or an estimate."""
+        """Seconds of a validation: those of the last one, or an estimate."""
         measured = self._validation_seconds
         return self._validation_steps * self._step_seconds if measured is None else measured
 
     def _seconds_each(self) -> float:
-        """Seconds a step, with its share of the interruptions."""
+        """Seconds per step, with its share of the interruptions."""
         return self._step_seconds + (self._interruption() / self.validate_every if self.validate_every else 0.0)

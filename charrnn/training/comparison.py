@@ -1,7 +1,7 @@
-"""Cells compared on one text at equal cost: for each a small search, then one ordinary run, scored. A generator.
+"""Compare cells on one text at equal cost: a small search for each, then an ordinary run, scored. A generator.
 
-The text that the scores are of is held out from the search, too: trials learn from the first nine tenths of the
-training text (of documents, from a seeded random nine tenths) and are judged by the rest of it.
+The text for the scores is held out from the search, too: trials learn from the first nine tenths of the training text
+(of documents, from a seeded random nine tenths) and are judged by the rest of it.
 """
 
 import math
@@ -45,9 +45,9 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Planned:
-    """What will be tried: by cell the (learning rate, hidden size) of its trials, or the only one, which needs none.
+    """The plan: the (learning rate, hidden size) of each cell's trials, or a single one, which needs no trial.
 
-    And for how long: each trial, each run, and all together without reading and scoring; None where steps are counted.
+    The seconds are those of a trial, of a run, and of all without reading and scoring; None if steps are counted.
     """
 
     grids: Mapping[str, tuple[tuple[float, int], ...]]
@@ -59,9 +59,9 @@ class Planned:
 
 @dataclass(frozen=True)
 class Started:
-    """A training begins: trial `trial` of `trials`, or, when both are None, the one that is scored.
+    """The beginning of a training: trial `trial` of `trials`, or, if both are None, the run that is scored.
 
-    `seconds_after` are those of all trainings to come after it.
+    `seconds_after` are the seconds of all trainings after it.
     """
 
     cell: str
@@ -75,7 +75,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a trial: nats/character on the text that it was judged by, None when it diverged."""
+    """The result of a trial: nats/character on the text that judges it, None if it diverged."""
 
     cell: str
     learning_rate: float
@@ -85,10 +85,10 @@ class Tried:
 
 @dataclass(frozen=True)
 class Compared:
-    """A row of the table. What is not known, as the cell diverged, is None, and `diverged` says how it did.
+    """A row of the table. For a cell that diverged, `diverged` says how, and unknown fields are None.
 
-    Losses are of the last checkpoint on the whole validation text; characters per second were learned, validations and
-    checkpoints aside, and sampled by the numpy engine in a single stream.
+    Losses are of the last checkpoint on the whole validation text. Trained characters per second leave out validations
+    and checkpoints; sampled ones are those of the numpy engine in a single stream.
     """
 
     cell: str
@@ -113,13 +113,13 @@ ComparisonEvent = Event | Planned | Started | Tried | Compared
 
 
 def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Generator[ComparisonEvent, None, None]:
-    """Train every cell of `search` as `config` says otherwise, and score it; the events of its trainings come between.
+    """Train every cell of `search`, with all else as in `config`, and score it; the trainings' events come between.
 
-    `stop` is asked after every step; once it says so, what is being trained ends, a run after it was saved.
+    `stop` is asked after every step; once it is true, the training under way ends (a run is saved first).
 
     Raises:
         DataError: no text is held out, or too little is left for trials.
-        CharrnnError: of the kind and with the message that fits.
+        CharrnnError: any other error of a training.
     """
     search = search.within(config.training)
     setup = prepare(config.override({"cell": search.cells[0]}))
@@ -161,10 +161,10 @@ def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Ge
 
 
 def hold_out(setup: Setup) -> tuple[Tokens, Tokens]:
-    """A training text in two: what trials learn from, and the tenth that they are judged by.
+    """Divide a training text in two: the part that trials learn from, and the tenth that judges them.
 
-    Of a running text these are views, without a copy: the first ends where the second begins, with a character in place
-    of the end token and of the start token. Of documents a seeded random tenth is taken out.
+    Parts of a running text are views, without a copy: the first ends where the second begins, and characters stand in
+    the place of the end token and the start token. Of documents, a seeded random tenth is taken out.
 
     Raises:
         DataError: it is too short for that.
@@ -198,7 +198,7 @@ def _chosen(tokens: Tokens, documents: NDArray[np.bool_]) -> Tokens:
 
 @dataclass
 class _Clock:
-    """How long it all takes, by the budgets of what is still to come."""
+    """The time left in all, by the budgets of the trials and runs still to come."""
 
     time: float | None
     trial_time: float | None
@@ -206,7 +206,7 @@ class _Clock:
     trials: int
 
     def seconds(self) -> float | None:
-        """None where a budget is not a time."""
+        """Seconds left; None if a budget is not a time."""
         budgets = [(self.cells, self.time), (self.trials, self.trial_time)]
         if any(count and budget is None for count, budget in budgets):
             return None
@@ -214,7 +214,7 @@ class _Clock:
 
 
 def _grid(config: RunConfig, search: Search, setup: Setup) -> Iterator[RunConfig]:
-    """What is tried of a cell, in this order, with nothing left open, as `charrnn train` would choose it."""
+    """The configurations to try of a cell, in order; open settings are chosen as `charrnn train` would."""
     for hidden_size in search.hidden_sizes or (config.model.hidden_size,):
         chosen, _ = choose(config.override({"hidden_size": hidden_size}), setup.training, setup.device.type)
         assert chosen.training.learning_rate is not None
@@ -232,7 +232,7 @@ def _started(config: RunConfig, clock: _Clock, trial: int | None, trials: int | 
 
 
 def _try(setup: Setup, config: RunConfig, search: Search, stop: Stop) -> Generator[Event, None, Tried | None]:
-    """Train a point of the grid in a folder that is soon gone; None when it was stopped."""
+    """Train a point of the grid in a temporary folder; None if it was stopped."""
     budget = replace(config.training, time=search.trial_time, steps=search.trial_steps, validate_every=_NEVER)
     # Nothing is left to choose but a shape that the shorter text can fill.
     config, _ = choose(replace(config, training=budget), setup.training, setup.device.type)
@@ -251,7 +251,7 @@ def _try(setup: Setup, config: RunConfig, search: Search, stop: Stop) -> Generat
 
 
 def _train(setup: Setup, trials: tuple[Tried, ...], stop: Stop) -> Generator[Event, None, Compared | None]:
-    """Train a chosen point as an ordinary run, and score it; None when it was stopped."""
+    """Train the chosen point as an ordinary run, and score it; None if it was stopped."""
     model, training = setup.config.model, setup.config.training
     run = Run.create(default_name(setup.config))
     row = Compared(model.cell, trials, training.learning_rate, model.layers, model.hidden_size, run=str(run.path))
@@ -267,7 +267,7 @@ def _train(setup: Setup, trials: tuple[Tried, ...], stop: Stop) -> Generator[Eve
                 if event.reason == "stopped":
                     return None
                 row = replace(row, steps=event.step, seconds=event.seconds)
-        # All steps read as many characters, but for the last of an epoch and those of short documents.
+        # All steps read equally many characters, except the last of an epoch and those of short documents.
         inverse = sum((last - first) / rate for (first, _), (last, rate) in pairwise(laps))
         return _scored(
             replace(row, trained_characters_per_second=laps[-1][0] / inverse if inverse else None), setup, run
@@ -277,10 +277,10 @@ def _train(setup: Setup, trials: tuple[Tried, ...], stop: Stop) -> Generator[Eve
 
 
 def _scored(row: Compared, setup: Setup, run: Run) -> Compared:
-    """The row with what `charrnn eval` says of the last checkpoint, and how fast it writes.
+    """The row with the scores of the last checkpoint, as `charrnn eval` has them, and its speed of sampling.
 
     Raises:
-        DivergedError: a loss that is not finite, which a long text can bring about.
+        DivergedError: a loss is not finite, which can happen on a long text.
     """
     path, tokens = run.pointed("latest"), setup.validation
     assert path is not None
@@ -302,7 +302,7 @@ def _scored(row: Compared, setup: Setup, run: Run) -> Compared:
 
 
 def _sampling_pace(checkpoint: Checkpoint, seed: int) -> float | None:
-    """Characters a second, after the engine was made; None where the network overflows before the last of them."""
+    """Characters sampled per second, without making the engine; None if the network overflows meanwhile."""
     engine, vocabulary = NumpyEngine(checkpoint.config.model, checkpoint.model), checkpoint.vocabulary
     config = SamplingConfig(length=_SAMPLED, seed=seed)
     start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Training a model further on a new text: what is the model's, and how it grows with the vocabulary.
+"""Training a model further on a new text, with more rows where the vocabulary grows.
 
-The network is the model's, but for what keeps it from learning by heart; known characters keep their weights, new ones
-get rows of their own; optimiser, carried state and schedule begin anew.
+The network is the model's, except for its regularisation; known characters keep their weights, and new ones get rows of
+their own; optimiser, carried state and schedule begin anew.
 """
 
 from collections.abc import Collection
@@ -31,10 +31,10 @@ _REGULARISATION = ("dropout", "input_dropout", "recurrent_dropout", "zoneout")  
 
 
 def take_over(config: RunConfig, given: Collection[str]) -> tuple[RunConfig, Checkpoint, list[str]]:
-    """`config` with the network of the model that it names, and with that model's digest on record; notices.
+    """`config` with the network and the recorded digest of the model that it names; that model; notices.
 
     Args:
-        given: settings that were asked for, even where that is their default; what is not asked for is the model's.
+        given: settings that were asked for, even if they are the defaults; all others are the model's.
 
     Raises:
         UsageError: another network, unit or normalisation was asked for than the model has.
@@ -82,12 +82,12 @@ def _other(path: object, setting: str, asked: object, there: object) -> UsageErr
 
 
 def begin_from(start: Checkpoint, model: CharacterModel, vocabulary: Vocabulary) -> None:
-    """Give a model of a larger vocabulary the weights of `start`; what belongs to new characters stays as it is."""
+    """Give a model of a larger vocabulary the weights of `start`; rows of new characters stay as they are."""
     old, new = (model_shapes(start.config.model, size) for size in (start.vocabulary.size, vocabulary.size))
     ids = start.vocabulary.translation(vocabulary).astype(np.int64)
     weights = model_arrays(model)
     for name, array in start.model.items():
-        # Wherever a side is as long as the vocabulary it is one: only those differ between the two shapes.
+        # Only sides that are as long as the vocabulary differ between the two shapes.
         sides = [ids if a != b else np.arange(a) for a, b in zip(old[name], new[name], strict=True)]
         weights[name] = weights[name].copy()
         weights[name][np.ix_(*sides)] = array

@@ -1,4 +1,4 @@
-"""How long a training will take, by a second or two of it in a folder that is thrown away."""
+"""Forecast of a training's time, from a second or two of it in a temporary folder."""
 
 import math
 import sys
@@ -19,13 +19,13 @@ from charrnn.training.setup import Setup
 __all__ = ["Forecast", "forecast"]
 
 _ENDLESS = 2**62
-_SECONDS = 1.0  # that are measured, from the first report on: what comes before has what is done once in it
+_SECONDS = 1.0  # that are measured, from the first report on: work that is done only once comes before
 
 
 class Forecast(NamedTuple):
-    """What a training will come to, roughly: validations are not counted, which take a twentieth more at most.
+    """Rough figures of a training. Validations, which take at most a twentieth more, are not counted.
 
-    `memory_bytes` is the peak of the GPU's, or else of the whole process; None where it cannot be told.
+    `memory_bytes` is the peak on the GPU, or else of the whole process; None if it cannot be measured.
     """
 
     model: str
@@ -40,7 +40,7 @@ class Forecast(NamedTuple):
 
 
 def forecast(setup: Setup) -> Forecast:
-    """Train for some steps, and tell what that means for the whole.
+    """Train for some steps, and derive the figures of the whole training.
 
     Raises:
         CharrnnError: as `train` does.
@@ -50,6 +50,7 @@ def forecast(setup: Setup) -> Forecast:
     reports: list[Reported] = []
 
     def stop() -> bool:
+        """True once the reports span a second."""
         return bool(reports) and reports[-1].seconds - reports[0].seconds >= _SECONDS
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""A training on a text that is given as a string: the run's folder keeps it, so that the run is like any other."""
+"""Training on a text that is given as a string; the run's folder keeps it, so that the run is like any other."""
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator

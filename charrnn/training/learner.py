@@ -1,6 +1,6 @@
-"""One step of learning: forward, backward, clipping, and an update that is not made with numbers that are not finite.
+"""One step of learning: forward, backward, clipping, and an update, which is skipped if numbers are not finite.
 
-Nothing here waits for the device. What a step came to stays there until the loop reads it.
+Nothing here waits for the device. Loss and gradient norm stay on it until the loop reads them.
 """
 
 from collections.abc import Callable
@@ -31,12 +31,12 @@ PIECE = 2**22  # tokens that are sent there at a time
 
 
 class Learner:
-    """A network in training, its optimiser, and the state that it carries from batch to batch.
+    """A network in training, its optimiser, and the state carried from batch to batch.
 
     Args:
-        model: on the device where it learns.
-        config: how; with nothing left open.
-        ids: the text that its batches are of.
+        model: the network, on the device where it learns.
+        config: settings, with nothing left open.
+        ids: the text from which the batches are taken.
     """
 
     def __init__(self, model: CharacterModel, config: TrainingConfig, ids: Ids, ranks: Ranks) -> None:
@@ -48,9 +48,9 @@ class Learner:
         self._read = reader(ids, self._device)
 
     def learn(self, batch: Batch, step: int, rate: float) -> Tensor:
-        """Take a step, counted from 0, with a learning rate; its loss and its gradient's norm before clipping, (2,).
+        """Take a step, counted from 0, at a learning rate; its loss and gradient norm before clipping, (2,).
 
-        When one of these is not finite, weights, moments and their count of steps stay as they are.
+        If one of these is not finite, weights, moments and their count of steps stay as they are.
         """
         config, model = self._config, self._model
         inputs, targets = self._read(own_batch(batch, self._ranks))
@@ -59,7 +59,7 @@ class Learner:
             logits, state = model(inputs, self._enter(batch))
             nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
             targets_of_all = int(batch.counts.sum())
-            loss = nats / targets_of_all  # which add up over ranks to the mean over the whole batch
+            loss = nats / targets_of_all  # its sum over ranks is the mean over the whole batch
         model.zero_grad()
         gradients = self._backward(loss, targets_of_all)
         loss = loss.detach()
@@ -71,7 +71,7 @@ class Learner:
         return numbers
 
     def _backward(self, loss: Tensor, targets: int) -> list[Tensor]:
-        """The gradients of a mean loss over so many targets, which are the parameters' from here on."""
+        """Compute the gradients of a mean loss over `targets` targets; the parameters hold them, too."""
         scale = loss_scale(targets) if self._low is torch.float16 else 1
         (loss * scale if scale > 1 else loss).backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in self._model.parameters() if p.grad is not None]
@@ -80,11 +80,11 @@ class Learner:
         return gradients
 
     def state_of_all(self, batch: Batch) -> StackState:
-        """The state after a batch, of all ranks' rows."""
+        """The state of all ranks' rows after a batch."""
         return whole_state(self.state, len(batch.offsets), self._ranks)
 
     def _enter(self, batch: Batch) -> StackState:
-        """The state from which this rank reads its rows of a batch, given that after those of the batch before it."""
+        """The state from which this rank reads its rows of a batch, made from the state after the batch before."""
         if batch.state == "zero":
             return own_state(self._model.initial_state(len(batch.offsets)), self._ranks)
         if batch.state == "shift":
@@ -95,19 +95,19 @@ class Learner:
 
 
 def loss_scale(targets: int) -> int:
-    """What a mean loss over so many targets is multiplied by, so that fp16 holds its gradients: a power of two.
+    """The factor for a mean loss over `targets` targets with which fp16 holds its gradients: a power of two.
 
-    Gradients of logits are of the size of 1/targets, and fp16 begins to lose numbers below 2^-14; with this they are
-    about a quarter. A gradient of a weight overflows above 2^16 / scale, which skips the step.
+    Gradients of logits are about 1/targets, and fp16 loses precision below 2^-14; with the factor they are about 1/4.
+    A gradient of a weight overflows above 2^16 / factor, which skips the step.
     """
     return 1 << max(targets.bit_length() - 3, 0)
 
 
 def begin_anew_where_not_finite(state: StackState) -> StackState:
-    """The state with every row zero, in all layers, that is not finite in one.
+    """The state with zero in all layers for every row that is not finite in one of them.
 
-    Rows are read apart from each other, so that of a sound one is still what its text has led to; and half a row would
-    be a state that no text leads to.
+    Rows do not affect each other, so finite rows are still right; but a row that is zero in some layers only would be a
+    state that no text leads to.
     """
     whole = torch.stack([part for layer in state for part in layer])
     unsound = (whole * 0).sum((0, 2)).isnan()  # (B,)
@@ -117,9 +117,9 @@ def begin_anew_where_not_finite(state: StackState) -> StackState:
 
 
 def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Tensor]]:
-    """What makes of a batch its inputs and targets, (B, T) each, on a device.
+    """A function that makes a batch's inputs and targets, (B, T) each, on a device.
 
-    A GPU that has room for it gets the whole text, once, and batches are looked up there.
+    A GPU that has room for the whole text gets it once, and batches are looked up there.
     """
     if device.type == "cuda":
         # torch indexes no other unsigned integers
@@ -130,7 +130,7 @@ def reader(ids: Ids, device: torch.device) -> Callable[[Batch], tuple[Tensor, Te
 
 
 def copied(ids: Ids, dtype: np.dtype[np.integer[Any]], device: torch.device) -> Tensor:
-    """A text (N,) on a device, as another type. It goes there in pieces, so that the host never has it twice."""
+    """Copy a text (N,) to a device, as another type, in pieces, so that the host never holds it twice."""
     copy = torch.empty(ids.size, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, device=device)
     for start in range(0, ids.size, PIECE):
         copy[start : start + PIECE] = torch.from_numpy(ids[start : start + PIECE].astype(dtype))
@@ -138,7 +138,7 @@ def copied(ids: Ids, dtype: np.dtype[np.integer[Any]], device: torch.device) -> 
 
 
 def looked_up(ids: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Inputs and targets of a batch, (B, T) each, by a copy of its text (N,) on the device where they are needed."""
+    """Inputs and targets of a batch, (B, T) each, looked up in a copy of its text (N,) on the device."""
     offsets, counts = (_sent(numbers, ids.device)[:, None] for numbers in (batch.offsets, batch.counts))
     columns = torch.arange(batch.length, device=ids.device)
     places = offsets + torch.minimum(columns, (counts - 1).clamp(min=0))

@@ -1,4 +1,4 @@
-"""The training loop: a generator that yields events. Nothing in it prints, and nothing calls back."""
+"""The training loop, a generator that yields events. It prints nothing and calls nobody back."""
 
 import math
 import re
@@ -38,10 +38,10 @@ _WINDOW, _CONTEXT = 2048, 256
 def train(
     config: RunConfig, name: str | None = None, stop: Stop = lambda: False, *, given: Collection[str] = ()
 ) -> Iterator[Event]:
-    """Train a new model as `config` says, in a new run folder; `given` are the settings that were asked for.
+    """Train a new model by `config` in a new run folder; `given` are the settings that were asked for.
 
-    `stop` is asked after every step; once it says so, the training saves and ends. With a recorded plan in `config`
-    and an unchanged corpus the run is repeated: on a CPU with equal versions and threads, to the same weights.
+    `stop` is asked after every step; once it is true, the training saves and ends. A recorded plan in `config` and an
+    unchanged corpus repeat the run: on a CPU with equal versions and threads, to the same weights.
 
     Raises:
         CharrnnError: of the kind and with the message that fits.
@@ -52,7 +52,7 @@ def train(
 
 
 def train_prepared(setup: Setup, run: Run, stop: Stop = lambda: False) -> Iterator[Event]:
-    """The same for a text that has been read, in a new run folder that has been made.
+    """Train a new model on a prepared text, in a new run folder that has been made.
 
     Raises:
         CharrnnError: as `train` does.
@@ -72,10 +72,10 @@ def train_or_resume(
     *,
     accept_new_corpus: bool = False,
 ) -> Iterator[Event]:
-    """Go on with the run of that name, or begin it where there is none yet: the same call again, until it is done.
+    """Go on with the run of this name, or begin it if there is none; the same call can be repeated until it is done.
 
     Raises:
-        UsageError: the run has other settings than were asked for, `given`.
+        UsageError: the run has other settings than those `given`.
         CharrnnError: as `train` and `resume` do.
     """
     if resumable := find_named(name):
@@ -94,7 +94,7 @@ def resume(
     With `accept_new_corpus` it may go on with a changed text of the same characters, at the same step.
 
     Raises:
-        UsageError: other settings are given that are not those of the run.
+        UsageError: other settings were given that differ from the run's.
         DataError: the corpus is no longer the one that the run was trained on.
         CharrnnError: of the kind and with the message that fits.
     """
@@ -110,17 +110,17 @@ def resume(
 
 
 def follow(stop: Stop = lambda: False) -> Iterator[Event]:
-    """Take part in the training that rank 0 begins or goes on with, as another rank; rank 0 reports and writes.
+    """Take part, as another rank, in the training that rank 0 begins or goes on with; rank 0 reports and writes.
 
     Raises:
-        CharrnnError: as `train` does, or since another rank has ended.
+        CharrnnError: as `train` does, or another rank has ended.
     """
     setup, run, checkpoint = follow_announced()
     yield from _train(setup, run, checkpoint, stop)
 
 
 def _train(setup: Setup, run: Run, resumed: Checkpoint | None, stop: Stop) -> Iterator[Event]:
-    """Train to the end; numbers that are not finite, whoever saw them, become a divergence here and nowhere else."""
+    """Train to the end. Every NotFiniteError is turned into DivergedError here, and nowhere else."""
     session = open_session(setup, run, resumed)
     try:
         with session.aside:
@@ -161,7 +161,7 @@ def _phases(session: Session, stop: Stop) -> Iterator[Event]:
 
 
 def _say_if_over(session: Session) -> Iterator[Event]:
-    """End a resumed training that has nothing left to do, and say what makes it go on."""
+    """End a resumed training that has nothing left to do, with a notice about making it go on."""
     step = f"{session.step:,}"
     if session.step >= session.total_steps:
         session.ended = "budget"
@@ -173,7 +173,7 @@ def _say_if_over(session: Session) -> Iterator[Event]:
 
 
 def _take_step(session: Session) -> tuple[Batch, float]:
-    """Learn from the next batch; that batch, and the learning rate. Nothing here waits for the device."""
+    """Learn from the next batch; return it and the learning rate. Nothing here waits for the device."""
     step, settings = session.step, session.setup.config.training
     batch, rate = session.batches.batch(step), learning_rate(step, session.total_steps, settings)
     numbers = session.learner.learn(batch, step, rate)
@@ -183,7 +183,7 @@ def _take_step(session: Session) -> tuple[Batch, float]:
 
 
 class _Due(NamedTuple):
-    """What is to be done after a step. Whatever else is due, a report is; it also settles whether the end is here."""
+    """The actions due after a step. If any is due, so is a report, which also decides if the training has ended."""
 
     stop: bool
     report: bool
@@ -191,21 +191,21 @@ class _Due(NamedTuple):
 
 
 def _due(session: Session, stop: Stop) -> _Due:
-    """The same on all ranks: the clock and signals of any of them count for all."""
+    """The actions due, the same on all ranks: the clock and signals of any rank count for all."""
     stopped, report = session.ranks.any(stop(), session.clock.report_is_due(session.step))
     validation = session.clock.validation_is_due(session.step)
     return _Due(stopped, stopped or report or validation or session.step >= session.total_steps, validation)
 
 
 def _read_losses(session: Session) -> Iterator[Event]:
-    """Read what the steps so far came to, and tell of those that were skipped."""
+    """Read the losses of the steps so far, and yield those that were skipped."""
     for skipped in session.monitor.read():
         session.run.append_metrics(metrics_line(skipped))
         yield skipped
 
 
 def _report(session: Session, rate: float) -> Iterator[Event]:
-    """Plan anew by the pace since the last report, and tell how that went, unless every step since was skipped."""
+    """Plan anew by the pace since the last report, and report, unless every step since was skipped."""
     clock, monitor = session.clock, session.monitor
     lap_seconds = clock.lap(session.step)
     clock.follow(session.ranks)
@@ -227,7 +227,7 @@ def _report(session: Session, rate: float) -> Iterator[Event]:
 
 
 def _validate(session: Session) -> Iterator[Event]:
-    """Score the validation text, if there is one, and end a training whose patience that exhausts."""
+    """Score the validation text, if there is one, and end the training if that exhausts its patience."""
     text, vocabulary = session.setup.validation, session.setup.vocabulary
     if text is None:
         return
@@ -243,10 +243,10 @@ def _validate(session: Session) -> Iterator[Event]:
 
 
 def _preview(session: Session, snapshot: Snapshot) -> Iterator[Event]:
-    """Write some text with the weights as they are."""
+    """Write some text with the weights of the snapshot."""
     try:
         written = preview(session.setup, snapshot.model, snapshot.step)
-    except CheckpointError as error:  # which asks for another model, and this one is in the making
+    except CheckpointError as error:  # its advice, another model, does not fit a training
         raise NotFiniteError(OVERFLOW) from error
     yield Sampled(snapshot.step, written)
 
@@ -261,7 +261,7 @@ def _save(session: Session, snapshot: Snapshot, config: RunConfig, counters: Cou
 
 
 def default_name(config: RunConfig) -> str:
-    """Corpus stem and cell, such as hamlet-gru."""
+    """The name for a run: corpus stem and cell, such as hamlet-gru."""
     first = config.text.corpus[0]
     stem = "stdin" if first == "-" else Path(first).resolve().name.partition(".")[0]
     stem = re.sub(r"[^\w+-]+", "-", stem).strip("-") or "text"

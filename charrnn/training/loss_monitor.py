@@ -1,4 +1,4 @@
-"""Numbers that are not finite: which steps are skipped for them, when a training gives up, and what it then leaves."""
+"""Numbers that are not finite: skipped steps, the end of a training that diverges, and the record it leaves."""
 
 import math
 from collections import deque
@@ -18,8 +18,8 @@ from charrnn.text.batches import Batch
 
 __all__ = ["MOST_SKIPPED_IN_A_ROW", "LossMonitor", "NotFiniteError"]
 
-# An odd batch spoils one step, or two when its state is carried on. As a skipped step changes no weight, five batches
-# in a row that all fail fail for the weights, and so will those that follow.
+# An odd batch spoils one step, or two if its state is carried on. As a skipped step changes no weight, five batches in
+# a row that all fail do so because of the weights, and so will those that follow.
 MOST_SKIPPED_IN_A_ROW = 5
 
 _REMEMBERED = 100  # steps
@@ -27,22 +27,22 @@ _UNREAD = 16  # steps, at most, that a GPU may be ahead
 
 
 class NotFiniteError(ArithmeticError):
-    """A loss, a weight or what is made of them is not finite, and no step of this training will mend it.
+    """A loss or a weight, or a number made from them, is not finite, and no further step will mend it.
 
-    Whoever sees such a number raises this with a few words about it; the loop ends the training as diverged.
+    Any code that sees such a number raises this with a few words about it; the loop ends the training as diverged.
     """
 
 
 class LossMonitor:
-    """Looks after the numbers of a training's steps.
+    """The losses and gradient norms of a training's steps, and the counts of skipped steps.
 
-    They are read where they were computed when they are asked for. That costs nothing on a CPU; on a GPU it is a wait
-    for all that was begun, so that there a few steps are read at once.
+    The numbers stay on the device until they are read. Reading costs nothing on a CPU; on a GPU it waits for all work
+    begun there, so several steps are read at once.
 
     Args:
-        run: where to leave `diverged.json`.
-        counters: what had been read and skipped when the training was interrupted, if it was.
-        steps_per_epoch: for saying where in the text a step was.
+        run: the run that gets `diverged.json`.
+        counters: the counts at the interruption of a training that goes on, else zeros.
+        steps_per_epoch: tells the place of a step in the text.
     """
 
     def __init__(self, run: Run, counters: Counters, steps_per_epoch: int) -> None:
@@ -57,18 +57,18 @@ class LossMonitor:
         self._last_steps: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
     def add(self, step: int, learning_rate: float, batch: Batch, numbers: Tensor) -> None:
-        """Note that a step was done whose loss and gradient norm are `numbers`, (2,), on whichever device."""
+        """Note a step that was done, with its loss and gradient norm `numbers` (2,), on any device."""
         self._unread.append((step, learning_rate, batch, numbers))
 
     def is_due(self, device: str) -> bool:
-        """Whether to read the numbers without having to."""
+        """True if enough steps are unread to read them now: 1 on a CPU, 16 on a GPU."""
         return len(self._unread) >= (1 if device == "cpu" else _UNREAD)
 
     def read(self) -> Iterator[Skipped]:
-        """Read the numbers of the steps that were done, and count those that were taken; what to tell of the others.
+        """Read the numbers of the steps that were done, count those that were taken, and yield the others.
 
         Raises:
-            NotFiniteError: too many steps in a row were skipped, the last of which has been told.
+            NotFiniteError: too many steps in a row were skipped; the last of them has been yielded.
         """
         if not self._unread:
             return
@@ -90,7 +90,7 @@ class LossMonitor:
         self._unread.clear()
 
     def lap(self) -> tuple[int, float]:
-        """How many characters were read since the last lap, and their mean loss; of steps that were taken."""
+        """The number of characters of the steps taken since the last lap, and their mean loss."""
         characters, loss = self._lap_characters, self._lap_loss
         self._lap_characters, self._lap_loss = 0, 0.0
         return characters, loss / max(characters, 1)
@@ -101,7 +101,7 @@ class LossMonitor:
         return float(self._last_steps[-1]["loss"])
 
     def judge(self, step: int, loss: float, gradient_norm: float, learning_rate: float, batch: Batch) -> Skipped | None:
-        """Note the numbers of a step; what to tell when they kept it from being taken."""
+        """Note the numbers of a step; the event if they are not finite, so that it was skipped."""
         self._offsets = batch.offsets.tolist()
         noted = {"step": step, "loss": loss, "gradient_norm": gradient_norm, "learning_rate": learning_rate}
         self._last_steps.append(noted)
@@ -112,11 +112,11 @@ class LossMonitor:
         return Skipped(step, loss, gradient_norm, learning_rate, self.skipped, self.skipped_in_a_row)
 
     def diverged(self, why: str, config: RunConfig, versions: Mapping[str, str]) -> DivergedError:
-        """The error to raise, after `diverged.json` was written: all that it takes to see and to repeat it.
+        """Write `diverged.json`, with all that is needed to understand and repeat it; the error to raise.
 
-        `config` has the plan so far, so that a run of it has the same learning rates. The batch of the last step is
-        number `batch_of_epoch` of its epoch; both count from 0, while steps count from 1. `token_offsets` say where in
-        the training text its rows begin.
+        `config` has the plan so far, so that a run with it has the same learning rates. The batch of the last step is
+        number `batch_of_epoch` of its epoch; both count from 0, while steps count from 1. `token_offsets` are the
+        beginnings of its rows in the training text.
         """
         last, latest = self._last_steps[-1], self._run.pointed("latest")
         epoch, batch = divmod(last["step"] - 1, self._steps_per_epoch)
@@ -135,7 +135,7 @@ class LossMonitor:
         }
         try:
             written = f"{self._run.write_divergence(record)} has what led to it"
-        except ResourceError as error:  # which is not what the training ended for
+        except ResourceError as error:  # it is not the reason why the training ended
             written = error.message
         training = config.training
         return DivergedError(

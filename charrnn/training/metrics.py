@@ -14,7 +14,7 @@ _NOT_WRITTEN = ("total_steps", "seconds_left", "best")  # the plan is in run.tom
 
 
 def metrics_line(event: Reported | Skipped | Validated) -> dict[str, Any]:
-    """The event's numbers, its loss in bits, too, which text it is of, and the time of day."""
+    """The event's numbers, its loss in bits as well, the kind of the line, and the time of day."""
     values = {name: value for name, value in asdict(event).items() if name not in _NOT_WRITTEN}
     bits = event.loss / math.log(2)
     now = datetime.now(UTC).isoformat()

@@ -1,6 +1,6 @@
-"""How weights follow their gradients: AdamW, and Muon for the matrices of the recurrent layers.
+"""Optimisers of the weights: AdamW, and Muon for the matrices of the recurrent layers.
 
-No step is taken, by either, with numbers that are not finite; and none waits for the device to find that out.
+Both skip steps with numbers that are not finite, without waiting for the device to know it.
 """
 
 import math
@@ -17,22 +17,22 @@ from charrnn.settings.training import TrainingConfig
 
 __all__ = ["POLYNOMIALS", "SKIPPING_DEVICES", "Muon", "Optimizer"]
 
-# a, b and c of a x + b x³ + c x⁵, of which each in turn comes as close to 1 as one can where the one before has brought
-# numbers from 0.01 to 1. Just above 1 they soon grow beyond all bounds, so that rounding must not lead there.
+# a, b and c of a x + b x³ + c x⁵. Each polynomial in turn comes as close to 1 as one can on the range to which those
+# before it have brought numbers from 0.01 to 1. Just above 1 they grow beyond all bounds: rounding must not lead there.
 POLYNOMIALS = [(8.093369, -23.620431, 17.446153), (3.636586, -2.721927, 0.536546), (2.661300, -1.977155, 0.452616)]
 _MARGIN = 1.01
 
-# Where AdamW's kernel is known to skip a step that it is told to; elsewhere what it did is undone.
+# Devices where AdamW's kernel skips a step that it is told to skip; on others the step is undone.
 SKIPPING_DEVICES = ("cpu", "cuda")
 
-_LARGE = 64  # rows and columns from which on what half precision loses in xᵀx does no harm
+_LARGE = 64  # rows and columns from which on the rounding of xᵀx in half precision does no harm
 
 
 class Optimizer:
-    """The optimiser of a network. Weight decay is for matrices only, embeddings aside.
+    """The optimiser of a network. Weight decay is for matrices only, and not for embeddings.
 
-    AdamW (Loshchilov & Hutter 2019) has a memory of squares short enough for varied text. With `muon` the matrices of
-    the recurrent layers are Muon's; rows that are looked up by token, and all else, remain AdamW's.
+    AdamW (Loshchilov & Hutter 2019) has a memory of squares short enough for varied text. With `muon`, the matrices of
+    the recurrent layers are Muon's; columns that are looked up by token, and all else, remain AdamW's.
     """
 
     def __init__(self, model: CharacterModel, config: TrainingConfig) -> None:
@@ -43,7 +43,7 @@ class Optimizer:
         others = [p for name, p in rest.items() if p.ndim == 1 or name.startswith("encoder.")]
         groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
         adamw = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
-        for p in rest.values():  # as it would do at its first step; a run may be saved before that is taken
+        for p in rest.values():  # made here and not at the first step, as a run may be saved before it
             moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
             adamw.state[p] = {"step": torch.zeros((), device=p.device), **moments}
         self._optimizers: list[torch.optim.Optimizer] = [adamw]
@@ -55,16 +55,16 @@ class Optimizer:
 
     @property
     def moments(self) -> dict[str, dict[str, Tensor]]:
-        """What is remembered of each parameter, by its name and a name of its own."""
+        """The optimiser's tensors, by the parameter's name and their own name."""
         return {name: self._owner[name].state[p] for name, p in self._parameters.items()}
 
     def remember(self, moments: dict[str, dict[str, Tensor]]) -> None:
-        """Put back what was remembered."""
+        """Put the optimiser's tensors back."""
         for name, p in self._parameters.items():
             self._owner[name].state[p] = moments[name]
 
     def step(self, step: int, rate: float, bad: Tensor) -> None:
-        """Take a step, counted from 0, with a learning rate, unless `bad`, a number on the device, is 1 and not 0."""
+        """Take a step, counted from 0, at a learning rate; skip it if `bad`, a number on the device, is 1 and not 0."""
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -79,7 +79,7 @@ class Optimizer:
 
 @contextmanager
 def _unchanged_if(bad: Tensor, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Put parameters and what is remembered of them back if `bad` is 1, without waiting to know whether it is."""
+    """Put the parameters and the optimiser's tensors back if `bad` is 1, without waiting for its value."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     changing = [tensor for p in parameters for tensor in (p.data, *optimizer.state[p].values())]
     before = [tensor.clone() for tensor in changing]
@@ -89,15 +89,15 @@ def _unchanged_if(bad: Tensor, optimizer: torch.optim.Optimizer) -> Iterator[Non
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps in which all directions of a matrix count alike (Jordan et al. 2024), as long as AdamW's would be.
+    """Steps in which all directions of a matrix count alike (Jordan et al. 2024), as long as AdamW's.
 
-    The momentum's singular values are made one, nearly, by three iterations with the best polynomials for so many
-    (Amsel et al. 2025, The Polar Express). The factor 0.2 √max(rows, columns) gives a step the root mean square that
-    AdamW's usually has, so that both can have one learning rate and weight decay (Liu et al. 2025, Muon is Scalable for
-    LLM Training).
+    The momentum's singular values are made nearly one, by three iterations with the best polynomials for that number
+    (Amsel et al. 2025, The Polar Express). The factor 0.2 √max(rows, columns) gives a step the usual root mean square
+    of AdamW's, so that both can have one learning rate and weight decay (Liu et al. 2025, Muon is Scalable for LLM
+    Training).
 
-    The iterations take longer than all else of a step, and the momentum changes slowly. So matrices take turns: each
-    has its gradient added to its momentum at every step, and moves at one in `every`, by so many times as much.
+    The iterations take longer than the rest of a step, and the momentum changes slowly. So matrices take turns: each
+    has its gradient added to its momentum at every step, and moves at one in `every`, by `every` times as much.
 
     Args:
         matrices: the parameters, of two dimensions each.
@@ -119,7 +119,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Take a step."""
+        """Take a step, or none if `found_inf` is 1."""
         is_good = 1 - self.found_inf
         for group in self.param_groups:
             for index, p in enumerate(group["params"]):
@@ -135,11 +135,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def _orthogonal(matrix: Tensor, dtype: torch.dtype) -> Tensor:
-    """A matrix with the same singular vectors, whose singular values are between 0.7 and 1.3.
+    """A matrix with the same singular vectors and singular values between 0.7 and 1.3.
 
-    So are those from a hundredth of its norm on; smaller ones stay smaller. Each iteration makes x P of x, where P is a
-    polynomial of xᵀx. The next has P xᵀx P for that, so that all products but the first and the last have the small
-    sides only. (In half precision what is lost by that shows in small matrices, so that they go without.)
+    That holds for singular values from a hundredth of its norm on; smaller ones stay smaller. Each iteration makes x P
+    from x, where P is a polynomial of xᵀx. The next iteration has P xᵀx P in place of xᵀx, so all products but the
+    first and the last have small sides only. (Small matrices stay in full precision, where rounding would show.)
     """
     is_wide = matrix.shape[0] < matrix.shape[1]
     x = matrix.T if is_wide else matrix
@@ -165,7 +165,7 @@ def _polynomial(gram: Tensor, a: float, b: float, c: float) -> Tensor:
 
 
 def _recurrent_matrices(model: CharacterModel) -> dict[str, nn.Parameter]:
-    """The matrices of the recurrent layers by name, but for those whose columns are looked up by token."""
+    """The matrices of the recurrent layers by name, without those whose columns are looked up by token."""
     looked_up: set[int] = set()
     if isinstance(model.encoder, OneHot):
         first = model.stack.layers[0]

@@ -1,4 +1,4 @@
-"""How fast a network learns on a device, by half a second of it."""
+"""The pace at which a network learns on a device, measured for half a second."""
 
 import time
 
@@ -12,11 +12,11 @@ from charrnn.settings.run import RunConfig
 __all__ = ["measured_pace"]
 
 _SECONDS = 0.5
-_STEPS_BEFORE = 3  # in which a GPU loads what it needs
+_STEPS_BEFORE = 3  # in which a GPU loads its libraries
 
 
 def measured_pace(config: RunConfig, vocabulary_size: int, device: torch.device) -> float:
-    """Characters/s of forward and backward passes over random tokens, with a configuration that leaves nothing open."""
+    """Characters/s of forward and backward passes over random tokens, for a configuration with nothing left open."""
     settings = config.training
     if settings.batch_size is None or settings.sequence_length is None:
         raise ValueError("batch_size and sequence_length are not chosen yet")
@@ -32,7 +32,7 @@ def measured_pace(config: RunConfig, vocabulary_size: int, device: torch.device)
             loss = F.cross_entropy(logits.flatten(0, 1), ids.flatten())
         model.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        loss.item()  # which waits until that is done, but for the last of it
+        loss.item()  # waits until nearly all of the step is done
         steps += 1
         if steps == 0:
             start = time.monotonic()

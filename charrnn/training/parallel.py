@@ -1,7 +1,7 @@
-"""One training by several processes: what rank 0 tells the others, and how batches and states are divided.
+"""One training by several processes: announcements of rank 0, and the division of batches and states.
 
-Every rank counts out the whole batch and reads its rows of it. Losses are summed, not averaged, over its targets and
-divided by the number of all, so that sums over ranks are what one process would have.
+Every rank works out the whole batch and reads its own rows. A rank's loss is summed over its targets and divided by
+the number of all ranks' targets, so that the sum over ranks is the loss that one process would have.
 """
 
 from collections.abc import Mapping
@@ -27,23 +27,23 @@ __all__ = ["FollowedRun", "announce", "follow_announced", "own_batch", "own_stat
 
 
 class FollowedRun(Run):
-    """A run as ranks but the first have it, who leave all writing to that."""
+    """A run as the ranks other than 0 have it; they leave all writing to rank 0."""
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def write_divergence(self, record: Mapping[str, Any]) -> Path:  # noqa: ARG002
-        """Nothing, either; where rank 0 writes it."""
+        """Do nothing; the path at which rank 0 writes it."""
         return self.path / "diverged.json"
 
 
 def announce(setup: Setup, run: Run, resumed: Path | None = None) -> None:
-    """Tell the other ranks, as rank 0, what is trained in which run, and from which checkpoint it goes on."""
+    """Tell the other ranks, as rank 0, the configuration, the run, and the checkpoint to go on from, if any."""
     own_ranks().broadcast([setup.config.to_mapping(), str(run.path.absolute()), resumed and str(resumed.absolute())])
 
 
 def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
-    """Wait for what rank 0 announces, and prepare the same.
+    """Wait for the announcement of rank 0, and prepare the same training.
 
     Raises:
         CharrnnError: this rank cannot read what rank 0 has read.
@@ -63,7 +63,7 @@ def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
 
 
 def own_batch(batch: Batch, ranks: Ranks) -> Batch:
-    """A rank's rows of a batch. Where there are fewer rows than ranks it may be one that has nothing to predict."""
+    """A rank's rows of a batch. With fewer rows than ranks it may be a row that has nothing to predict."""
     own = ranks.part(len(batch.offsets))
     if own.start < own.stop:
         return batch._replace(offsets=batch.offsets[own], counts=batch.counts[own])
@@ -74,6 +74,7 @@ def own_state(state: StackState, ranks: Ranks) -> StackState:
     """A rank's rows of the state of all, as in `own_batch`."""
 
     def rows(part: Tensor) -> Tensor:
+        """This rank's rows of one array; the first row if it has none."""
         own = ranks.part(len(part))
         return part[own] if own.start < own.stop else part[:1]
 
@@ -82,6 +83,6 @@ def own_state(state: StackState, ranks: Ranks) -> StackState:
 
 
 def whole_state(state: StackState, rows: int, ranks: Ranks) -> StackState:
-    """The state of all `rows` of a batch, of which every rank has its own."""
+    """The state of all `rows` of a batch, gathered from the ranks."""
     found: StackState = map_state(lambda part: ranks.gather(part, rows), state)
     return found

@@ -1,4 +1,4 @@
-"""What is chosen when it is not given: sizes, shapes and a budget, from corpus, device and budget.
+"""Choices for settings that are not given: sizes, shapes and a budget, from corpus, device and budget.
 
 The trials behind these choices stand in tests/benchmarks/README.md.
 """
@@ -50,8 +50,8 @@ _SIZES = [
 _DROPOUTS = [(6, 0.0), (15, 0.1), (math.inf, 0.2)]  # of a text that is read fewer times than that
 
 # No epochs end a training on a GPU: it reads so fast that a larger network with more dropout is worth the whole time.
-# Widths are multiples of 128 and batches of 8, as cuDNN's persistent kernels want both, and of what the first layer
-# reads, too. All of this is by reasoning: no GPU has tried it yet.
+# Widths are multiples of 128 and batches of 8, as cuDNN's persistent kernels need both, and so is the width of the
+# first layer's inputs. All of this is by reasoning: no GPU has tried it yet.
 _GPU_SIZE = _Size(math.inf, "lstm", 2, 512, None, None, "a longer text and a GPU", embedding_size=128)
 _GPU_WIDTHS = (256, 384, 512, 768, 1024)
 _GPU_DROPOUTS = [(6, 0.0), (15, 0.1), (30, 0.2), (60, 0.3), (120, 0.4), (math.inf, 0.5)]
@@ -68,11 +68,11 @@ Pace = Callable[[RunConfig], float]
 def choose(
     config: RunConfig, tokens: Tokens, device: str, *, gpus: int = 1, pace: Pace | None = None
 ) -> tuple[RunConfig, list[str]]:
-    """Fill in what `config` leaves open, and shrink a batch that the training text cannot fill; notices say why.
+    """Choose the open settings of `config`, and shrink a batch that the training text cannot fill; notices say why.
 
     Args:
-        device: the kind that computes; with CUDA, on so many `gpus` together.
-        pace: measures how many characters/s one GPU learns with a configuration; else they are estimated.
+        device: the kind of device that computes; CUDA uses this number of `gpus` together.
+        pace: measures the characters/s that one GPU learns with a configuration; without it they are estimated.
     """
     size = next(size for size in _SIZES if tokens.targets < size.below)
     if device == "cuda" and size.below == math.inf:
@@ -101,7 +101,7 @@ def choose(
 
 
 def _size_by_pace(config: RunConfig, tokens: Tokens, gpus: int, pace: Pace | None) -> _Size:
-    """The width and dropout for a GPU with which the budget reads a text neither too seldom nor too often."""
+    """Width and dropout for a GPU such that the budget reads the text neither too seldom nor too often."""
     settings, _ = _with_budget(config.training, _GPU_SIZE)
     usual, given = _GPU_SIZE.hidden_size, config.model.hidden_size
     characters: float = _GPU_PACE
@@ -110,7 +110,7 @@ def _size_by_pace(config: RunConfig, tokens: Tokens, gpus: int, pace: Pace | Non
         characters = pace(trial) * ((trial.model.hidden_size or usual) / usual) ** 2
 
     def epochs(width: int) -> float:
-        """The work for a character grows with the square of the width."""
+        """Epochs within the budget; the work for a character grows with the square of the width."""
         return _expected_epochs(settings, tokens, gpus * characters * (usual / width) ** 2)
 
     fewest, most = _GPU_EPOCHS
@@ -123,7 +123,7 @@ def _size_by_pace(config: RunConfig, tokens: Tokens, gpus: int, pace: Pace | Non
 
 
 def _below(steps: list[tuple[float, float]], number: float) -> float:
-    """The value of the first bound that a number is below."""
+    """The value that goes with the first bound above a number."""
     return next(value for bound, value in steps if number < bound or bound == math.inf)
 
 
@@ -140,7 +140,7 @@ def _with_budget(training: TrainingConfig, size: _Size) -> tuple[TrainingConfig,
 
 
 def _expected_epochs(training: TrainingConfig, tokens: Tokens, pace: float) -> float:
-    """How often the text will be read, roughly."""
+    """The rough number of times that the text will be read."""
     budgets = [
         (training.time or math.inf) * pace / tokens.targets,
         (training.steps or math.inf) * _TOKENS_A_STEP / tokens.targets,
@@ -150,7 +150,7 @@ def _expected_epochs(training: TrainingConfig, tokens: Tokens, pace: float) -> f
 
 
 def _with_sizes(model: ModelConfig, size: _Size) -> tuple[ModelConfig, dict[str, float]]:
-    """The model with nothing left open; and what was chosen, but for the cell."""
+    """The model with nothing left open, and the choices made, without the cell."""
     layers = max(size.layers, 2) if model.residual else size.layers
     sizes = {"layers": layers, "hidden_size": size.hidden_size, "dropout": size.dropout}
     if model.encoder == "embedding":
@@ -160,7 +160,7 @@ def _with_sizes(model: ModelConfig, size: _Size) -> tuple[ModelConfig, dict[str,
 
 
 def _with_precision(training: TrainingConfig, model: ModelConfig, device: str) -> tuple[TrainingConfig, list[str]]:
-    """Precision where it is open: the fastest that keeps to what it is called, which a notice tells of."""
+    """Choose an open precision: the fastest that computes in the type of its name; a notice tells of it."""
     if training.precision != "auto":
         return training, []
     if device == "cuda":
@@ -192,7 +192,7 @@ def _with_optimizer(training: TrainingConfig, *, is_long: bool) -> tuple[Trainin
 
 
 def _shape(config: RunConfig, tokens: Tokens, tokens_a_step: int, *, gpus: int) -> dict[str, int]:
-    """Batch size and sequence length: those asked for, or some for so many tokens, on each GPU if there are any.
+    """Batch size and sequence length: those asked for, or ones for `tokens_a_step` tokens, on each GPU if any.
 
     They are no more than the text can fill.
     """

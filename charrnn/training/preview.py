@@ -1,4 +1,4 @@
-"""A short text from the network in the middle of its training, to look at."""
+"""A short text written by the network in the middle of its training, to look at."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ _PRIME, _LENGTH = 64, 240
 
 
 def preview(setup: Setup, weights: Arrays, step: int) -> str:
-    """Some 240 characters: documents from their start, or how a passage of the (held-out) running text goes on.
+    """Write 240 characters: documents from their start, or a continuation of a passage of the (held-out) text.
 
     This is done in numpy, so neither the training's state nor its random numbers are touched.
     """

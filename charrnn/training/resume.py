@@ -1,4 +1,4 @@
-"""Going on with a training as if nothing had happened: from which checkpoint, and what it holds for that."""
+"""Going on with a training as if nothing had happened: choice of the checkpoint, and the arrays in it for that."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +29,7 @@ GENERATORS: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.mps}  # by the de
 
 
 def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str]]:
-    """The checkpoint asked for, or the run's newest that can be read; and what is wrong with those passed over."""
+    """The checkpoint asked for, or the run's newest that can be read; and the errors of those passed over."""
     if resumable.checkpoint:
         return resumable.checkpoint, from_file(resumable.checkpoint, training=True), []
     passed_over: list[str] = []
@@ -42,16 +42,16 @@ def newest_that_passes(resumable: Resumable) -> tuple[Path, Checkpoint, list[str
 
 
 def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], accept_new_corpus: bool) -> Setup:
-    """What the training of the checkpoint at `path` goes on with.
+    """Prepare the training of the checkpoint at `path` to go on.
 
-    On another kind of device than before, a precision that was chosen for that one is chosen anew.
+    On another kind of device than before, a precision that was chosen for the old one is chosen anew.
 
     Args:
-        given: settings that were asked for: a budget or a device, which replace the recorded ones, and others, which
-            must be as recorded.
+        given: settings that were asked for: a budget or a device replaces the recorded one; others must be as
+            recorded.
 
     Raises:
-        UsageError: what was given is not as recorded.
+        UsageError: a setting was given that differs from the recorded one.
         DataError: the corpus is no longer the one that the run was trained on, or one that it cannot go on with.
         CheckpointError: the checkpoint has no training, or another vocabulary than its text.
     """
@@ -63,11 +63,11 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
     device = choose_device(changes.get("device", recorded.training.device)).type
     if device != _device_of(checkpoint) and recorded.training.precision != "fp32":
         changes["precision"] = "auto"
-    if recorded.training.optimizer == "auto":  # by a version that had one only
+    if recorded.training.optimizer == "auto":  # by a version that had a single optimiser
         changes["optimizer"] = "adamw"
     if budget := {name: value for name, value in given.items() if name in _BUDGETS}:
         changes |= dict.fromkeys(_BUDGETS) | budget
-    # The model that the run came from is not read again, only what it knew.
+    # The model that the run began from is not read again; only its vocabulary is needed.
     blank = replace(recorded.override(changes | {"from_model": None}), record=Record())
     setup = prepare(blank, known=checkpoint.vocabulary if recorded.training.from_model else None)
     if setup.config.record.corpus_sha256 != recorded.record.corpus_sha256:
@@ -82,14 +82,14 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
 
 
 def _device_of(checkpoint: Checkpoint) -> str:
-    """The kind of device on which a checkpoint was made: the one whose random state it has beside the CPU's."""
+    """The kind of device on which a checkpoint was made, by its random states: it has the device's and the CPU's."""
     return next((device for device in GENERATORS if f"rng.{device}" in checkpoint.training), "cpu")
 
 
 def _check_settings(run: Path, given: Mapping[str, Any], recorded: RunConfig) -> None:
-    """Raise UsageError where settings were asked for that the run has not, as far as that can be told without its text.
+    """Raise UsageError if settings were asked for that differ from the run's, as far as can be told without its text.
 
-    A text and a shape are judged when the text has been read, which a shape may be too large for.
+    Text and shape are checked once the text has been read, as it may be too short for the shape.
     """
     judged_elsewhere = ("corpus", "patience", "device", *_BUDGETS, *_SHAPE)
     own = _flat(recorded)
@@ -117,7 +117,7 @@ def _differing(run: Path, given: Mapping[str, Any], recorded: RunConfig) -> Usag
 
 
 def _check_new_corpus(run: Path, setup: Setup, checkpoint: Checkpoint, accepted: bool) -> None:
-    """Raise DataError unless a run can, and may, go on with the text that it finds changed; UsageError for another."""
+    """Raise DataError unless a run can, and may, go on with its changed text; UsageError for another text."""
     new, old = setup.config, checkpoint.config
     name = ", ".join(new.text.corpus)
     if not accepted and new.text.corpus != old.text.corpus:
@@ -144,7 +144,7 @@ def _shape(config: RunConfig) -> tuple[int | None, ...]:
 
 
 def capture(optimizer: Optimizer, state: StackState, device: str) -> Arrays:
-    """Optimiser, random state and carried hidden state as arrays `optimizer.*`, `rng.*` and `state.*`.
+    """Optimiser, random states and carried hidden state as arrays `optimizer.*`, `rng.*` and `state.*`.
 
     Random states are those of the CPU and of the kind of device that computes; no other device is looked at.
     """
@@ -161,10 +161,10 @@ def capture(optimizer: Optimizer, state: StackState, device: str) -> Arrays:
 
 
 def restore(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> StackState:
-    """Put captured optimiser and random state back, for a model that has its parameters; the carried hidden state.
+    """Put captured optimiser and random states back, for a model with its parameters; the carried hidden state.
 
     Raises:
-        CheckpointError: an array is missing, or does not belong to the model; nothing is changed then.
+        CheckpointError: an array is missing, or does not fit the model; then nothing is changed.
     """
     device = next(model.parameters()).device
     _check(arrays, model, optimizer)
@@ -186,7 +186,7 @@ def restore(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> Stac
 
 
 def _check(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> None:
-    """Raise CheckpointError unless the arrays are those that `capture` makes of a training of the model."""
+    """Raise CheckpointError unless the arrays are like those that `capture` makes for the model."""
     wanted: dict[str, tuple[int, ...]] = {"rng.cpu": tuple(torch.get_rng_state().shape)}
     for name, moments in optimizer.moments.items():
         wanted |= {f"optimizer.{name}.{key}": tuple(value.shape) for key, value in moments.items()}

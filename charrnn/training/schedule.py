@@ -12,7 +12,7 @@ _FINAL_SHARE = 0.02  # of the peak, where the cosine ends
 
 
 def step_limit(config: TrainingConfig, steps_per_epoch: int) -> int | None:
-    """The step at which a budget of steps or of epochs ends, the earlier of them; None with neither."""
+    """The step at which a budget of steps or of epochs ends, whichever is earlier; None without either."""
     limits = [config.steps] if config.steps else []
     if config.epochs:
         limits.append(max(math.ceil(config.epochs * steps_per_epoch), 1))
@@ -20,12 +20,12 @@ def step_limit(config: TrainingConfig, steps_per_epoch: int) -> int | None:
 
 
 def total_at(plan: Plan, step: int) -> int:
-    """The planned total at a step: that of the latest change not after it."""
+    """The planned total at a step, by the latest change of plan up to it."""
     return next(total for changed, total in reversed(plan) if changed <= step)
 
 
 def extended(plan: Plan, step: int, seconds: float, time: float | None, limit: int | None) -> Plan:
-    """The plan of a run that goes on from `step`, `seconds` into it, with another budget of `time` or a step limit."""
+    """The plan of a run that goes on at `step`, after `seconds`, with another budget of `time` or a step limit."""
     totals = [] if limit is None else [limit]
     if time is not None:
         totals.append(step + int(max(time - seconds, 0) * step / max(seconds, 1e-3)))
@@ -34,7 +34,7 @@ def extended(plan: Plan, step: int, seconds: float, time: float | None, limit: i
 
 
 def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
-    """Linear warm-up (over a tenth of the run at most), then half a cosine, at `step` of `total`, counted from 0."""
+    """The rate at `step` of `total`, from 0: linear warm-up (at most a tenth of the run), then half a cosine."""
     peak = config.learning_rate
     if peak is None:
         raise ValueError("learning_rate is not chosen yet")

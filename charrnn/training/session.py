@@ -1,4 +1,4 @@
-"""A training under way: what it is made of, how far it has come, and how it is opened, anew or from a checkpoint."""
+"""A training under way: its parts and counters, and its opening, anew or from a checkpoint."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -28,7 +28,7 @@ __all__ = ["Session", "Snapshot", "open_session"]
 
 
 class Snapshot(NamedTuple):
-    """The numbers of a checkpoint, all finite: those of the model, and those for going on with its training."""
+    """The arrays of a checkpoint, all finite: those of the model, and those for going on with its training."""
 
     step: int
     model: Arrays
@@ -37,9 +37,9 @@ class Snapshot(NamedTuple):
 
 @dataclass
 class Session:
-    """One training under way. The loop moves `step`, `counters` and `ended`; all else stays.
+    """One training under way. The loop changes `step`, `counters` and `ended`; all else stays.
 
-    `counters` are as of the last snapshot; `ended` says why there is no further step, None while there is one.
+    `counters` are those of the last snapshot; `ended` is the reason why there is no further step, None while there is.
     """
 
     setup: Setup
@@ -57,24 +57,24 @@ class Session:
 
     @property
     def total_steps(self) -> int:
-        """How many steps the training is planned to have, as of now."""
+        """The number of steps that the training is planned to have, as of now."""
         return self.clock.total(self.step)
 
     @property
     def config(self) -> RunConfig:
-        """The configuration with the plan so far and the intervals that were chosen: it repeats the run up to here."""
+        """The configuration with the plan so far and the chosen intervals, which repeats the run up to here."""
         config, clock = self.setup.config, self.clock
         chosen = replace(config.training, report_every=clock.report_every, validate_every=clock.validate_every)
         return replace(config, training=chosen, record=replace(config.record, plan=clock.plan))
 
     @property
     def is_out_of_patience(self) -> bool:
-        """Whether the validation loss has not become better for as long as was asked for."""
+        """True if the validation loss has not become better for `patience` validations."""
         patience = self.setup.config.training.patience
         return bool(patience and self.counters.stale >= patience)
 
     def snapshot(self, batch: Batch) -> Snapshot | None:
-        """The numbers after a batch, which all ranks gather and rank 0 has; None on the others.
+        """The arrays after a batch, gathered from all ranks, on rank 0; None on the others.
 
         Raises:
             NotFiniteError: one of them is not finite.
@@ -99,7 +99,7 @@ class Session:
         return taken
 
     def judge(self, loss: float) -> None:
-        """Count a validation loss."""
+        """Count a validation loss as the best, or as stale."""
         best = self.counters.best_loss
         if best is None or loss < best:
             self.counters = replace(self.counters, loss=loss, best_loss=loss, best_step=self.step, stale=0)
@@ -122,7 +122,7 @@ class Session:
         )
 
     def finished(self) -> Finished:
-        """The event after the last step. ValueError while there is a further one."""
+        """The event after the last step. ValueError while there are further steps."""
         if self.ended is None:
             raise ValueError("the training has not ended")
         counters = self.counters
@@ -131,10 +131,10 @@ class Session:
 
 
 def open_session(setup: Setup, run: Run, resumed: Checkpoint | None) -> Session:
-    """The session of a new training, or of one that goes on from a checkpoint.
+    """Open the session of a new training, or of one that goes on from a checkpoint.
 
     Raises:
-        CheckpointError: the checkpoint's training is not that of its model.
+        CheckpointError: the checkpoint's training arrays do not fit its model.
     """
     config, ranks, settings = setup.config, own_ranks(), setup.config.training
     compute_with(setup.device, settings.precision, settings.threads)

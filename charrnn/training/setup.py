@@ -1,4 +1,4 @@
-"""From a configuration to everything that a training reads: corpus, split, vocabulary, token ids, chosen sizes."""
+"""Preparation of a training from a configuration: corpus, split, vocabulary, token ids, chosen sizes."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ __all__ = ["Setup", "prepare"]
 
 @dataclass(frozen=True)
 class Setup:
-    """A configuration with nothing left open, and what it refers to; `start` is the model that is trained further."""
+    """A configuration with nothing left open, and the texts it names; `start` is a model to be trained further."""
 
     config: RunConfig
     vocabulary: Vocabulary
@@ -36,7 +36,7 @@ class Setup:
     start: Checkpoint | None = None
 
     def batches(self) -> Batches:
-        """The training text by steps."""
+        """The training text in batches, one for each step."""
         training = self.config.training
         if training.batch_size is None or training.sequence_length is None:
             raise ValueError("batch_size and sequence_length are not chosen yet")
@@ -46,12 +46,12 @@ class Setup:
 
 
 def prepare(config: RunConfig, given: Collection[str] = (), known: Vocabulary | None = None) -> Setup:
-    """Read the corpus and choose what `config` leaves open.
+    """Read the corpus and choose the open settings of `config`.
 
     A recorded plan is kept only while the corpus is the one it was recorded with.
 
     Args:
-        given: settings that were asked for, even where that is their default; a model to train further must have them.
+        given: settings that were asked for, even if they are the defaults; a model to train further must have them.
         known: the vocabulary of a run that goes on.
 
     Raises:

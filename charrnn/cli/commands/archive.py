@@ -1,4 +1,4 @@
-"""What `charrnn compress` and `charrnn decompress` share: a file in, a model, a file out that was not there."""
+"""The common part of `charrnn compress` and `charrnn decompress`: a file in, a model, a new file out."""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class ArchiveInput(ModelInput):
 
 @dataclass(frozen=True)
 class ArchiveOutput(Quiet):
-    """Where the result goes."""
+    """Options for the file of the result."""
 
     output: str | None = setting(
         None,
@@ -40,7 +40,7 @@ class ArchiveOutput(Quiet):
 def convert(
     direction: Literal["compress", "decompress"], source_of: ArchiveInput, name: str, output: ArchiveOutput
 ) -> None:
-    """Write to the new file `name`, or `-`, what becomes of a file, and tell how long either is."""
+    """Compress or decompress a file into the new file `name`, or `-`, and write the sizes of both on stderr."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no number may depend on it, and one is the fastest for one stream
 
     from charrnn.cli.render.display import working

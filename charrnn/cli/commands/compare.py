@@ -28,7 +28,7 @@ __all__ = ["command"]
 
 _USUAL_SECONDS = 180.0
 
-# What is not searched, and the same for all cells.
+# Settings that are not searched and are the same for all cells.
 _TRAINING = Part(
     TrainingConfig,
     (
@@ -44,7 +44,7 @@ _MODEL = Part(
 
 @dataclass(frozen=True)
 class CompareOutput(Quiet):
-    """In which form rows are told."""
+    """Options for the form of the rows."""
 
     as_json: bool = setting(
         False, "Write a JSON object for each cell on stdout, as soon as it is known.", panel=OUT, flag="--json"
@@ -78,7 +78,7 @@ def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Sear
             note("stopped at once", quiet=output.quiet)
         finally:
             if rows and not output.as_json:
-                # Nobody may be there to read it any more: what was asked for is to stop.
+                # After a request to stop, nobody may be there to read it any more.
                 with contextlib.suppress(*((CharrnnError, OSError) if stop() else ())):
                     _write_table(rows, writer)
     if stop.received is not None:
@@ -90,12 +90,14 @@ def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Sear
 def _compare(
     config: RunConfig, search: Search, stop: Stop, rows: "list[Compared]", json_lines: TextWriter | None, quiet: bool
 ) -> None:
-    """Go through the comparison, show it, and gather its rows; a signal lets a run save, and ends anything else."""
+    """Run the comparison, show it, and gather its rows; a signal lets a run save, and ends a trial."""
     from charrnn.cli.render.comparison import comparison_display
     from charrnn.events import Began, Finished
 
     watched = is_terminal("stderr")
-    shares_terminal = watched and is_terminal("stdout")  # where JSON would get into the picture, and a table after it
+    shares_terminal = watched and is_terminal(
+        "stdout"
+    )  # JSON would break the live picture, and so would a table after it
     live, is_over = watched and not (shares_terminal and json_lines), False
     try:
         with comparison_display(quiet, live=live, transient=shares_terminal) as show:

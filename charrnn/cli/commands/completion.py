@@ -1,7 +1,7 @@
-"""`charrnn completion`: what a shell needs to know of every command, as a script that asks nobody when Tab is pressed.
+"""`charrnn completion`: a shell script with all commands and options, which starts no process when Tab is pressed.
 
-Words are the shell's own business, and so are runs: folders in ./checkpoints that have a checkpoint. A script is as old
-as the charrnn that wrote it.
+The shell itself looks up files, and runs, which are the folders in ./checkpoints that have a checkpoint. The script
+knows the options of the charrnn that wrote it.
 """
 
 import types
@@ -24,7 +24,7 @@ _Values = list[str] | Literal["none", "number", "file", "run"]
 
 
 class _Option(NamedTuple):
-    """An option or an argument, which has no names; its values are words, or of a kind."""
+    """An option, or an argument, which has no names; its values are listed words, or a kind such as "file"."""
 
     names: list[str]
     help: str
@@ -70,7 +70,7 @@ _SHARED = [_HELP, _Option(["--version"], "Show the version and exit.", "none")]
 
 
 def _option(annotation: Any) -> _Option | None:
-    """The option that an annotation describes; None where there is none for people."""
+    """The option that an annotation describes; None if it describes none or a hidden one."""
     if get_origin(annotation) is not Annotated:
         return None
     kind, info = get_args(annotation)[:2]
@@ -118,7 +118,7 @@ def _bash(commands: list[_Command]) -> Iterator[str]:
     )
     for each in commands:
         yield f"        '{each.name} '*' '-*) words='{_all_names(each.options)}' ;;"
-        answers: dict[str, list[str]] = {}  # and after which words each is given
+        answers: dict[str, list[str]] = {}  # each answer, with the words after which it is given
         for option in each.options:
             if isinstance(option.values, list):
                 answer = f"words='{' '.join(option.values)}'"

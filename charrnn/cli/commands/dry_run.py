@@ -1,4 +1,4 @@
-"""`charrnn train --dry-run`: what a training would be, and how long it would take."""
+"""`charrnn train --dry-run`: facts about a training that is not begun, and the time it would take."""
 
 import json
 from collections.abc import Collection
@@ -20,9 +20,9 @@ Values = dict[str, float | int | str | None]
 
 
 def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quiet: bool) -> None:
-    """Read the text, choose what is open, train for a second or two without leaving a run, and tell all of it.
+    """Read the text, choose the open settings, train for a second or two without leaving a run, and write all of it.
 
-    A table on a terminal, `name value` lines elsewhere, or one JSON object, which has the notices, too.
+    It is a table on a terminal, `name value` lines elsewhere, or one JSON object, which has the notices, too.
     """
     from charrnn.cli.render.display import clock, score_table, working
     from charrnn.text.statistics import text_statistics
@@ -51,7 +51,7 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
 
 
 def _values(setup: "Setup", statistics: "TextStatistics", expected: "Forecast") -> Values:
-    """What there is to tell, by name, in the order in which it is shown."""
+    """The facts by name, in the order in which they are shown."""
     text, training, held_out = setup.config.text, setup.config.training, setup.validation
     values: Values = {
         "text": ", ".join(text.corpus),
@@ -90,7 +90,7 @@ def _values(setup: "Setup", statistics: "TextStatistics", expected: "Forecast") 
 
 
 def _plain(value: float | int | str | None) -> str:
-    """A value in a line of its own; a text with control characters, such as rare ones may be, as in JSON."""
+    """A value in a line of its own; a text with control characters, as rare ones may be, is escaped as in JSON."""
     if isinstance(value, str):
         return value if value.isprintable() else json.dumps(value, ensure_ascii=False)
     return f"{value:.6g}" if isinstance(value, float) else str(value)

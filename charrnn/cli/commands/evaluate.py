@@ -31,7 +31,7 @@ Values = dict[str, float | int | str | None]
 
 @dataclass(frozen=True)
 class EvalView(Settings):
-    """What is shown of a text's scores, instead of their sums: one view at a time."""
+    """Views of a text's scores other than their sums, one at a time."""
 
     per_line: bool = setting(False, "Show what each line costs.", panel=OUT)
     per_character: bool = setting(False, "Show what each character costs.", panel=OUT)
@@ -71,7 +71,7 @@ class EvalView(Settings):
 
 @dataclass(frozen=True)
 class EvalOutput(Quiet):
-    """In which form scores are told."""
+    """Options for the form of the scores."""
 
     as_json: bool = setting(False, "Write JSON on stdout: an object, or lines of them.", panel=OUT, flag="--json")
     force: bool = setting(False, FORCE_HELP, panel=OUT)
@@ -126,7 +126,7 @@ def command(
 
 
 def _check(scoring: ScoringConfig, dynamic: DynamicConfig, view: EvalView, output: EvalOutput) -> None:
-    """UsageError for settings that do not go together."""
+    """Raise UsageError for settings that do not go together."""
     asked = view.asked()
     as_json, windowed = named("as_json"), named("protocol", "windowed")
     if output.as_json and (view.heat or view.html is not None):
@@ -142,7 +142,7 @@ def _check(scoring: ScoringConfig, dynamic: DynamicConfig, view: EvalView, outpu
 def _read(
     opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, quiet: bool, *, may_lack_label: bool = False
 ) -> "Reading":
-    """A text before the model, and what there is to say of it."""
+    """Open a text for the model to score, and write the notices about it."""
     from charrnn.cli.render.display import working
     from charrnn.evaluation.evaluate import open_reading
 
@@ -168,7 +168,7 @@ def _values(score: "ScoreSums") -> "Values":
 
 
 def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, output: EvalOutput) -> None:
-    """A row for each of several texts, and one for their sum."""
+    """Write a row for each of several texts, and one for their sum."""
     from charrnn.cli.render.display import print_table, working
     from charrnn.evaluation.scoring import ScoreSums
 
@@ -199,9 +199,9 @@ def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: Scorin
 
 
 def _write_score(reading: "Reading", model: str, dynamic: DynamicConfig, output: EvalOutput) -> None:
-    """The sums over all of the text: a table on a terminal, else lines or JSON.
+    """Write the sums over all of the text: a table on a terminal, else lines or JSON.
 
-    With dynamic evaluation its figures follow, under names of their own.
+    With dynamic evaluation, its figures follow under names of their own.
     """
     from charrnn.cli.render.display import score_table, working
 

@@ -34,7 +34,7 @@ class FillInput(Settings):
 
 @dataclass(frozen=True)
 class FillOutput(LineJson, Quiet):
-    """In which form the fillings are listed."""
+    """Options for the form of the fillings."""
 
 
 @with_options
@@ -46,7 +46,7 @@ def command(source: FillInput, model: ModelInput, config: FillConfig, engine: En
 
     from charrnn.sampling.fill import fill_gap, find_gap
 
-    find_gap(source.text, config.blank)  # what is wrong with the text is told before a model is read
+    find_gap(source.text, config.blank)  # an error in the text is told before a model is read
     opened = open_model(model.model)
     unit = opened.checkpoint.vocabulary.unit
     gap = fill_gap(opened.checkpoint, source.text, config, engine)

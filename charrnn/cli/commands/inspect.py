@@ -37,7 +37,7 @@ _NEIGHBOURS = 5
 
 @dataclass(frozen=True)
 class InspectInput(TextInput, ModelInput):
-    """The text to look at, and how much of it."""
+    """The text to look at, and the number of its characters to read."""
 
     encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=IN, metavar="NAME", shows_default=False)
     characters: int = setting(10_000, "Characters of the text that are read.", panel=IN, least=1, most=2**24)
@@ -45,7 +45,7 @@ class InspectInput(TextInput, ModelInput):
 
 @dataclass(frozen=True)
 class InspectView(Settings):
-    """What is looked at: one of `neuron`, `find` and `embedding`."""
+    """The view: one of `neuron`, `find` and `embedding`."""
 
     neuron: int | None = setting(None, "Shade the text by the values of this unit, from 1.", panel=_LOOK)
     find: Property | None = setting(None, "Find the units that follow this property of the text.", panel=_LOOK)
@@ -64,7 +64,7 @@ class InspectView(Settings):
 
 @dataclass(frozen=True)
 class InspectOutput(PictureOutput, Quiet):
-    """In which form it is shown."""
+    """Options for the form of the output."""
 
     as_json: bool = setting(False, "Write JSON on stdout.", panel=OUT, flag="--json")
 
@@ -96,7 +96,7 @@ def command(source: InspectInput, view: InspectView, output: InspectOutput) -> N
 def _write_units(
     writer: TextWriter, checkpoint: "Checkpoint", source: InspectInput, view: InspectView, output: InspectOutput
 ) -> None:
-    """A text shaded by a unit's values, or the units that follow a property of it."""
+    """Write a text shaded by a unit's values, or the units that follow a property of it."""
     from charrnn.cli.render.display import working
     from charrnn.evaluation.activations import read_inside, trace
     from charrnn.evaluation.evaluate import open_reading
@@ -126,7 +126,7 @@ def _write_found(
     *,
     as_json: bool,
 ) -> None:
-    """The units that follow a property most, and the text shaded by the first of them."""
+    """Write the units that follow a property most, and the text shaded by the first of them."""
     from charrnn.evaluation.activations import find_units, property_of, trace
 
     assert view.find is not None
@@ -146,7 +146,7 @@ def _write_found(
 
 
 def activation_scale(largest: float) -> Scale:
-    """Nine levels from -`largest` to `largest`, the middle one around 0 without a colour: blue below it, red above."""
+    """A scale of nine levels from -`largest` to `largest`: blue below 0, no colour around 0, red above."""
     bounds = [largest * (k - 3.5) / 4.5 for k in range(8)]
     edges = [f"{bound:.2f}" for bound in bounds]
     labels = [
@@ -161,8 +161,8 @@ def activation_scale(largest: float) -> Scale:
 def _picture(
     values: "Floats", documents: "list[Ids]", vocabulary: "Vocabulary", most: int | None = None
 ) -> Iterator[str]:
-    """The text, or `most` of it, shaded by a unit's value after each character; beyond -1 and 1 the scale reaches as
-    far as they do."""
+    """The text, or its first `most` characters, shaded by a unit's value after each; the scale is from -1 to 1, or
+    wider if the values are."""
     scale = activation_scale(max(1.0, float(abs(values).max())))
     scale = scale if is_light() else scale.on_dark()
     shaded = (Shaded(character, value) for _, character, value in islice(_values(values, documents, vocabulary), most))
@@ -177,7 +177,7 @@ def _lines(values: "Floats", documents: "list[Ids]", vocabulary: "Vocabulary") -
 def _values(
     values: "Floats", documents: "list[Ids]", vocabulary: "Vocabulary"
 ) -> Iterator[tuple[int, str | None, float | None]]:
-    """Each character's offset, itself and the value after it; None where a document ends and another one begins."""
+    """Offset, character, and the unit's value after it; both are None where a document ends and another begins."""
     of_all, offset = iter(values.tolist()), 0
     for number, ids in enumerate(documents):
         if number:
@@ -189,7 +189,7 @@ def _values(
 
 
 def _write_alphabet(writer: TextWriter, checkpoint: "Checkpoint", output: InspectOutput) -> None:
-    """Each character's neighbours, whether kinds of characters find each other, and a map."""
+    """Write each character's neighbours, the share of neighbours of the same kind, and a map."""
     from charrnn.evaluation.alphabet import kinds, learned_alphabet
 
     alphabet, unit = learned_alphabet(checkpoint), checkpoint.vocabulary.unit

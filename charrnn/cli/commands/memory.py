@@ -32,7 +32,7 @@ _COLUMNS = ("model", "characters", "bits_per_character", "gradient_norm")
 class MemoryInput(TextInput):
     """The text to measure on, and the models."""
 
-    # Its variable has one path, which may have spaces in it: opening a model reads it.
+    # CHARRNN_MODEL holds one path, which may have spaces in it; `open_model` reads it.
     model: tuple[str, ...] = setting(
         (), f"{MODEL_HELP} Can be given several times.", panel=IN, metavar="MODEL", kind="run", has_variable=False
     )
@@ -42,7 +42,7 @@ class MemoryInput(TextInput):
 
 @dataclass(frozen=True)
 class MemoryOutput(PictureOutput, LineJson, Quiet):
-    """In which form the measurements are told."""
+    """Options for the form of the measurements."""
 
 
 @with_options
@@ -80,7 +80,7 @@ def command(source: MemoryInput, machine: DeviceChoice, output: MemoryOutput) ->
 
 
 def _write_rows(writer: TextWriter, name: str, measured: "Memory", *, as_json: bool) -> None:
-    """An object of JSON, or a line for each context; the last is all that stands before a character."""
+    """Write a JSON object, or a line for each context; the last context is all text before a character."""
     if as_json:
         writer.write(json_line({"model": name, **measured._asdict()}))
         return
@@ -114,7 +114,7 @@ def _plot(path: str, measured: "dict[str, Memory]", *, replaces: bool) -> None:
 def _curves(
     measured: "dict[str, Memory]",
 ) -> tuple[list[str], list[str], list[tuple[float, ...]], list[tuple[float, ...]]]:
-    """Short names of the models, where these tell them apart, the contexts, and each one's bits and gradient norms."""
+    """Names of the models (short ones if they differ), the contexts, and each model's bits and gradient norms."""
     runs = [Path(name).parent.name or name for name in measured]
     names = [safe(name) for name in (runs if len(set(runs)) == len(runs) else measured)]
     all_measured = list(measured.values())

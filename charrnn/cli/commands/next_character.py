@@ -25,7 +25,7 @@ _EIGHTHS = "▏▎▍▌▋▊▉█"
 
 @dataclass(frozen=True)
 class NextOutput(LineJson, Quiet):
-    """In which form the characters are listed."""
+    """Options for the form of the list."""
 
 
 @with_options
@@ -59,7 +59,7 @@ def command(prime: PrimeInput, model: ModelInput, config: NextConfig, output: Ne
 
 
 def _row(candidate: "Candidate", unit: Unit) -> tuple[str, str, str, str]:
-    """A name, two numbers and a bar."""
+    """A row of the table: a name, two numbers and a bar."""
     eighths = round(candidate.probability * _BAR * 8)
     bar = _EIGHTHS[7] * (eighths // 8) + (_EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
     bits = "-" if candidate.bits is None else f"{candidate.bits:.2f}"

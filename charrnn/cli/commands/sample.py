@@ -18,19 +18,20 @@ __all__ = ["command"]
 
 @dataclass(frozen=True)
 class SampleInput(PrimeInput):
-    """The text to go on from, which here may be several."""
+    """The text to go on from, or several texts, one a line of a file."""
 
     prime_lines: str | None = setting(
         None, "Go on from each line of a file, or - for standard input.", panel=IN, metavar="FILE", kind="file"
     )
 
     def given(self) -> list[str]:
+        """Names of the ways in which a text was given, `prime_lines` among them."""
         return [*super().given(), *([named("prime_lines")] if self.prime_lines is not None else [])]
 
 
 @dataclass(frozen=True)
 class SampleOutput(Quiet):
-    """Where the text goes, and in which form."""
+    """Options for the file and the form of the text."""
 
     output: str | None = setting(None, "Write into a new file.", panel=OUT, short="o", metavar="FILE", kind="file")
     echo: bool = setting(True, "Write the prime, too.", panel=OUT, off="--no-echo")
@@ -46,7 +47,7 @@ class SampleOutput(Quiet):
 
 
 def _check(prime: SampleInput, drawing: SamplingConfig, reading: PrimeConfig, output: SampleOutput) -> None:
-    """UsageError for settings that do not go together."""
+    """Raise UsageError for settings that do not go together."""
     lines = named("prime_lines")
     if prime.prime_lines is not None and drawing.num_samples > 1:
         raise UsageError(f"{lines} writes one continuation a line; it cannot go with {named('num_samples')}")

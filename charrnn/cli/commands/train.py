@@ -37,7 +37,7 @@ _BUDGETS = ("time", "epochs", "steps")
 
 @dataclass(frozen=True)
 class RunName(Settings):
-    """What the run is called."""
+    """The option that names the run."""
 
     name: str | None = setting(
         None, "Name of the run's folder in ./checkpoints (default: after text and cell).", panel=_RUN, metavar="NAME"
@@ -46,7 +46,7 @@ class RunName(Settings):
 
 @dataclass(frozen=True)
 class RunOptions(Settings):
-    """Which run this is, and what is told of it."""
+    """The options of a run: its name and what is told of it."""
 
     config: str | None = setting(
         None, "Settings from a TOML file, such as a run's run.toml.", panel=_RUN, metavar="FILE", kind="file"
@@ -101,7 +101,7 @@ def command(given: Annotated[Given, TextConfig, ModelConfig, TrainingConfig, Run
 
 
 class _Plan(NamedTuple):
-    """A run to go on with, or the configuration of a new one under its name; and the settings that were given."""
+    """A run to go on with, or the name and configuration of a new one; and the settings that were given."""
 
     config: RunConfig
     given: Given
@@ -127,12 +127,12 @@ def _plan(given: Given, run: RunOptions, *, is_told: bool) -> _Plan:
 
 
 def _train(plan: _Plan, run: RunOptions, process: ProcessRank, stop: Stop) -> None:
-    """Go through the training, and show it; a signal lets it save."""
+    """Run the training and show it; a signal makes it save and end."""
     from charrnn.cli.render.display import training_display
     from charrnn.events import Began
 
     writer, is_over = TextWriter("utf-8") if run.as_json else None, False
-    in_lines = run.as_json and is_terminal("stdout")  # where JSON would get into the picture
+    in_lines = run.as_json and is_terminal("stdout")  # where JSON would break the live picture
     try:
         with training_display(run.quiet, in_lines=in_lines) as show, _others(process):
             for event in _events(plan, run, stop):
@@ -155,7 +155,7 @@ def _train(plan: _Plan, run: RunOptions, process: ProcessRank, stop: Stop) -> No
 
 
 def _events(plan: _Plan, run: RunOptions, stop: Stop) -> "Iterator[Event]":
-    """The events of the training that is meant: a new one, or one that goes on."""
+    """Begin a training, or go on with one; its events."""
     from charrnn.training import loop  # takes a second or two, with a sign of life from the display
 
     accepts = run.accept_new_corpus
@@ -167,14 +167,14 @@ def _events(plan: _Plan, run: RunOptions, stop: Stop) -> "Iterator[Event]":
 
 
 def _others(process: ProcessRank) -> AbstractContextManager[object]:
-    """The company of the processes that train with this one."""
+    """Join the processes that train with this one, while the context is open."""
     from charrnn.distributed import joined
 
     return joined(process.rank, process.count, process.meeting)
 
 
 def _configuration(given: Given, path: str | None, *, is_told: bool) -> tuple[RunConfig, Given]:
-    """Flags over environment over the configuration file over the defaults; and those settings that were given."""
+    """The configuration (flags go before environment, file and defaults) and the settings that were given."""
     recorded = _read(path) if path is not None else RunConfig()
     if any(budget in given for budget in _BUDGETS):
         given = Given(dict.fromkeys(_BUDGETS) | given)  # a budget replaces the recorded one, whatever its kind

@@ -1,4 +1,4 @@
-"""Several processes that train together: `--nproc` starts them, as torchrun does, and looks after them."""
+"""Start several processes that train together, for `--nproc`, as torchrun does, and watch over them."""
 
 import contextlib
 import math
@@ -21,12 +21,12 @@ from charrnn.errors import DivergedError, PeerGoneError
 
 __all__ = ["start", "take_part"]
 
-# Once a process has failed, the others notice, save what they are saving and end. Who does not is asked, then killed.
+# Once a process has failed, the others notice it, finish saving and end. One that does not is asked to, then killed.
 _PATIENCE, _MERCY = 5.0, 25.0  # seconds
 
 
 def take_part(process: ProcessRank) -> None:
-    """Train as another rank than the first, without a word unless something is wrong here and nowhere else."""
+    """Train as a rank other than 0, and write only errors that no other rank writes."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it waits for the others it can hear no other handler
     from charrnn.distributed import joined
     from charrnn.training import loop
@@ -36,16 +36,16 @@ def take_part(process: ProcessRank) -> None:
             stop.run = Path()  # rank 0 knows whether there is one to save
             for _ in loop.follow(stop):
                 pass
-    except (DivergedError, PeerGoneError) as error:  # rank 0 tells of the one, and whoever has ended of the other
+    except (DivergedError, PeerGoneError) as error:  # reported by rank 0, or by the process that ended
         raise typer.Exit(error.exit_code) from error
     if stop.received is not None:
         raise typer.Exit(128 + stop.received)
 
 
 def start(count: int) -> int:
-    """Run this very command line in `count` processes that train together; the exit code of the first that failed.
+    """Run this command line in `count` processes that train together; the exit code of the first that failed.
 
-    Signals are passed on to all of them. They are in sessions of their own, so that a terminal sends it to this one.
+    Signals are passed on to all of them. They have sessions of their own, so that a terminal signals only this process.
     """
     with tempfile.TemporaryDirectory(prefix="charrnn-") as folder:
         processes: list[subprocess.Popen[bytes]] = []
@@ -77,7 +77,7 @@ def _start_one(rank: int, count: int, meeting: str) -> "subprocess.Popen[bytes]"
 
 
 def _wait(processes: "list[subprocess.Popen[bytes]]") -> tuple[int, int] | None:
-    """Wait until all have ended, or have to be killed; the rank and exit code of one that failed by itself."""
+    """Wait until all have ended, or must be killed; the rank and exit code of one that failed by itself."""
     failed, since, is_asked = None, math.inf, False
     while any(process.poll() is None for process in processes):
         if not is_asked and (failed := _failed(processes)):
@@ -93,7 +93,7 @@ def _wait(processes: "list[subprocess.Popen[bytes]]") -> tuple[int, int] | None:
 
 
 def _failed(processes: "list[subprocess.Popen[bytes]]") -> tuple[int, int] | None:
-    """The rank and exit code of one that has failed, for a reason of its own if there is such a one."""
+    """The rank and exit code of a process that has failed, preferably for a reason of its own."""
     failures = [(rank, code) for rank, process in enumerate(processes) if (code := process.poll())]
     return min(failures, key=lambda failure: failure[1] == PeerGoneError.exit_code, default=None)
 
@@ -105,10 +105,11 @@ def _send(processes: "list[subprocess.Popen[bytes]]", number: int) -> None:
 
 @contextlib.contextmanager
 def _passed_on(processes: "list[subprocess.Popen[bytes]]") -> Iterator[list[int]]:
-    """Pass the signals that stop a training on to processes; which ones came is added to what is yielded."""
+    """Pass the signals that stop a training on to processes; each signal is appended to the list that is yielded."""
     received: list[int] = []
 
     def pass_on(number: int, _: FrameType | None) -> None:
+        """Note a signal and send it to all processes."""
         received.append(number)
         _send(processes, number)
 

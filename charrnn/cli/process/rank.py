@@ -16,7 +16,7 @@ MEETING = "CHARRNN_MEETING"  # the file by which processes that were started her
 
 @dataclass(frozen=True)
 class ProcessRank:
-    """Which of how many processes this one was started as."""
+    """This process's rank, the number of processes that train together, and the file by which they meet."""
 
     rank: int = 0
     count: int = 1
@@ -24,10 +24,10 @@ class ProcessRank:
 
 
 def own_process_rank(nproc: int) -> ProcessRank:
-    """What torchrun, or `launcher.start`, has put in the environment; rank 0 of 1 when it was neither.
+    """Read the rank that torchrun or `launcher.start` has put in the environment; rank 0 of 1 without them.
 
     Raises:
-        UsageError: `nproc` is not a number of processes, or another one than has been started.
+        UsageError: `nproc` is out of range, or is not the number of processes that torchrun has started.
     """
     check_range("nproc", nproc, least=1, most=1024)
     if "LOCAL_RANK" not in os.environ:  # others leave a RANK and a WORLD_SIZE of their own there
@@ -40,10 +40,10 @@ def own_process_rank(nproc: int) -> ProcessRank:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit. What is left to write and cannot be is let go of: Python would try once more, and end with its own code.
+    """Exit with a code. Unwritten output that fails is dropped: Python would try again and exit with its own code.
 
-    Where others were joined at once: gloo's threads may still be letting go of what they were given, and a process
-    that Python takes apart meanwhile is aborted now and then (in torch 2.13).
+    A process that has joined others exits at once, without Python's clean-up: gloo's threads may still be releasing
+    memory, and a process that Python takes apart meanwhile is sometimes aborted (in torch 2.13).
     """
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -1,4 +1,4 @@
-"""How a signal asks a training to stop, for every command that trains."""
+"""Signals that ask a training to stop, for every command that trains."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Stop:
-    """Whether a signal has asked the training to stop, and which; and the run that is to be saved first, if any.
+    """The signal that has asked the training to stop, if any; and the run to save first, if any.
 
-    A process that was started by a `parent`, to train with others, is to stop when that has ended, too.
+    A process that a `parent` has started, to train with others, also stops when the parent has ended.
     """
 
     received: int | None = None
@@ -32,10 +32,10 @@ class Stop:
 
 @contextmanager
 def stop_on_signals(parent: int | None = None) -> Iterator[Stop]:
-    """The first SIGINT, SIGTERM or SIGHUP asks the training to save and stop; a second has its usual effect, at once.
+    """Let the first SIGINT, SIGTERM or SIGHUP ask the training to save and stop; a second has its usual effect.
 
-    While there is no `run` to save, before its training, the first one is a KeyboardInterrupt. SIGHUP, which a terminal
-    sends that is closed, stays ignored under `nohup`.
+    While there is no `run` to save, before the training, the first one is a KeyboardInterrupt. SIGHUP, which a closing
+    terminal sends, stays ignored under `nohup`.
     """
     stop = Stop(parent)
     before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -43,12 +43,14 @@ def stop_on_signals(parent: int | None = None) -> Iterator[Stop]:
         del before[signal.SIGHUP]
 
     def ask(number: int, _: FrameType | None) -> None:
+        """Note the signal and restore the old handlers; KeyboardInterrupt if there is no run to save."""
         stop.received = number
         restore()
         if stop.run is None:
             raise KeyboardInterrupt
 
     def restore() -> None:
+        """Put the old signal handlers back."""
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -1,4 +1,4 @@
-"""Where the bytes of a prime come from: files and standard input. Quick to import."""
+"""Read the bytes of a prime from files and standard input. Quick to import."""
 
 import os
 import select
@@ -15,11 +15,11 @@ from charrnn.errors import DataError
 __all__ = ["lines_of", "pieces_of", "stdin_is_piped", "wait_for_stdin"]
 
 _PIECE = 2**20  # bytes
-_PATIENCE = 1.0  # seconds after which a person is told what is waited for
+_PATIENCE = 1.0  # seconds after which a person is told that a prime is awaited
 
 
 def stdin_is_piped() -> bool:
-    """Whether standard input is a pipe, a socket or a file: neither a terminal nor a device such as /dev/null."""
+    """True if standard input is a pipe, a socket or a file: neither a terminal nor a device such as /dev/null."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (AttributeError, OSError, ValueError):  # it is closed
@@ -42,7 +42,7 @@ def pieces_of(path: str) -> Iterator[bytes]:
 
 
 def lines_of(path: str) -> Iterator[tuple[str, str]]:
-    """The lines of a file, or of standard input, each after a name for it, and without its end, which is LF or CRLF.
+    """Pairs of a name and a line, without its end (LF or CRLF), for each line of a file or of standard input.
 
     Bytes that are no UTF-8 become surrogates, as on a command line. DataError as `pieces_of`.
     """
@@ -52,7 +52,7 @@ def lines_of(path: str) -> Iterator[tuple[str, str]]:
 
 
 def wait_for_stdin(*, quiet: bool) -> None:
-    """Say what is waited for where standard input is a pipe that nobody writes to, as in some scripts."""
+    """Say that a prime is awaited if standard input is a pipe that nobody writes to, as in some scripts."""
     if os.name == "posix" and not select.select([sys.stdin], [], [], _PATIENCE)[0]:
         note('waiting for a prime on standard input; --prime "" or < /dev/null is none', quiet=quiet)
 

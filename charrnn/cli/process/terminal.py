@@ -1,4 +1,4 @@
-"""The two streams of a command: its product on stdout, as bytes; a word about it on stderr. Quick to import."""
+"""The two streams of a command: its product on stdout, as bytes, and notes on stderr. Quick to import."""
 
 import codecs
 import contextlib
@@ -19,18 +19,18 @@ _FLAGS = {"from_model": "--from", "as_json": "--json"}  # which do not follow fr
 
 
 def is_terminal(stream: Literal["stdout", "stderr"]) -> bool:
-    """Whether a standard stream is open and a terminal."""
+    """True if a standard stream is open and a terminal."""
     file = getattr(sys, stream)
     return file is not None and file.isatty()
 
 
 def as_told(message: str) -> str:
-    """A message with flags for the settings that it names, harmless on a terminal."""
+    """The message with flags for the settings that it names, made safe for a terminal."""
     return safe(for_command_line(message, _FLAGS))
 
 
 def note(message: str, *, quiet: bool = False) -> None:
-    """A line on stderr, from the program to the person, who may be gone: that is no reason to stop."""
+    """Write a message for the person on stderr; an error in that is ignored, as nobody may be there any more."""
     if not quiet and sys.stderr is not None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"charrnn: {as_told(message)}\n")
@@ -38,7 +38,7 @@ def note(message: str, *, quiet: bool = False) -> None:
 
 
 def output_error(error: OSError, name: str = "standard output") -> CharrnnError:
-    """The error that a failure to write to stdout, or to another file, means."""
+    """The error to raise when writing to stdout, or to another file, has failed."""
     if isinstance(error, BrokenPipeError):
         return ReaderGoneError()
     return ResourceError(f"cannot write to {name}: {error.strerror}")
@@ -47,8 +47,8 @@ def output_error(error: OSError, name: str = "standard output") -> CharrnnError:
 class TextWriter:
     """Writes text to stdout, or into a new file, as it is made.
 
-    Raw bytes go into a pipe or file, controls are shown escaped on a terminal; `escape` forces either. On a terminal
-    every piece is seen at once; elsewhere what is written is at most a tenth of a second late.
+    Raw bytes go into a pipe or file; a terminal gets control characters escaped; `escape` forces either. On a terminal
+    every piece is seen at once; elsewhere it is at most a tenth of a second late.
 
     Args:
         path: a new file to write into; `-` and None are stdout. It may be there already only if this `replaces` it.
@@ -89,12 +89,12 @@ class TextWriter:
         self._put(data)
 
     def end(self, separator: Literal["\n", "\0"]) -> None:
-        """Write what stands between texts, which is never escaped."""
+        """Write a separator between texts, which is never escaped."""
         self._put(self._tail().encode("utf-8") + separator.encode())
         self._last = separator
 
     def close(self) -> None:
-        """Write what is left; a terminal also gets a newline where the text did not end with one."""
+        """Write the rest; a terminal also gets a newline if the text did not end with one."""
         tail = self._tail()
         last = tail[-1:] or self._last
         newline = "\n" if self._on_terminal and last not in "\n\0" else ""
@@ -103,7 +103,7 @@ class TextWriter:
             self._file.close()
 
     def _tail(self) -> str:
-        """How the first bytes of a character that was never completed are shown."""
+        """The text shown for the first bytes of a character that was never completed."""
         return safe(self._decoder.decode(b"", final=True))
 
     def _put(self, data: bytes, *, flush: bool = False) -> None:

@@ -11,9 +11,9 @@ _COLUMN = 6  # characters from one point of a curve to the next
 
 
 def chart(title: str, labels: Sequence[str], curves: Mapping[str, Sequence[float]], height: int = 12) -> Iterator[str]:
-    """Lines of a chart: one point of every curve over each label, a mark for each curve, and which is whose below.
+    """Lines of a chart: one point of every curve over each label, a mark for each curve, and a legend below.
 
-    Where points fall on each other the first curve's mark is seen.
+    Where points coincide, the first curve's mark is seen.
     """
     values = [value for curve in curves.values() for value in curve]
     low, high = min(values), max(values)
@@ -31,9 +31,9 @@ def chart(title: str, labels: Sequence[str], curves: Mapping[str, Sequence[float
 
 
 def scatter(points: Sequence[tuple[str, float, float]], width: int, height: int) -> Iterator[str]:
-    """Lines with each name at its place, x to the right and y upwards; what would cover another moves to the next room.
+    """Lines with each name at its place, x to the right and y upwards; a name that would cover another is moved.
 
-    `width` and `height` should have room for all; names that find none are left out.
+    `width` and `height` should have room for all names; those that find none nearby are left out.
     """
     xs, ys = [x for _, x, _ in points], [y for _, _, y in points]
     rows: list[dict[int, str]] = [{} for _ in range(height)]  # a name at its first column, and "" at its others

@@ -1,4 +1,4 @@
-"""How a comparison looks: its rows in words, the table of them, and what is going on meanwhile, on stderr."""
+"""Display of a comparison: its rows in words, the table of them, and the progress on stderr."""
 
 import math
 import time
@@ -21,7 +21,7 @@ _PLAIN_SECONDS = 10.0  # between lines about a training that is not watched on a
 
 @contextmanager
 def comparison_display(quiet: bool, *, live: bool, transient: bool) -> Iterator[Callable[[ComparisonEvent], None]]:
-    """What shows a comparison's events: a live table, else lines, not at all when quiet."""
+    """Yield a function that shows a comparison's events: in a live table, else in lines, not at all when quiet."""
     if quiet:
         yield lambda _: None
     elif not live:
@@ -34,7 +34,7 @@ def comparison_display(quiet: bool, *, live: bool, transient: bool) -> Iterator[
 
 
 class _Progress:
-    """What is known so far. `say` is given what is worth a line of its own."""
+    """The progress of a comparison. `say` is called with each line to show by itself."""
 
     def __init__(self, say: Callable[[str], None], *, in_lines: bool) -> None:
         self.say = say
@@ -47,6 +47,7 @@ class _Progress:
         self._is_trained = False
 
     def show(self, event: ComparisonEvent) -> None:
+        """Take in an event, and say the lines that it is worth."""
         match event:
             case Notice():
                 self.say(event.message)
@@ -80,7 +81,7 @@ class _Progress:
                 pass
 
     def picture(self) -> tuple[Sequence[Sequence[str]], str]:
-        """A row for every cell, and the line below them."""
+        """The rows of the table, one for every cell, and the line below them."""
         empty = ("",) * (len(_COLUMNS) - 1)
         rows = [_row(self._rows[cell]) if cell in self._rows else (cell, *empty) for cell in self._cells]
         return rows, self._now()
@@ -150,7 +151,7 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 
 def _in_order(rows: Sequence[Compared]) -> list[tuple[str, ...]]:
-    """The best first, what diverged last."""
+    """The rows in words, the best first and those that diverged last."""
     return [_row(row) for row in sorted(rows, key=lambda row: row.nats_per_character or math.inf)]
 
 
@@ -170,5 +171,5 @@ def plain_table(rows: Sequence[Compared]) -> str:
 
 
 def show_table(rows: Sequence[Compared]) -> None:
-    """The table on stdout, which is a terminal."""
+    """Write the table on stdout, which is a terminal."""
     print_table(_COLUMNS, _in_order(rows))

@@ -1,4 +1,4 @@
-"""Labels that were found, as lines on stdout; and how they compare with those that the documents had."""
+"""Found labels as lines on stdout, and a table of them against the documents' own labels."""
 
 import json
 from collections import Counter
@@ -23,7 +23,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 def class_rows(
     documents: "Iterable[Classified]", labels: tuple[str, ...], unit: Unit, *, as_json: bool
 ) -> Iterator[str]:
-    """A line for each document. JSON has its text whole; among columns line ends and tabs in it are \\n and \\t."""
+    """A line for each document. JSON has its text whole; in columns its line ends and tabs are written \\n and \\t."""
     for each in documents:
         text = readable(each.text, unit)
         probability = max(each.probabilities)
@@ -36,7 +36,7 @@ def class_rows(
 
 
 class Confusion:
-    """How often documents that have a label were given it, or which one instead."""
+    """Counts of pairs of a document's own label and the label that was found."""
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
@@ -44,7 +44,7 @@ class Confusion:
         self._without = 0
 
     def passing(self, documents: "Iterable[Classified]") -> "Iterator[Classified]":
-        """The documents, counted on their way to somewhere else."""
+        """Pass the documents on, and count them."""
         for each in documents:
             if each.own_label is None:
                 self._without += 1
@@ -53,7 +53,7 @@ class Confusion:
             yield each
 
     def lines(self) -> Iterator[str]:
-        """The table, a row for each label that documents have and a column for each that was found; the accuracy."""
+        """The table, a row for each own label and a column for each found one, and the accuracy."""
         if (count := self._counts.total()) == 0:
             yield f"no document has a label of its own ({self._without:,} read)"
             return

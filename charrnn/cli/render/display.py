@@ -1,4 +1,4 @@
-"""How things look: the only home of rich. Everything here but the table of scores is drawn on stderr."""
+"""Displays drawn with rich, which is used nowhere else. All but the tables of results are drawn on stderr."""
 
 import math
 import time
@@ -31,13 +31,13 @@ __all__ = [
 Show = Callable[[Event], None]
 
 _PLAIN_SECONDS = 10.0  # between lines of a training that is not watched on a terminal
-_PACE_KNOWN_AFTER = 2  # reports; the first has in it what is done once only
+_PACE_KNOWN_AFTER = 2  # reports; the first includes work that is done only once
 _BARS = "▁▂▃▄▅▆▇█"
 
 
 @contextmanager
 def training_display(quiet: bool, *, in_lines: bool = False) -> Iterator[Show]:
-    """What shows a training's events: live on a terminal, in key=value lines elsewhere, not at all when quiet."""
+    """Yield a function that shows a training's events: live on a terminal, else in lines, not at all when quiet."""
     if quiet:
         yield lambda _: None
     elif in_lines or not is_terminal("stderr"):
@@ -58,13 +58,14 @@ def training_display(quiet: bool, *, in_lines: bool = False) -> Iterator[Show]:
 
 
 class _PlainDisplay:
-    """One line of key=value pairs at intervals."""
+    """Display of a training in lines of key=value pairs, at intervals."""
 
     def __init__(self) -> None:
         self._told = 0.0
         self._reports = 0
 
     def show(self, event: Event) -> None:
+        """Write a line about an event, or none; reports get one every ten seconds."""
         if isinstance(event, Reported):
             self._reports += 1
             if self._reports == _PACE_KNOWN_AFTER and event.step < event.total_steps:
@@ -102,7 +103,7 @@ class _PlainDisplay:
 
 
 class _LiveDisplay:
-    """A picture of the training, drawn anew four times a second."""
+    """Live display of a training, drawn anew four times a second."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -116,6 +117,7 @@ class _LiveDisplay:
         self._finished: Finished | None = None
 
     def show(self, event: Event) -> None:
+        """Take in an event for the next picture, or print a line above it."""
         match event:
             case Notice():
                 self._console.print(Text(as_told(event.message), style="dim"))
@@ -139,12 +141,13 @@ class _LiveDisplay:
                 pass
 
     def after(self) -> None:
-        """Say what came of it, below the last picture."""
+        """Print the result below the last picture."""
         if self._finished:
             for line in finished_lines(self._finished):
                 self._console.print(Text(safe(line)))
 
     def render(self) -> RenderableType:
+        """The picture: progress bar, losses with their curves, and the latest sample."""
         if (report := self._report) is None:
             return Text("warming up …" if not self._finished else "", style="dim")
         left = max(report.seconds_left - (time.monotonic() - self._report_time), 0.0)
@@ -172,7 +175,7 @@ class _LiveDisplay:
 
 @contextmanager
 def working(what: str, quiet: bool) -> Iterator[None]:
-    """A sign of life on a terminal while something takes its time."""
+    """Show "`what` …" on a terminal while the context is open."""
     if quiet or not is_terminal("stderr"):
         yield
         return
@@ -181,7 +184,7 @@ def working(what: str, quiet: bool) -> Iterator[None]:
 
 
 def score_table(title: str, values: Mapping[str, float | int | str | None]) -> None:
-    """A table of scores on stdout, which is a terminal."""
+    """Write a table of scores on stdout, which is a terminal."""
     table = Table(title=Text(safe(title)), title_justify="left", show_header=False)
     for name, value in values.items():
         shown = f"{value:,.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
@@ -196,13 +199,14 @@ Row = Sequence[str]
 def live_table(
     columns: Row, picture: Callable[[], tuple[Sequence[Row], str]], *, transient: bool
 ) -> Iterator[Callable[[str], None]]:
-    """The rows and the line below them that `picture` gives, drawn four times a second on a terminal.
+    """Draw the rows, and the line below them, that `picture` gives, four times a second on a terminal.
 
-    What is yielded writes a line above them.
+    The function that is yielded writes a line above them.
     """
     console = Console(stderr=True, highlight=False)
 
     def render() -> RenderableType:
+        """The table and the line below it, as `picture` gives them now."""
         rows, line = picture()
         return Group(_table(columns, rows), Text(safe(line), "dim")) if rows else Text(safe(line), "dim")
 
@@ -218,12 +222,12 @@ def live_table(
 
 
 def print_table(columns: Row, rows: Sequence[Row]) -> None:
-    """A table on stdout, which is a terminal."""
+    """Write a table on stdout, which is a terminal."""
     Console().print(_table(columns, rows))
 
 
 def _table(columns: Row, rows: Sequence[Row]) -> Table:
-    """The first column is words, the last words that may be folded, the others numbers."""
+    """A table whose first column is words, whose last is words that may be folded, and whose others are numbers."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     for column in columns[:-1]:
         table.add_column(column, justify="right" if column != columns[0] else "left", no_wrap=True)
@@ -238,11 +242,12 @@ def _bits(nats: float) -> float:
 
 
 def loss_text(nats: float) -> str:
+    """A loss in nats and in bits per character, as text."""
     return f"{nats:.4f} nats  {_bits(nats):.4f} bits/character"
 
 
 def _curve(values: list[float], width: int = 40) -> str:
-    """The course of some values as a line of block characters, the latest at the right."""
+    """A curve of values as a line of block characters, the latest at the right."""
     if len(values) > width:
         edges = [len(values) * k // width for k in range(width + 1)]
         values = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
@@ -252,6 +257,7 @@ def _curve(values: list[float], width: int = 40) -> str:
 
 
 def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss, or m:ss below an hour."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -275,7 +281,7 @@ def _expected(report: Reported) -> str:
 
 
 def _is_told(event: Skipped) -> bool:
-    """The first, second, fourth, eighth … of a run: thousands of them are not to hide everything else."""
+    """True for the first, second, fourth, eighth … of a run, so that thousands do not hide everything else."""
     return event.skipped.bit_count() == 1
 
 
@@ -287,6 +293,7 @@ def _skipped(event: Skipped) -> str:
 
 
 def finished_lines(event: Finished) -> list[str]:
+    """Lines about a training that is over: why, after how long, its best loss, and commands to go on."""
     reasons = {
         "budget": "finished",
         "patience": "stopped early, as the validation loss got no better",

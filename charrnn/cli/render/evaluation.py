@@ -1,4 +1,4 @@
-"""What `charrnn eval` shows of a text but the sums: rows of data, labels, pictures."""
+"""Views of `charrnn eval` other than the sums: rows of data, labels, pictures."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ __all__ = ["write_classes", "write_heat", "write_page", "write_rows"]
 
 
 def write_rows(reading: "Reading", *, per_line: bool, as_json: bool, quiet: bool) -> None:
-    """Scores as data, and their sum on stderr."""
+    """Write scores as data on stdout, and their sum on stderr."""
     from charrnn.evaluation.characters import line_scores
 
     unit, total = reading.vocabulary.unit, Total()
@@ -37,7 +37,7 @@ def write_rows(reading: "Reading", *, per_line: bool, as_json: bool, quiet: bool
 
 
 def write_classes(reading: "Reading", *, as_json: bool, quiet: bool) -> None:
-    """The labels found on stdout, and how right they are on stderr."""
+    """Write the found labels on stdout, and the table of right and wrong ones on stderr."""
     from charrnn.evaluation.classify import classify
 
     labels, unit = reading.model_vocabulary.labels, reading.model_vocabulary.unit
@@ -54,7 +54,7 @@ def write_classes(reading: "Reading", *, as_json: bool, quiet: bool) -> None:
 
 
 def write_heat(reading: "Reading", *, quiet: bool) -> None:
-    """The shaded text on stdout, and what it cost on stderr."""
+    """Write the shaded text on stdout, and its total cost on stderr."""
     total, unit = Total(), reading.vocabulary.unit
     marks = cells(shaded(total.passing(reading.characters()), unit), SURPRISE, unit)
     writer = TextWriter("utf-8", escape=False)  # cells are harmless, and colours are meant
@@ -66,7 +66,7 @@ def write_heat(reading: "Reading", *, quiet: bool) -> None:
 
 
 def write_page(reading: "Reading", path: str, *, replaces: bool, quiet: bool) -> None:
-    """The shaded text as a page in a new file, or on stdout."""
+    """Write the shaded text as a page, into a new file or on stdout."""
     from charrnn.export.shaded_page import page
     from charrnn.files import write_new
 

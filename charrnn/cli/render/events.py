@@ -1,4 +1,4 @@
-"""Events of a training as JSON: what `train --json` writes, an object a line."""
+"""Events of a training as JSON, as `train --json` writes them, one object a line."""
 
 import math
 from dataclasses import asdict
@@ -12,7 +12,7 @@ __all__ = ["event_record"]
 
 
 def event_record(event: Event) -> dict[str, Any]:
-    """The event's kind under "event", and its fields; a number that is not finite is null."""
+    """A JSON record of an event: its kind under "event", and its fields; a number that is not finite is null."""
     if isinstance(event, Notice):
         return {"event": "notice", "text": as_told(event.message)}
     return {"event": type(event).__name__.lower(), **{name: _plain(value) for name, value in asdict(event).items()}}

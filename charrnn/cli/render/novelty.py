@@ -1,4 +1,4 @@
-"""`charrnn eval --novelty`: how much of a text is copied, as a table or as data."""
+"""`charrnn eval --novelty`: the share of a text that is copied, as a table or as data."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ def write_novelty(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """A row for each K, in a pipe as soon as it is known. Arguments are those of `evaluation.novelty`."""
+    """Write a row for each K, in a pipe as soon as it is known. Arguments are those of `evaluation.novelty`."""
     from charrnn.cli.render.display import print_table, working
     from charrnn.evaluation.novelty import novelty
 

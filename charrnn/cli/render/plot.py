@@ -1,4 +1,4 @@
-"""Pictures in PNG or SVG by matplotlib, the `plot` extra, which is looked for only when one is asked for."""
+"""Pictures in PNG or SVG by matplotlib, the `plot` extra, which is imported only when a picture is asked for."""
 
 import importlib.util
 from collections.abc import Mapping, Sequence
@@ -37,9 +37,9 @@ def write_curves(
     *,
     replaces: bool = False,
 ) -> None:
-    """Panels of curves side by side, each with its title; those named have a logarithmic axis of values.
+    """Write panels of curves side by side, each with its title; those in `logarithmic` have a logarithmic y axis.
 
-    The points of a curve stand at the first of the labels.
+    A curve with fewer points than there are labels has them at the first labels.
     """
     figure = _figure(6 * len(panels), 4.5)
     for index, (title, curves) in enumerate(panels.items(), 1):
@@ -56,7 +56,7 @@ def write_curves(
 
 
 def write_map(path: str, title: str, points: Sequence[tuple[str, float, float]], *, replaces: bool = False) -> None:
-    """Names at their places on a plane."""
+    """Write a picture of names at their places on a plane."""
     figure = _figure(9, 9)
     axes = figure.add_subplot()
     axes.scatter([x for _, x, _ in points], [y for _, _, y in points], s=0)

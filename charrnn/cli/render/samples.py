@@ -20,7 +20,7 @@ __all__ = ["write_json", "write_text"]
 def write_text(
     pieces: Iterable["Piece"], writer: TextWriter, separator: Literal["\n", "\0"] | None, *, echo: bool
 ) -> None:
-    """Write samples as they come, with `echo` each after its prime, and before the separator, if any."""
+    """Write samples as they come: with `echo` the prime first, then the sample, then the separator, if any."""
     from charrnn.sampling.batched import PrimePiece  # which needs numpy
 
     for piece in pieces:

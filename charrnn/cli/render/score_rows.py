@@ -1,4 +1,4 @@
-"""Scores as data, on stdout: a line of JSON, or of columns with tabs between, for each character or line of a text."""
+"""Scores as data on stdout: a line of JSON, or of columns separated by tabs, for each character or line of a text."""
 
 import json
 import math
@@ -31,7 +31,7 @@ LINE_COLUMNS = (
 
 
 def character_rows(characters: "Iterable[CharacterScore]", unit: Unit, *, as_json: bool) -> Iterator[str]:
-    """A line for each character, its costs null or hyphens where it is unknown."""
+    """A line for each character; the costs of an unknown one are null or hyphens."""
     for each in characters:
         costs = (each.nats, each.bits, each.probability, each.rank)
         if as_json:
@@ -44,9 +44,9 @@ def character_rows(characters: "Iterable[CharacterScore]", unit: Unit, *, as_jso
 
 
 def line_rows(lines: "Iterable[LineScore]", unit: Unit, *, as_json: bool) -> Iterator[str]:
-    """A line for each line. JSON has its text whole; bytes that are no UTF-8 are surrogates there, as Python has them.
+    """A line for each line of the text. JSON has its text whole, with surrogates for bytes that are not UTF-8.
 
-    Among columns it comes without its newline; a tab in it is \\t, a backslash \\\\.
+    In columns it has no newline; a tab in it is written \\t, a backslash \\\\.
     """
     for each in lines:
         columns = [getattr(each, name) for name in LINE_COLUMNS]
@@ -59,27 +59,29 @@ def line_rows(lines: "Iterable[LineScore]", unit: Unit, *, as_json: bool) -> Ite
 
 
 def as_value(character: str | None, unit: Unit) -> dict[str, str | int | bool | None]:
-    """A character, or a byte as a number, for JSON; null where `end` says that it is the end of a document."""
+    """A character, or a byte as a number, for JSON; null if it is the end of a document, and then `end` is true."""
     shown = character if unit == "character" or character is None else ord(character)
     return {unit: shown, "end": character is None}
 
 
 def json_line(values: dict[str, Any]) -> str:
+    """The values as a line of JSON."""
     return json.dumps(values) + "\n"
 
 
 def columns_line(*values: object) -> str:
-    """Values with tabs between; what is not known is a hyphen."""
+    """A line of values separated by tabs; an unknown one is a hyphen."""
     return "\t".join("-" if value is None else str(value) for value in values) + "\n"
 
 
 class Total:
-    """The sum over characters that are on their way to somewhere else."""
+    """Sums over characters that are passed on: nats, and the numbers of scored and unknown characters."""
 
     def __init__(self) -> None:
         self._nats, self._characters, self._unknown = 0.0, 0, 0
 
     def passing(self, characters: "Iterable[CharacterScore]") -> "Iterator[CharacterScore]":
+        """Pass the characters on, and add up their nats."""
         for each in characters:
             if each.nats is None:
                 self._unknown += 1

@@ -1,4 +1,4 @@
-"""Shaded text on a terminal. Where there are no colours a digit stands below each character."""
+"""Shaded text on a terminal. Without colours, a symbol stands below each character."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ _RESET, _UNKNOWN = "\x1b[0m", "\x1b[0;4m"  # underlined
 
 
 def colours() -> Colours | None:
-    """How many colours stdout may get: none in a pipe unless FORCE_COLOR is set, and none where NO_COLOR is."""
+    """The number of colours for stdout: none in a pipe unless FORCE_COLOR is set, and none if NO_COLOR is set."""
     settings = os.environ
     forced = settings.get("FORCE_COLOR", "") not in ("", "0")
     term = settings.get("TERM", "")
@@ -26,7 +26,7 @@ def colours() -> Colours | None:
 
 
 def is_light() -> bool:
-    """Whether the terminal says that its background is light, as some do in COLORFGBG; most are dark."""
+    """True if COLORFGBG, which some terminals set, says that the background is light; most are dark."""
     return os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
 
 
@@ -54,7 +54,7 @@ def picture(cells: Iterable[TextCell], scale: Scale, colours: Colours | None, wi
 
 
 def _rows(cells: Iterable[TextCell], width: int) -> Iterator[list[TextCell]]:
-    """The cells that fit side by side; tabs are filled up with spaces."""
+    """Rows of the cells that fit side by side; tabs are filled up with spaces."""
     row, column = list[TextCell](), 0
     for cell in cells:
         if column + cell.width > width and row:
@@ -73,7 +73,7 @@ def _rows(cells: Iterable[TextCell], width: int) -> Iterator[list[TextCell]]:
 
 
 def _style(colour: RGB | None, colours: Colours) -> str:
-    """The escape sequence for a colour behind text that can be read on it, and for nothing else."""
+    """The escape sequence that sets only the background colour and a readable text colour."""
     if colour is None:
         return _RESET
     front = (255, 255, 255) if is_dark(colour) else (0, 0, 0)
@@ -83,7 +83,7 @@ def _style(colour: RGB | None, colours: Colours) -> str:
 
 
 def _nearest(colour: RGB) -> int:
-    """The number of the colour nearest to this one in the cube of 6 × 6 × 6 that 256 colours have."""
+    """The number of the nearest colour in the 6 × 6 × 6 cube of the 256 colours."""
     steps = (0, 95, 135, 175, 215, 255)
     red, green, blue = (min(range(6), key=lambda k: abs(steps[k] - part)) for part in colour)
     return 16 + 36 * red + 6 * green + blue

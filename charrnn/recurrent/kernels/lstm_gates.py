@@ -1,4 +1,4 @@
-"""What all LSTMs with a hand-written backward pass share: their four gates and cell state, one step and its slopes."""
+"""The gates and cell state of all LSTMs with a hand-written backward pass: one step, and its slopes."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ __all__ = ["gate_slopes", "next_cell_state"]
 
 
 def next_cell_state(a: Tensor, c: Tensor, d: Tensor | None, out: Tensor) -> Tensor:
-    """c_t (B, H) in `out`, from a (B, 4H) before σ and tanh, which turns into i, f, g, o in place, and c_{t-1}."""
+    """Put c_t (B, H) into `out`, from c_{t-1} and a (B, 4H) before σ and tanh, which becomes i, f, g, o in place."""
     i, f, g, _ = a.chunk(4, dim=-1)
     g.add_(g)  # tanh x is of σ(2x), so that one σ serves all
     a.sigmoid_()
@@ -19,10 +19,10 @@ def next_cell_state(a: Tensor, c: Tensor, d: Tensor | None, out: Tensor) -> Tens
 
 
 def gate_slopes(gates: Tensor, cs: Tensor, squashed: Tensor, d: Tensor | None) -> tuple[Tensor, Tensor]:
-    """∂c_t/∂a of i, f and g and ∂h_t/∂a of o (T, B, 4, H), and ∂h_t/∂a of what tanh reads, for all steps at once.
+    """∂c_t/∂a of i, f, g and ∂h_t/∂a of o (T, B, 4, H), and the slope of h_t by tanh's input, for all steps at once.
 
-    The backward loop scales them by the gradient that arrives, which makes them the gradients themselves. `gates` are
-    i, f, g, o (T, B, 4H), `cs` the cell states before each step and `squashed` what o scales, (T, B, H).
+    The backward loop multiplies them by the arriving gradient, which makes them the gradients. `gates` are i, f, g, o
+    (T, B, 4H), `cs` the cell states before each step, and `squashed` the tanh that o scales, (T, B, H) each.
     """
     i, f, g, o = gates.chunk(4, dim=-1)
     slopes = gates.new_empty(*squashed.shape[:2], 4, squashed.shape[2])

@@ -1,7 +1,7 @@
 """The recurrences of ln-rnn, ln-lstm and ln-gru over projected inputs, with hand-written backward passes.
 
-As in `recurrence`, sequences are time-major and weight gradients are one large product at the end. A layer
-normalisation gives its row gradients in the loop, those of its gain and bias for all steps at once. The slow twin is
+As in `recurrence`, sequences are time-major and weight gradients are one large product at the end. The gradient of a
+layer normalisation's rows is computed in the loop, those of its gain and bias for all steps at once. The slow twin is
 `unroll`.
 """
 
@@ -35,14 +35,14 @@ _Statistics = list[tuple[Tensor, Tensor]]  # mean and 1/deviation of every row (
 
 
 def _normalise(a: Tensor, gain: Tensor, b: Tensor | None, statistics: _Statistics) -> Tensor:
-    """gain ⊙ LN(a) + b of one step, (B, N); what the backward pass needs goes to `statistics`."""
+    """gain ⊙ LN(a) + b of one step, (B, N); mean and 1/deviation, for the backward pass, go to `statistics`."""
     out, mean, scale = torch.native_layer_norm(a, a.shape[-1:], gain, b, LAYER_NORM_EPSILON)
     statistics.append((mean, scale))
     return out
 
 
 def _d_rows(d_out: Tensor, a: Tensor, gain: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
-    """The gradient of one step's a (B, N)."""
+    """The gradient of a (B, N) of one step."""
     rows: Tensor = _layer_norm_backward(d_out, a, a.shape[-1:], *statistics, gain, None, [True, False, False])[0]
     return rows
 
@@ -55,10 +55,11 @@ def _d_gain_and_b(d_out: Tensor, a: Tensor, gain: Tensor, statistics: _Statistic
 
 
 class NormalisedCore(EquationCore):
-    """A core that computes in at least single precision: what is normalised is divided by what may be small."""
+    """A core that computes in at least single precision, as normalising divides by deviations that may be small."""
 
     @final
     def run(self, inputs: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+        """Run over a chunk in at least single precision; outputs and state are in the state's precision."""
         dtype = state.h.dtype
         if inputs.is_floating_point():
             inputs = _wide(inputs)
@@ -71,7 +72,7 @@ class NormalisedCore(EquationCore):
     def recur(
         self, inputs: Tensor, state: State, noise: Noise, weights: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Outputs (T, B, H) and the last state."""
+        """Outputs (T, B, H) and the parts of the last state (B, H), in at least single precision."""
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -90,6 +91,7 @@ class _LNRNN(Function):
         noise: Noise,
         low: torch.dtype | None,
     ) -> Tensor:
+        """Hidden states (T, B, H)."""
         product = Product(U, low)
         T, B, H = projected.shape
         hs, sums, activations = (
@@ -113,6 +115,7 @@ class _LNRNN(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the projected inputs (T, B, H), h, U, gain and b."""
         hs, activations, sums, U, gain = ctx.saved_tensors
         product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
         (d_outputs,) = gradients
@@ -144,6 +147,7 @@ class _LNLSTM(Function):
         noise: Noise,
         low: torch.dtype | None,
     ) -> tuple[Tensor, Tensor]:
+        """Hidden states (T, B, H) and the last cell state (B, H)."""
         product = Product(U, low)
         T, B, H = projected.shape[0], *h.shape
         hs, cs = projected.new_empty(T + 1, B, H), projected.new_empty(T + 1, B, H)
@@ -170,6 +174,7 @@ class _LNLSTM(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the projected inputs (T, B, 4H), h, c, U, gain_U, gain_c and b_c."""
         hs, cs, news, sums, gates, squashed, U, gain_U, gain_c = ctx.saved_tensors
         product, (d, k_h, k_c) = Product(U, ctx.low), ctx.noise
         d_outputs, d_c = gradients
@@ -208,6 +213,7 @@ class _LNGRU(Function):
         noise: Noise,
         low: torch.dtype | None,
     ) -> Tensor:
+        """Hidden states (T, B, H)."""
         T, B, H = W_n.shape
         hs = W_n.new_empty(T + 1, B, H)
         hs[0] = h
@@ -232,6 +238,7 @@ class _LNGRU(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of W_gates (T, B, 2H), W_n (T, B, H), h, U, gain_U and b_Un."""
         hs, sums, gates, n_sums, ns, U_ns, U, gain, gain_n = ctx.saved_tensors
         product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
         (d_outputs,) = gradients
@@ -261,13 +268,13 @@ class _LNGRU(Function):
 
 
 def product(inputs: Tensor, W: Tensor) -> Tensor:
-    """W x (T, B, N), of vectors (B, T, D) or of token ids (B, T), whose columns are looked up."""
+    """W x (T, B, N) of vectors (B, T, D), or of token ids (B, T), for which columns of W are looked up."""
     time_major = inputs.transpose(0, 1)
     return F.linear(time_major, W) if inputs.is_floating_point() else F.embedding(time_major, W.t())
 
 
 def normalised(inputs: Tensor, W: Tensor, gain: Tensor, b: Tensor) -> Tensor:
-    """gain ⊙ LN(W x) + b (T, B, N) likewise; the columns of token ids are normalised once for all steps."""
+    """gain ⊙ LN(W x) + b (T, B, N) of the same; for token ids, W's columns are normalised once for all steps."""
     if inputs.is_floating_point():
         return F.layer_norm(product(inputs, W), gain.shape, gain, b, LAYER_NORM_EPSILON)
     return F.embedding(inputs.transpose(0, 1), F.layer_norm(W.t(), gain.shape, gain, b, LAYER_NORM_EPSILON))

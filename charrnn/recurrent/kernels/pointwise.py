@@ -5,8 +5,8 @@ from torch import Tensor
 
 __all__ = ["HALF", "sigmoid_backward", "spread_", "tanh_", "tanh_backward", "zoneout_", "zoneout_backward_"]
 
-# Tensors, as one would be made of a number at every call, which takes longer than the sum. They are on the CPU, from
-# where every device takes a tensor without dimensions as a number, without a copy.
+# These are tensors, as torch would make one from a number at every call, which takes longer than the sum. They are on
+# the CPU: every device takes a CPU tensor without dimensions as a number, without a copy.
 _MINUS_ONE, HALF = torch.tensor(-1.0, device="cpu"), torch.tensor(0.5, device="cpu")
 
 # x ⊙ y (1 - y) and x ⊙ (1 - y²), each in a single pass.
@@ -15,22 +15,23 @@ tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 def tanh_(x: Tensor) -> Tensor:
+    """tanh x in place."""
     return spread_(x.add_(x).sigmoid_())  # on a CPU torch computes σ several times as fast as tanh
 
 
 def spread_(x: Tensor) -> Tensor:
-    """2x - 1 in place, tanh y of σ(2y)."""
+    """2x - 1 in place, which makes tanh y of σ(2y)."""
     return torch.sub(_MINUS_ONE, x, alpha=-2, out=x)
 
 
 def zoneout_(after: Tensor, before: Tensor, k: Tensor | None, t: int) -> None:
-    """Zoneout of step t, in place: the units that k (T, B, H) names keep what they were before."""
+    """Zoneout of step t, in place: units whose k (T, B, H) is 1 keep their value `before`."""
     if k is not None:
         after.lerp_(before, k[t])
 
 
 def zoneout_backward_(d_after: Tensor, k: Tensor | None, t: int) -> Tensor | None:
-    """The backward pass of `zoneout_`: the gradient that goes straight to the step before is taken out of d_after."""
+    """The backward pass of `zoneout_`: take the gradient of `before` out of d_after, and return it."""
     if k is None:
         return None
     past = d_after * k[t]

@@ -1,4 +1,4 @@
-"""Products with the same weights at every step, in the weights' own precision or, under autocast, in half precision."""
+"""Products with the same weights at every step, in the weights' precision or, under autocast, in half precision."""
 
 import torch
 from torch import Tensor
@@ -7,17 +7,17 @@ __all__ = ["Product", "autocast_type"]
 
 
 def autocast_type(x: Tensor) -> torch.dtype | None:
-    """The type in which autocast, if it is on, wants products on x's device computed."""
+    """Autocast's type for products on x's device; None if it is off."""
     device = x.device.type
     is_on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     return torch.get_autocast_dtype(device) if is_on else None
 
 
 class Product:
-    """x ↦ M x of one matrix M (N, K) for all steps of a chunk, forward and backward.
+    """Products with one matrix M (N, K) for all steps of a chunk, forward and backward.
 
-    With `low`, operands are rounded to that type and the products, which are summed in single precision, to it once
-    more. What comes in and goes out stays as it is, so that a state that is added to at every step loses nothing.
+    With `low`, operands are rounded to that type, and so are the products, which are summed in single precision. Inputs
+    and outputs keep their type, so that a state that is added to at every step loses nothing.
     """
 
     def __init__(self, M: Tensor, low: torch.dtype | None) -> None:
@@ -26,15 +26,15 @@ class Product:
         self._columns = self._M.t() if low is None else self._M.t().contiguous()  # half precision wants them in a piece
 
     def forward(self, x: Tensor, out: Tensor, plus: Tensor | None = None) -> Tensor:
-        """M x (+ plus) of rows x (B, K), in `out` (B, N), which `plus` may be."""
+        """Put M x (+ plus) of rows x (B, K) into `out` (B, N), which may be `plus` itself."""
         return self._multiply(x, self._columns, out, plus)
 
     def backward(self, d: Tensor, out: Tensor, plus: Tensor | None = None) -> Tensor:
-        """The gradient of x (B, K) (+ plus) in `out`, which `plus` may be, from that of M x (B, N)."""
+        """Put the gradient of x (+ plus), from that of M x (B, N), into `out` (B, K), which may be `plus` itself."""
         return self._multiply(d, self._M, out, plus)
 
     def gradient(self, d: Tensor, x: Tensor) -> Tensor:
-        """That of M (N, K), Σ_t Σ_b d ⊗ x, from all steps' d (T, B, N) and x (T, B, K) in a single product."""
+        """The gradient of M (N, K), Σ_t Σ_b d ⊗ x, from all steps' d (T, B, N) and x (T, B, K) in a single product."""
         rows, columns = d.flatten(0, 1), x.flatten(0, 1)
         if self._low is None:
             return rows.t() @ columns

@@ -1,9 +1,9 @@
 """The recurrences of rnn, lstm and gru over inputs that are already projected, with hand-written backward passes.
 
-torch.nn's fused layers insist on multiplying their inputs themselves. One-hot inputs need no product, only a row
-look-up, so what is left of the layer is run here: one small product a step, and the weight gradient as a single large
-product at the end instead of one a step. All sequences are time-major, projected inputs (T, B, k·H) and outputs
-(T, B, H). The slow twin is `unroll`.
+torch.nn's fused layers always multiply their inputs themselves. One-hot inputs need no product, only a row look-up, so
+the rest of the layer is run here: one small product a step, and the weight gradient as a single large product at the
+end instead of one a step. All sequences are time-major: projected inputs (T, B, k·H) and outputs (T, B, H). The slow
+twin is `unroll`.
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ class _RNN(Function):
     def forward(
         ctx: Any, projected: Tensor, h: Tensor, U: Tensor, rectified: bool, noise: Noise, low: torch.dtype | None
     ) -> Tensor:
+        """Hidden states (T, B, H)."""
         product = Product(U, low)
         activate: Callable[[Tensor], Tensor] = Tensor.relu_ if rectified else tanh_
         hs = torch.cat([h.unsqueeze(0), projected])  # h_0 … h_T, each overwritten in its turn
@@ -42,6 +43,7 @@ class _RNN(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the projected inputs (T, B, H), h and U."""
         hs, activations, U = ctx.saved_tensors
         product, (d, k_h, _) = Product(U, ctx.low), ctx.noise
         (d_outputs,) = gradients
@@ -62,6 +64,7 @@ class _LSTM(Function):
     def forward(
         ctx: Any, projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: Noise, low: torch.dtype | None
     ) -> tuple[Tensor, Tensor]:
+        """Hidden states (T, B, H) and the last cell state (B, H)."""
         product = Product(U, low)
         T, B, H = projected.shape[0], *h.shape
         hs, cs = projected.new_empty(T + 1, B, H), projected.new_empty(T + 1, B, H)
@@ -81,6 +84,7 @@ class _LSTM(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the projected inputs (T, B, 4H), h, c and U."""
         hs, cs, gates, squashed, U = ctx.saved_tensors
         product, (d, k_h, k_c) = Product(U, ctx.low), ctx.noise
         d_outputs, d_c = gradients
@@ -104,16 +108,17 @@ class _LSTM(Function):
 
 
 class _GRU(Function):
-    """All hidden states are halved inside, which is exact, and U's rows stand in the order n, r, z.
+    """The recurrence of a GRU. Inside, all hidden states are halved, which is exact, and U's rows are ordered n, r, z.
 
-    A halved tanh is σ(2x) - 1/2, one pass less than a whole one; and with n in front, what U h has a gradient of and
-    what W x has are neighbours: in four columns of d_a, the candidate's behind r, r, z and the candidate's.
+    A halved tanh is σ(2x) - 1/2, one pass less than a whole one. With n in front, the gradients of U h and those of W x
+    are each contiguous: d_a has four columns, n's of U h (which r scales), r, z, and n's of W x.
     """
 
     @staticmethod
     def forward(
         ctx: Any, projected: Tensor, h: Tensor, U: Tensor, b_Un: Tensor, noise: Noise, low: torch.dtype | None
     ) -> Tensor:
+        """Hidden states (T, B, H)."""
         T, B, H = projected.shape[0], *h.shape
         product = Product(2 * _candidate_first(U), low)
         hs = projected.new_empty(T + 1, B, H)
@@ -136,6 +141,7 @@ class _GRU(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the projected inputs (T, B, 3H), h, U and b_Un."""
         hs, sums, squashed, U = ctx.saved_tensors
         product, (d, k_h, _) = Product(_candidate_first(U), ctx.low), ctx.noise
         (d_outputs,) = gradients
@@ -186,6 +192,6 @@ def lstm_recurrence(projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: N
 
 
 def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_Un: Tensor, noise: Noise) -> Tensor:
-    """Hidden states (T, B, H) of a GRU, from h (B, H); b_Un (H,) is what stands behind r, other biases in front."""
+    """Hidden states (T, B, H) of a GRU, from h (B, H); r scales b_Un (H,), and `projected` has all other biases."""
     outputs: Tensor = _GRU.apply(projected.to(h), h, U, b_Un, noise, autocast_type(h))  # type: ignore[no-untyped-call]
     return outputs

@@ -1,9 +1,9 @@
 """The linear recurrence h_t = a_t ⊙ h_{t-1} + b_t over all steps, in three ways that agree.
 
-`by_loop` is the recurrence to the letter: the slow twin of the others on a GPU, and the fastest there is on a CPU.
-`by_doubling` takes log₂ T rounds instead of T steps, after each of which every step knows twice as much of its past
-(Hillis & Steele 1986). `in_log_space` does the same with logarithms, for a and b that are never negative (Heinsen 2023,
-arXiv 2311.06281). All sequences are time-major, (T, B, H). `scan` chooses, and has gradients.
+`by_loop` is the recurrence to the letter: the slow twin of the others, and the fastest of them on a CPU. `by_doubling`
+takes log₂ T rounds instead of T steps; after each round every step covers twice as much of its past (Hillis & Steele
+1986). `in_log_space` does the same with logarithms, for a and b that are never negative (Heinsen 2023, arXiv
+2311.06281). All sequences are time-major, (T, B, H). `scan` chooses one of them, and has gradients.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Scan = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def by_loop(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
-    """h_1 … h_T (T, B, H) from h_0 (B, H), one after the other."""
+    """h_1 … h_T (T, B, H) from h_0 (B, H), step by step."""
     hs = b.clone()
     for a_t, h_t in zip(a.unbind(0), hs.unbind(0), strict=True):
         h = h_t.addcmul_(a_t, h)
@@ -40,9 +40,9 @@ def by_doubling(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
 
 
 def in_log_space(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
-    """The same for a, b ≥ 0, with logarithms, so that no product of many a can vanish before it is used.
+    """The same for a, b ≥ 0, by logarithms, so that no product of many a becomes 0 before it is used.
 
-    h_0 may have any sign: it enters at the end, apart.
+    h_0 may have any sign: it is added at the end.
     """
     a, b = a.log(), b.log()
     span = 1
@@ -62,13 +62,13 @@ def _back_by_loop(a: Tensor, d_hs: Tensor) -> Tensor:
 
 
 def _back_by_doubling(a: Tensor, d_hs: Tensor) -> Tensor:
-    """The same in log₂ T rounds: gradients have any sign."""
+    """The same in log₂ T rounds, not in log space, as gradients have any sign."""
     others = by_doubling(a[1:].flip(0), d_hs[:-1].flip(0), d_hs[-1]).flip(0)
     return torch.cat([others, d_hs[-1:]])
 
 
 def ways(*, on_cpu: bool, positive: bool) -> tuple[Scan, Callable[[Tensor, Tensor], Tensor]]:
-    """The fastest way forwards, and the one backwards, which may overwrite ∂hs."""
+    """The fastest way forward, and the fastest backward, which may overwrite ∂hs."""
     if on_cpu:
         return by_loop, _back_by_loop
     return in_log_space if positive else by_doubling, _back_by_doubling
@@ -77,6 +77,7 @@ def ways(*, on_cpu: bool, positive: bool) -> tuple[Scan, Callable[[Tensor, Tenso
 class _Scan(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, h: Tensor, positive: bool) -> tuple[Tensor, Tensor]:
+        """h_1 … h_T (T, B, H), and h_T (B, H) by itself."""
         forwards, ctx.backwards = ways(on_cpu=b.is_cpu, positive=positive)
         hs = forwards(a, b, h)
         ctx.save_for_backward(a, h, hs)
@@ -85,6 +86,7 @@ class _Scan(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """∂a and ∂b (T, B, H), and ∂h_0 (B, H)."""
         a, h, hs = ctx.saved_tensors
         d_hs, d_last = gradients
         d_hs = d_hs.clone()
