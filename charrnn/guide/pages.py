@@ -36,7 +36,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 
 class Section(NamedTuple):
-    """What stands below a heading, which is the page's title for what stands at its top."""
+    """The text below a heading; the one at the top of a page has the page's title."""
 
     page: str
     heading: str
@@ -116,7 +116,7 @@ def commands() -> list[str]:
 
 
 def command_section(name: str) -> str:
-    """What the reference says of a command, as Markdown."""
+    """The section of the reference about a command, as Markdown."""
     text = plain(page(_REFERENCE))
     start = text.index(f"\n## {_COMMAND}{name}\n") + 1
     end = text.find("\n## ", start)

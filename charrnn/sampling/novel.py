@@ -129,10 +129,7 @@ def written_novel(
             continue
         if token == -1:
             if not trail or steps_back == _LIMIT:
-                raise DataError(
-                    f"whatever is written here, {guard.k} characters in a row stand in the text not to be copied\n"
-                    f"ask for a larger {named('novel')}, or begin with another prime"
-                )
+                raise _all_copied(guard)
             place, tried = trail.pop()
             place.closed[tried] = True
             stream.go_back(place.mark)
@@ -149,6 +146,13 @@ def written_novel(
         logits, state = engine.step(np.array([token]), place.state)
         before = guard.tail(np.append(place.before, token))
         place = _Place(stream.mark(), given, before, logits, state, guard.copies(before))
+
+
+def _all_copied(guard: CopyGuard) -> DataError:
+    return DataError(
+        f"whatever is written here, {guard.k} characters in a row stand in the text not to be copied\n"
+        f"ask for a larger {named('novel')}, or begin with another prime"
+    )
 
 
 def _novel_share(chooser: Chooser, stream: Stream, place: _Place) -> float:
