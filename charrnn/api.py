@@ -252,7 +252,7 @@ class Score:
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits over the bytes of the text in UTF-8, which compares models of different units."""
+        """Bits over the bytes that the text had in UTF-8 as it was given, whatever the model's unit and treatment."""
         return self._sums.bits_per_byte
 
     @property

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
@@ -46,13 +47,15 @@ class Reading:
     protocol: str
     text: str
     notices: tuple[str, ...]
+    bytes_before: Fraction = Fraction(1)
 
     def score(self) -> Score:
-        """The sums over all targets."""
+        """The sums over all targets. Bytes are those of the text before it was treated, in UTF-8."""
         translation = self.vocabulary.translation(self.model_vocabulary)
         found = score(self.model, self.tokens, self.segments, self.model_vocabulary, translation=translation)
         _check(found.nats)
-        return found
+        ends = len(self.tokens.lengths)  # a byte each, however the text is treated
+        return found._replace(bytes=ends + round((found.bytes - ends) * self.bytes_before))
 
     def characters(self) -> Iterator[CharacterScore]:
         """Each target, in the order of the text. Their nats sum exactly to those of `score`."""
@@ -117,7 +120,9 @@ def open_reading(
     model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
     told = protocol if protocol == "carried" else f"windowed {window}"
-    return Reading(model, vocabulary, tokens, corpus.vocabulary, segments, told, name, corpus.notices)
+    return Reading(
+        model, vocabulary, tokens, corpus.vocabulary, segments, told, name, corpus.notices, corpus.bytes_before
+    )
 
 
 def _check(nats: float) -> None:

@@ -32,6 +32,8 @@ _BLOCK = 2**21  # tokens of which the longest segments are read first, and which
 class Score(NamedTuple):
     """Sums over the scored targets: characters, and one end token (counted as one character, one byte) a document.
 
+    `bytes` are those of the targets in UTF-8. (`Reading` makes them those of the text before it was treated.)
+
     Unknown characters are read, as the unknown token, but not scored.
     """
 
@@ -64,7 +66,7 @@ class Score(NamedTuple):
 
     @property
     def bits_per_byte(self) -> float:
-        """Comparable between vocabularies."""
+        """Comparable between units, vocabularies and treatments of a text."""
         return self.nats / math.log(2) / self.bytes
 
     @property

@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import chain
 from typing import Any
 
@@ -22,7 +23,7 @@ from charrnn.errors import DataError
 from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
 from charrnn.text.decoding import decoded, has_mark
-from charrnn.text.documents import about_line_ends, mark_of, marked_documents
+from charrnn.text.documents import about_line_ends, mark_of, marked_documents, treated
 from charrnn.text.labels import Labels
 from charrnn.text.sources import Source, find_sources, text_source
 from charrnn.text.split import Split, split
@@ -32,7 +33,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Corpus", "read_corpus"]
 
-_FORMAT = 1  # of the ids in a cache; a change in how they are made needs another number
+_FORMAT = 2  # of the ids in a cache; a change in how they are made needs another number
 
 Pieces = Iterator[tuple[str, NDArray[Any]]]
 
@@ -41,15 +42,29 @@ Pieces = Iterator[tuple[str, NDArray[Any]]]
 class Corpus:
     """A text as token ids, its documents in the order in which they were read.
 
-    `tokens` has what is not held out. `sha256` is over the bytes of all sources as they were read (decompressed), each
-    after its length, and the name of its folder where that is a label.
+    `tokens` has what is not held out. `vocabulary` is the one that it is encoded with; `own_vocabulary` is that of what
+    is not held out, and of what was known before. `characters` are all that there are, held out or not.
+    `bytes_before` is the number of bytes in UTF-8 that the documents had before their line ends and normalisation were
+    treated, for each byte that they have now. `sha256` is over the bytes of all sources as they were read
+    (decompressed), each after its length, and the name of its folder where that is a label.
     """
 
     tokens: Tokens
     validation: Tokens | None
     vocabulary: Vocabulary
+    own_vocabulary: Vocabulary
+    characters: str
+    bytes_before: Fraction
     sha256: str
     notices: tuple[str, ...]
+
+    def fits(self, vocabulary: Vocabulary, *, may_have_more: bool) -> bool:
+        """Whether a run that learns this text can have this vocabulary: all that is learned, and perhaps what is held
+        out, as older runs have it; and, of a run that began with a model, more."""
+        least, most = set(self.own_vocabulary.characters), {*self.characters, *self.own_vocabulary.characters}
+        found, labels = set(vocabulary.characters), set(self.own_vocabulary.labels)
+        is_enough = least <= found and labels <= set(vocabulary.labels)
+        return is_enough and (may_have_more or (found <= most and labels == set(vocabulary.labels)))
 
 
 def read_corpus(
@@ -66,7 +81,7 @@ def read_corpus(
 
     Args:
         seed: hold out validation text as `config` says, drawn by this seed; without one, nothing.
-        vocabulary: encode with it, and not with that of the text itself.
+        vocabulary: encode with it, and not with that of what is not held out.
         known: what a model has learned before: its characters are in the vocabulary, whether the text has them or not,
             and so are its labels where documents have them.
         text: read this, and not the sources that `config` names; it is in UTF-8, whatever the encoding.
@@ -99,11 +114,15 @@ def read_corpus(
                     cached = cache.build(_of(key, vocabulary if vocabulary != own else None), notes, shapes, pieces)
                     arrays = cached.arrays
                     notices.append(f"the text is large: encoded it into {_told(cached)}")
+    own = _vocabulary(notes, config.unit)
     tokens, validation = (Tokens(arrays[f"{part} ids"], arrays[f"{part} offsets"]) for part in _PARTS)
     return Corpus(
         tokens,
         validation if len(validation.lengths) else None,
-        _vocabulary(notes, config.unit),
+        vocabulary or own,
+        own,
+        notes["all characters"],
+        Fraction(*notes["bytes"]),
         sha256,
         (*notices, *notes["notices"]),
     )
@@ -114,11 +133,13 @@ def _laid_out(
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
     """The text's own vocabulary, what is noted beside its token ids, their shapes, and the ids in pieces."""
     parts = split(text.lengths, config, seed)
-    own = _own_vocabulary(text, config, known)
+    own = _own_vocabulary(text, parts, config, known)
     vocabulary = vocabulary or own
     notes = {
-        "characters": vocabulary.characters,
-        "labels": dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True)),
+        "characters": own.characters,
+        "labels": dict(zip(own.labels, own.label_counts, strict=True)),
+        "all characters": text.characters,
+        "bytes": text.bytes,
         "notices": [*text.notices, *text.labels.notices(), *parts.notices],
     }
     return own, notes, _shapes(parts, vocabulary), _pieces(text, parts, vocabulary)
@@ -152,6 +173,8 @@ def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
 class _Text:
     """The documents of the sources: how long they are, and their characters end to end, as code points in a spool.
 
+    `bytes` has how many they had in UTF-8 before they were treated, and how many after.
+
     Raises:
         DataError: a source that is undecodable, or has another digest than before; a document without its label.
     """
@@ -168,6 +191,10 @@ class _Text:
         marked = (marked_documents(text, config, line_ends) for text in texts)
         if config.labels:
             marked = (labels.taken_off(pieces, source) for pieces, source in zip(marked, sources, strict=True))
+        self.bytes = (1, 1)
+        if is_changed := config.normalize is not None or config.newlines == "lf":
+            before, after = _ByteCounter(mark_of(config)), _ByteCounter(mark_of(config))
+            marked = (after.passing(treated(before.passing(pieces), config)) for pieces in marked)
         characters, lengths = 0, [np.empty(0, dtype=np.int64)]
         last_end = np.zeros(1, dtype=np.int64)
         for piece in chain.from_iterable(marked):
@@ -183,6 +210,8 @@ class _Text:
                 f"{', '.join(config.corpus)} changed while it was being read; start again when nothing writes to it"
             )
         self.lengths = np.concatenate(lengths)
+        if is_changed and after.count:
+            self.bytes = (before.count, after.count)
         self.characters = "".join(map(chr, np.flatnonzero(self._is_there)))
         self.notices = about_line_ends(line_ends, config)
 
@@ -200,8 +229,41 @@ class _Text:
             yield np.frombuffer(data, dtype)
 
 
-def _own_vocabulary(text: _Text, config: TextConfig, known: Vocabulary | None) -> Vocabulary:
-    characters, counts = text.characters, text.labels.counts()
+class _ByteCounter:
+    """Counts the bytes of documents in UTF-8 as their marked pieces pass."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self.count = 0
+
+    def passing(self, pieces: Iterable[str]) -> Iterator[str]:
+        size = len(self._mark.encode("utf-8", "surrogatepass"))
+        for piece in pieces:
+            self.count += len(piece.encode("utf-8", "surrogatepass")) - size * piece.count(self._mark)
+            yield piece
+
+
+def _learned_characters(text: _Text, parts: Split) -> str:
+    """The characters of the documents that are not held out."""
+    if not parts.held_out.any():
+        return text.characters
+    is_learned = np.zeros(sys.maxunicode + 1, dtype=bool)
+    ends, place = np.cumsum(parts.lengths), 0
+    for points in text:
+        first, last = np.searchsorted(ends, [place, place + len(points) - 1], "right")
+        inside = np.minimum(ends[first : last + 1], place + len(points))
+        counts = np.diff(inside, prepend=place)
+        is_learned[points[np.repeat(~parts.held_out[first : last + 1], counts)]] = True
+        place += len(points)
+        if np.count_nonzero(is_learned) == len(text.characters):  # as soon as all of them have been met
+            break
+    return "".join(map(chr, np.flatnonzero(is_learned)))
+
+
+def _own_vocabulary(text: _Text, parts: Split, config: TextConfig, known: Vocabulary | None) -> Vocabulary:
+    characters, counts = _learned_characters(text, parts), {}
+    if config.labels:
+        counts = text.labels.counts(parts.held_out)
     if known:
         characters += known.characters
     if known and config.labels:
@@ -284,7 +346,7 @@ def _digest_of(vocabulary: Vocabulary) -> str:
 
 
 def _vocabulary(notes: Any, unit: Unit) -> Vocabulary:
-    return Vocabulary.of(notes["characters"], unit, notes.get("labels"))
+    return Vocabulary.of(notes["characters"], unit, notes["labels"])
 
 
 def _find(key: dict[str, object], vocabulary: Vocabulary | None) -> cache.Cached | None:

@@ -12,11 +12,12 @@ from charrnn.messages import named
 from charrnn.settings.text import Newlines, Normalization, TextConfig
 from charrnn.text.vocabulary import normalized
 
-__all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces"]
+__all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces", "treated"]
 
 _BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
 _MARK = "\ud800"  # half a character, so that no text has it
 _AROUND_MARKS = re.compile(f"[\r\n]*{_MARK}[\r\n]*")
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 
 LineEnds = Counter[str]
 
@@ -27,12 +28,13 @@ def mark_of(config: TextConfig) -> str:
 
 
 def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnds) -> Iterator[str]:
-    """The text with a mark after every document; nothing between two marks is no document.
+    """The text with a mark after every document, not treated yet; nothing between two marks is no document.
 
     `line_ends` counts those of the text as it came, by kind.
     """
     pieces = _counted(_held_back(text, _before_return), line_ends)
-    pieces = normalized_pieces(pieces, None, config.newlines)  # before lines are told apart
+    if config.newlines == "lf":  # as many bytes as before; where a CRLF loses one, that is for `treated`
+        pieces = (_LONE_RETURN.sub("\n", piece) for piece in pieces)
     mark = mark_of(config)
     pieces = chain([mark], pieces, [mark])
     if config.documents == "line":
@@ -41,7 +43,12 @@ def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnd
         pieces = (
             _AROUND_MARKS.sub(mark, _BLANK_LINES.sub(mark, piece)) for piece in _held_back(pieces, _before_line_end)
         )
-    return normalized_pieces(pieces, config.normalize)
+    return iter(pieces)
+
+
+def treated(pieces: Iterable[str], config: TextConfig) -> Iterator[str]:
+    """Marked documents with the line ends and in the normalisation form that `config` asks for."""
+    return normalized_pieces(pieces, config.normalize, config.newlines)
 
 
 def normalized_pieces(pieces: Iterable[str], form: Normalization | None, newlines: Newlines = "keep") -> Iterator[str]:

@@ -31,6 +31,8 @@ def training_text(run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str]
 def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
     """The text of the run; `hint` says what to do where there is none any more.
 
+    Its vocabulary is the model's, but where what is held out has characters that the model does not: then more.
+
     Raises:
         DataError: the text is gone, has changed, or came from standard input.
     """
@@ -40,6 +42,10 @@ def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
         raise DataError(f"the model was trained on standard input, which cannot be read again; {hint}")
     try:
         corpus = read_corpus(run.text, run.training.seed, vocabulary)
+        if run.text.unit == "character" and (more := set(corpus.characters) - set(vocabulary.characters)):
+            labels = dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True))
+            whole = Vocabulary.of(vocabulary.characters + "".join(more), run.text.unit, labels)
+            corpus = read_corpus(run.text, run.training.seed, whole)
     except DataError as error:
         raise DataError(
             f"the text that the model was trained on cannot be read again: {error.message}\n{hint}"
