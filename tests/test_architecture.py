@@ -213,3 +213,13 @@ def test_commands_are_short_and_take_few_parameters(path: Path) -> None:
         if isinstance(node, ast.FunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 60, node.name
             assert len(node.args.args) + len(node.args.kwonlyargs) <= 15, node.name
+
+
+def test_commands_write_json_in_one_way() -> None:
+    """Which makes null of what JSON has not; `dry_run` quotes a text with it, too."""
+    writers = {
+        name_of(path)
+        for path in MODULES
+        if name_of(path).startswith("cli.") and "json.dumps(" in path.read_text("utf-8")
+    }
+    assert writers == {"cli.render.score_rows", "cli.commands.dry_run"}

@@ -1,6 +1,5 @@
 """`charrnn eval`."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,7 +224,7 @@ def _write_score(reading: "Reading", model: str, dynamic: DynamicConfig, output:
     if is_terminal("stdout") and not output.as_json:
         score_table(reading.text, values)
         return
-    lines = [json.dumps(values)] if output.as_json else [f"{name} {value}" for name, value in values.items()]
+    lines = [json_line(values)] if output.as_json else [f"{name} {value}\n" for name, value in values.items()]
     writer = TextWriter("utf-8")  # whatever the locale says
-    writer.write("".join(f"{line}\n" for line in lines))
+    writer.write("".join(lines))
     writer.close()
