@@ -12,6 +12,7 @@ from charrnn.evaluation.characters import CharacterScore, character_scores
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored, windowed
 from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device, keep_memory
+from charrnn.settings.text import TextConfig
 from charrnn.settings.training import Device
 from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
@@ -93,7 +94,8 @@ def open_reading(
 ) -> Reading:
     """The `text`, or that of `sources`, or else the validation text of the model's own run, and the model.
 
-    The text is taken apart into units and documents as the model's training text was. `carried` reads each document
+    The text is in UTF-8 unless another `encoding` is named, whatever the training text was in, and it is taken apart
+    into units and documents as that was. `carried` reads each document
     in one go; `windowed` reads windows of `window` targets, each from a zero state.
     Where the training text had labels, each document must have one that the model knows, unless it `may_lack_label`.
 
@@ -105,7 +107,7 @@ def open_reading(
     run, vocabulary = checkpoint.config, checkpoint.vocabulary
     tokens: Tokens | None
     if is_given := text is not None or bool(sources):
-        named_text = replace(run.text, corpus=sources, encoding=encoding or run.text.encoding)
+        named_text = replace(run.text, corpus=sources, encoding=encoding or TextConfig.encoding)
         corpus = read_corpus(named_text, labels=vocabulary.labels if may_lack_label else None, text=text)
         tokens, name = corpus.tokens, ", ".join(sources) or "the text"
         if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:

@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -31,7 +32,7 @@ def as_model_text(text: str, config: TextConfig, vocabulary: Vocabulary, name: s
         data = text.encode("utf-8", "surrogateescape")
         text = data.decode("latin-1" if vocabulary.unit == "byte" else "utf-8")
     except UnicodeDecodeError as error:
-        raise _not_utf8(name, error) from error
+        raise _undecodable(name, TextConfig.encoding, error) from error
     except UnicodeEncodeError as error:
         raise DataError(f"character {error.start} of {name} is a lone surrogate, which is not text") from error
     return normalized(text, config.normalize, config.newlines)
@@ -54,34 +55,48 @@ def encode_prime(
 
 
 def encode_pieces(
-    pieces: Iterable[bytes], config: TextConfig, vocabulary: Vocabulary, unknown: Unknown = "error"
+    pieces: Iterable[bytes],
+    config: TextConfig,
+    vocabulary: Vocabulary,
+    unknown: Unknown = "error",
+    encoding: str | None = None,
 ) -> Iterator[Ids]:
     """The same ids for a prime whose bytes come in pieces, as they come, in memory for a few of them.
 
+    They are in UTF-8 unless another `encoding` is named. A byte order mark at the start is no text.
+
     Raises:
+        UsageError: the encoding is none, or the model reads bytes.
         DataError: as `encode_prime`, when it has come to the piece.
     """
-    text = (piece.decode("latin-1") for piece in pieces) if vocabulary.unit == "byte" else _decoded(pieces)
+    encoding = replace(config, encoding=encoding or TextConfig.encoding).encoding  # which checks it
+    text = (piece.decode("latin-1") for piece in pieces) if vocabulary.unit == "byte" else _decoded(pieces, encoding)
     first = 0
     for part in normalized_pieces(text, config.normalize, config.newlines):
         yield _encoded(part, vocabulary, unknown, "the prime", first)
         first += len(part)
 
 
-def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
-    decoder, end = codecs.getincrementaldecoder("utf-8")(), 0
+def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[str]:
+    decoder, end, is_first = codecs.getincrementaldecoder(encoding)(), 0, True
     for piece, is_last in chain(((piece, False) for piece in pieces), [(b"", True)]):
         start, end = end - len(decoder.getstate()[0]), end + len(piece)
         try:
-            yield decoder.decode(piece, is_last)
+            text = decoder.decode(piece, is_last)
         except UnicodeDecodeError as error:
-            raise _not_utf8("the prime", error, start) from error
+            raise _undecodable("the prime", encoding, error, start) from error
+        if text:
+            yield text.removeprefix("\ufeff") if is_first and codecs.lookup(encoding).name.startswith("utf") else text
+            is_first = False
 
 
-def _not_utf8(name: str, error: UnicodeDecodeError, first: int = 0) -> DataError:
+def _undecodable(name: str, encoding: str, error: UnicodeDecodeError, first: int = 0) -> DataError:
+    shown = "UTF-8" if codecs.lookup(encoding).name == "utf-8" else encoding
     return DataError(
-        f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset {first + error.start} "
-        f"({error.reason}); only a model of bytes ({named('unit', 'byte')}) takes any bytes"
+        f"{name} is not {shown} text: byte 0x{error.object[error.start]:02x} at offset {first + error.start} "
+        f"({error.reason})\n"
+        f"name the encoding of a file by {named('encoding')}; only a model of bytes ({named('unit', 'byte')}) "
+        "takes any bytes"
     )
 
 

@@ -64,7 +64,7 @@ class Session:
         if config.novel is not None:
             from charrnn.sampling.novel import copy_guard  # which few need
 
-            self._guard = copy_guard(checkpoint, config.novel, config.corpus)
+            self._guard = copy_guard(checkpoint, config.novel, config.corpus, reading.encoding)
         self._engine, self.device, self._threads = open_engine(checkpoint, config, engine.engine, engine.device)
         self._primed = None
         if reading.load_state is not None:
@@ -125,7 +125,7 @@ class Session:
         elif isinstance(prime, list):
             self._lines = [encode(line, name=name) for name, line in prime]
         else:
-            pieces = encode_pieces(prime, text, self.vocabulary, unknown)
+            pieces = encode_pieces(prime, text, self.vocabulary, unknown, self._reading.encoding)
         self._is_kept = self.draws_labels or self.config.num_samples > 1 or self._lines is not None
         if self._is_kept:
             pieces = iter([np.concatenate([self.vocabulary.encode(""), *pieces])])

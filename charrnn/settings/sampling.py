@@ -109,6 +109,9 @@ class PrimeConfig(Settings):
     """How the text is read that a sample goes on from."""
 
     unknown: Unknown = setting("error", "What becomes of characters of the prime that the model never saw.", panel=IN)
+    encoding: str | None = setting(
+        None, "Encoding of files that are read (default: utf-8).", panel=IN, shows_default=False
+    )
     load_state: str | None = setting(
         None, "Begin where this saved state ends, then read the prime.", panel=IN, metavar="FILE", kind="file"
     )
@@ -125,6 +128,7 @@ class NextConfig(Settings):
     top: int = setting(10, "Number of characters, the likeliest first.", least=1, most=2**31)
     label: str | None = setting(None, "Label of the document, for a model of labels.", metavar="LABEL")
     unknown: Unknown = setting("error", "What becomes of characters of the prime that the model never saw.")
+    encoding: str | None = setting(None, "Encoding of a prime's file (default: utf-8).", shows_default=False)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,7 @@ _IN, _READ, _MACHINE = "What goes in", "How it is read", "Machine"
 class ScoringConfig(Settings):
     """How the text is decoded and read. `carried` reads each document in one go, `windowed` from zero states."""
 
-    encoding: str | None = setting(
-        None, "Encoding of TEXT (default: that of the training text).", panel=_IN, shows_default=False
-    )
+    encoding: str | None = setting(None, "Encoding of TEXT (default: utf-8).", panel=_IN, shows_default=False)
     protocol: Protocol = setting(
         "carried", "Carry the state through each document, or read windows from a zero state.", panel=_READ
     )

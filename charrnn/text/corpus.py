@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import DataError
+from charrnn.messages import named
 from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
-from charrnn.text.decoding import decoded, has_mark
+from charrnn.text.decoding import Utf8Watch, decoded, has_mark
 from charrnn.text.documents import about_line_ends, mark_of, marked_documents, treated
 from charrnn.text.labels import Labels
 from charrnn.text.sources import Source, find_sources, text_source
@@ -32,6 +33,8 @@ from charrnn.text.tokens import Tokens, encoded, offsets_of
 from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["Corpus", "read_corpus"]
+
+_SHOWN = 3  # names in a notice
 
 _FORMAT = 2  # of the ids in a cache; a change in how they are made needs another number
 
@@ -99,7 +102,8 @@ def read_corpus(
         else:
             config, sources = replace(config, encoding=TextConfig.encoding), [text_source(text, copies)]
         sha256 = _sha256(sources)
-        notices = [f"{s.name}: left out the byte order mark at its start" for s in sources if has_mark(s, config)]
+        marked = [source.name for source in sources if has_mark(source, config)]
+        notices = [f"left out the byte order mark at the start of {_listed(marked)}"] if marked else []
         key, is_small = _key(config, sha256, seed, known, labels), sum(source.size for source in sources) <= SMALL
         if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
@@ -185,7 +189,11 @@ class _Text:
         self._pieces: list[tuple[np.dtype[Any], int]] = []
         self._is_there = np.zeros(sys.maxunicode + 1, dtype=bool)
         digest, line_ends = hashlib.sha256(), Counter[str]()
-        texts: Iterator[Iterable[str]] = (decoded(source, config, _digested(source, digest)) for source in sources)
+        watches = [Utf8Watch(config) for _ in sources]
+        texts: Iterator[Iterable[str]] = (
+            decoded(source, config, watch.passing(_digested(source, digest)))
+            for source, watch in zip(sources, watches, strict=True)
+        )
         if config.documents == "none":
             texts = iter([chain.from_iterable(texts)])
         marked = (marked_documents(text, config, line_ends) for text in texts)
@@ -213,7 +221,8 @@ class _Text:
         if is_changed and after.count:
             self.bytes = (before.count, after.count)
         self.characters = "".join(map(chr, np.flatnonzero(self._is_there)))
-        self.notices = about_line_ends(line_ends, config)
+        utf8 = [source.name for source, watch in zip(sources, watches, strict=True) if watch.sees_utf8]
+        self.notices = about_line_ends(line_ends, config) + _about_utf8(utf8, config)
 
     def _append(self, points: NDArray[np.unsignedinteger[Any]]) -> None:
         if not self._is_there[points].all():  # to look is faster than to write, and new ones are seldom
@@ -227,6 +236,20 @@ class _Text:
             data = self._spool.read(place, count * dtype.itemsize)
             place += len(data)
             yield np.frombuffer(data, dtype)
+
+
+def _about_utf8(names: list[str], config: TextConfig) -> list[str]:
+    """A notice where texts are read in another encoding than they are in."""
+    if not names:
+        return []
+    is_utf8 = f"{_listed(names)} {'is' if len(names) == 1 else 'are'} valid UTF-8, with characters beyond ASCII"
+    return [f"{is_utf8}: read as {config.encoding} they differ; {named('encoding', 'utf-8')} reads them as they are"]
+
+
+def _listed(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 class _ByteCounter:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import Vocabulary
 
@@ -14,17 +15,23 @@ __all__ = ["own_text", "training_text"]
 _HINT = f"name a text to compare with: {named('corpus', 'PATH')}"
 
 
-def training_text(run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str] = ()) -> Corpus:
+def training_text(
+    run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str] = (), encoding: str | None = None
+) -> Corpus:
     """The text of `sources`, or without any that of the run, which holds out what it held out then.
 
-    Documents of `sources` need no labels where those of the run had some.
+    `sources` are in UTF-8 unless another `encoding` is named. Their documents need no labels where those of the run had
+    some.
 
     Raises:
         DataError: the run's text is gone, has changed, or came from standard input.
         CharrnnError: as `read_corpus` does.
     """
     if sources:
-        return read_corpus(replace(run.text, corpus=tuple(sources)), labels=vocabulary.labels or None)
+        return read_corpus(
+            replace(run.text, corpus=tuple(sources), encoding=encoding or TextConfig.encoding),
+            labels=vocabulary.labels or None,
+        )
     return own_text(run, vocabulary, _HINT)
 
 

@@ -38,9 +38,7 @@ _NEIGHBOURS = 5
 class InspectInput(TextInput, ModelInput):
     """The text to look at, and how much of it."""
 
-    encoding: str | None = setting(
-        None, "Encoding of TEXT (default: that of the training text).", panel=IN, shows_default=False
-    )
+    encoding: str | None = setting(None, "Encoding of TEXT (default: utf-8).", panel=IN, shows_default=False)
     characters: int = setting(10_000, "Characters of the text that are read.", panel=IN, least=1, most=2**24)
 
 

@@ -44,9 +44,7 @@ class MemoryInput(TextInput):
     model: tuple[str, ...] = setting(
         (), f"{MODEL_HELP} Can be given several times.", panel=IN, metavar="MODEL", kind="run", has_variable=False
     )
-    encoding: str | None = setting(
-        None, "Encoding of TEXT (default: that of the training text).", panel=IN, shows_default=False
-    )
+    encoding: str | None = setting(None, "Encoding of TEXT (default: utf-8).", panel=IN, shows_default=False)
     targets: int = setting(300, "Characters that are predicted, spread over the text.", panel=IN, least=1, most=2**24)
 
 

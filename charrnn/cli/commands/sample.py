@@ -71,7 +71,7 @@ def command(
     """
     _check(prime, drawing, reading, output)
     read = prime.read(quiet=output.quiet)
-    lines = None if prime.prime_lines is None else list(lines_of(prime.prime_lines))
+    lines = None if prime.prime_lines is None else list(lines_of(prime.prime_lines, reading.encoding))
     if engine.engine != "torch":  # one character's products are too small to share: threads would wait for each other
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
