@@ -223,7 +223,8 @@ class Score:
     def __init__(self, reading: "Reading") -> None:
         self._reading = reading
         self._sums = reading.score()
-        self.name, self.notices = reading.text, tuple(map(for_python, reading.notices))
+        notices = (*reading.notices, *reading.about_unknown(self._sums))
+        self.name, self.notices = reading.text, tuple(map(for_python, notices))
 
     @property
     def nats(self) -> float:

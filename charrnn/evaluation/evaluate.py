@@ -10,6 +10,7 @@ from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import CheckpointError, DataError
 from charrnn.evaluation.characters import CharacterScore, character_scores
 from charrnn.evaluation.scoring import Score, Segments, carried, score, scored, windowed
+from charrnn.messages import named
 from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device, keep_memory
 from charrnn.settings.text import TextConfig
@@ -17,9 +18,12 @@ from charrnn.settings.training import Device
 from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.training_text import own_text
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, known_form
 
 __all__ = ["Evaluation", "Reading", "evaluate", "open_reading"]
+
+_LARGE_SHARE = 0.01
+_HEAD = 2**16  # tokens by which the form of a text is told
 
 _HINT = "name the text to score"
 
@@ -57,6 +61,19 @@ class Reading:
         _check(found.nats)
         ends = len(self.tokens.lengths)  # a byte each, however the text is treated
         return found._replace(bytes=ends + round((found.bytes - ends) * self.bytes_before))
+
+    def about_unknown(self, score: Score) -> tuple[str, ...]:
+        """A notice where a large share of the text is unknown to the model, so that its score says little."""
+        share = score.unknown / max(score.unknown + score.characters, 1)
+        if share < _LARGE_SHARE:
+            return ()
+        unknown = "".join(sorted(set(self.vocabulary.characters) - set(self.model_vocabulary.characters)))
+        hint = f"is {named('encoding')} that of the text?"
+        head = self.tokens.ids[:_HEAD]  # whole, as characters are known in another form only beside others
+        if form := known_form(self.vocabulary.decode(head[head < self.vocabulary.start]), self.model_vocabulary):
+            hint = f"the model knows them in {form.upper()}: normalise the text"
+        shown = ", ".join(f"{ascii(each) if not each.isprintable() else each!r}" for each in unknown[:10])
+        return (f"{share:.1%} of {self.text} is unknown to the model and not scored ({shown}); {hint}",)
 
     def characters(self) -> Iterator[CharacterScore]:
         """Each target, in the order of the text. Their nats sum exactly to those of `score`."""

@@ -10,9 +10,9 @@ import numpy as np
 from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.sampling import Unknown
-from charrnn.settings.text import Normalization, TextConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.documents import normalized_pieces
-from charrnn.text.vocabulary import Ids, Vocabulary, normalized
+from charrnn.text.vocabulary import MARK, Ids, Vocabulary, known_form, normalized
 
 __all__ = ["as_model_text", "encode_pieces", "encode_prime"]
 
@@ -21,6 +21,8 @@ _SHOWN = 10
 
 def as_model_text(text: str, config: TextConfig, vocabulary: Vocabulary, name: str) -> str:
     """What a person gave, in the units of the model (bytes as the code points 0 to 255), normalised as its text was.
+
+    A byte order mark before it is left out, unless the model knows it as a character.
 
     Bytes that the locale could not decode arrive as surrogates (PEP 383): a model of bytes takes them for the bytes
     they are, one of characters reads them as UTF-8.
@@ -35,6 +37,8 @@ def as_model_text(text: str, config: TextConfig, vocabulary: Vocabulary, name: s
         raise _undecodable(name, TextConfig.encoding, error) from error
     except UnicodeEncodeError as error:
         raise DataError(f"character {error.start} of {name} is a lone surrogate, which is not text") from error
+    if vocabulary.unit == "character" and MARK not in vocabulary.characters:
+        text = text.removeprefix(MARK)
     return normalized(text, config.normalize, config.newlines)
 
 
@@ -86,7 +90,7 @@ def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise _undecodable("the prime", encoding, error, start) from error
         if text:
-            yield text.removeprefix("\ufeff") if is_first and codecs.lookup(encoding).name.startswith("utf") else text
+            yield text.removeprefix(MARK) if is_first and codecs.lookup(encoding).name.startswith("utf") else text
             is_first = False
 
 
@@ -121,11 +125,8 @@ def _complaint(prime: str, ids: Ids, vocabulary: Vocabulary, name: str, first: i
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     skip, token = named("unknown", "skip"), named("unknown", "token")
     hint = f"leave them out with {skip}, or have them read as the unknown token with {token}"
-    forms: tuple[Normalization, ...] = ("nfc", "nfd")
-    for form in forms:
-        if not np.any(vocabulary.encode(normalized(prime, form)) == vocabulary.unknown):
-            hint = f"the model knows all of them in {form.upper()}: normalise the prime, or {hint}"
-            break
+    if form := known_form(prime, vocabulary):
+        hint = f"the model knows all of them in {form.upper()}: normalise the prime, or {hint}"
     return (
         f"{name} has {len(places)} character{'s' if len(places) > 1 else ''} that the model never saw: "
         f"{'; '.join(shown)}{more}\n{hint}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.errors import UsageError
+from charrnn.errors import DataError, UsageError
 from charrnn.files import check_new
 from charrnn.messages import named
 from charrnn.sampling.batched import Begin, Piece, PrimePiece, write_batched
@@ -40,7 +40,7 @@ class Session:
 
     Raises:
         UsageError: settings that do not go together, or not with this model.
-        DataError: a prime with characters that the model does not know.
+        DataError: a prime, or a text to stop before, with characters that the model does not know.
         CharrnnError: as the engine, the state and the text not to be copied have it.
     """
 
@@ -58,6 +58,7 @@ class Session:
         self.draws_labels = bool(self.vocabulary.labels) and config.label is None and reading.load_state is None
         self._check()
         check_label(config.label, self.vocabulary)
+        self._check_ends()
         forbidden_ids(self.vocabulary, config)  # what cannot be written is told before anything is
         self._read(prime)
         self._guard = None
@@ -110,6 +111,21 @@ class Session:
             )
         if reading.save_state is not None and self.draws_labels:
             raise UsageError(f"{named('save_state')} needs a {named('label')}, one of {self.vocabulary.listed_labels}")
+
+    def _check_ends(self) -> None:
+        """DataError for a text to stop before, or lines to count, that the model cannot write."""
+        known = set(self.vocabulary.characters)
+        for stop in self.config.stop:
+            if unknown := sorted(set(stop) - known):
+                typed = "\\" in unknown
+                hint = "a newline is typed $'\\n' in most shells" if typed else "leave it out, or name another text"
+                raise DataError(f"{named('stop')} {stop!r:.60} never comes: the model never saw {unknown[0]!a}; {hint}")
+        if self.config.lines is not None and "\n" not in known and not self.config.until_end:
+            returns = f": its lines end in CR; train with {named('newlines', 'lf')}" if "\r" in known else ""
+            raise DataError(
+                f"{named('lines')} counts newlines, and the model never saw one{returns}\n"
+                f"leave it out, and say the {named('length')}"
+            )
 
     def _read(self, prime: Prime) -> None:
         """Encode the prime: the first piece at once, so that what is wrong with it is told before anything is written.

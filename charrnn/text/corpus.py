@@ -30,7 +30,7 @@ from charrnn.text.sources import Source, find_sources, text_source
 from charrnn.text.split import Split, split
 from charrnn.text.spool import SMALL, Spool
 from charrnn.text.tokens import Tokens, encoded, offsets_of
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import MARK, Vocabulary
 
 __all__ = ["Corpus", "read_corpus"]
 
@@ -110,7 +110,7 @@ def read_corpus(
             notices.append(f"the text is large: read it encoded from {_told(cached)}")
         else:
             with Spool(math.inf if is_small else 0) as spool:
-                documents = _Text(sources, config, sha256, spool, Labels(config, labels))
+                documents = _Text(sources, config, sha256, spool, Labels(config, labels), seed is not None)
                 own, notes, shapes, pieces = _laid_out(documents, config, seed, vocabulary, known)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
@@ -183,7 +183,9 @@ class _Text:
         DataError: a source that is undecodable, or has another digest than before; a document without its label.
     """
 
-    def __init__(self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels) -> None:
+    def __init__(
+        self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels, may_change: bool
+    ) -> None:
         self.labels = labels
         self._spool = spool
         self._pieces: list[tuple[np.dtype[Any], int]] = []
@@ -222,7 +224,12 @@ class _Text:
             self.bytes = (before.count, after.count)
         self.characters = "".join(map(chr, np.flatnonzero(self._is_there)))
         utf8 = [source.name for source, watch in zip(sources, watches, strict=True) if watch.sees_utf8]
-        self.notices = about_line_ends(line_ends, config) + _about_utf8(utf8, config)
+        self.notices = about_line_ends(line_ends, config, may_change=may_change) + _about_utf8(utf8, config)
+        if config.unit == "character" and self._is_there[ord(MARK)]:
+            self.notices.append(
+                "the text has byte order marks (U+FEFF) that are kept as characters: within it, as joined files have "
+                f"them, or at the start of a text whose {named('encoding')} was said to have none"
+            )
 
     def _append(self, points: NDArray[np.unsignedinteger[Any]]) -> None:
         if not self._is_there[points].all():  # to look is faster than to write, and new ones are seldom

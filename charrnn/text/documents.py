@@ -115,15 +115,23 @@ def _counted(pieces: Iterable[str], line_ends: LineEnds) -> Iterator[str]:
         yield piece
 
 
-def about_line_ends(line_ends: LineEnds, config: TextConfig) -> list[str]:
-    """A notice where line ends of several kinds are kept, or some are converted."""
+def about_line_ends(line_ends: LineEnds, config: TextConfig, *, may_change: bool) -> list[str]:
+    """A notice where line ends are converted, or others than LF kept; `may_change` where a setting could convert them.
+
+    Of documents that are lines CRLF is no part.
+    """
     if config.unit == "byte":
         return []
     found = ", ".join(f"{count:,} {kind}" for kind in ("CRLF", "LF", "CR") if (count := line_ends[kind]))
     if config.newlines == "lf" and (line_ends["CRLF"] or line_ends["CR"]):
         return [f"made all line ends LF; the text had {found}"]
-    if config.newlines == "keep" and sum(map(bool, line_ends.values())) > 1:
-        return [
-            f"the text has mixed line ends, kept as they are: {found} ({named('newlines', 'lf')} makes all of them LF)"
-        ]
-    return []
+    crlf = line_ends["CRLF"] if config.documents != "line" else 0
+    if config.newlines == "lf" or not (crlf or line_ends["CR"]):
+        return []
+    kept = {"CRLF": crlf, "LF": line_ends["LF"], "CR": line_ends["CR"]}
+    hint = f" ({named('newlines', 'lf')} makes all of them LF)" if may_change else ""
+    if sum(map(bool, kept.values())) > 1:
+        return [f"the text has mixed line ends, kept as they are: {found}{hint}"]
+    if crlf:
+        return [f"the lines of the text end in CRLF, kept as two characters: {found}{hint}"]
+    return [f"the lines of the text end in CR, which ends no line here: {found}{hint}"]

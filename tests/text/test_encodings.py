@@ -13,7 +13,8 @@ from charrnn.cli.process.stdin import lines_of, pieces_of
 from charrnn.errors import UsageError
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.evaluation.novelty import novelty
-from charrnn.sampling.prime import encode_pieces
+from charrnn.sampling.generate import check_label
+from charrnn.sampling.prime import encode_pieces, encode_prime
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.run import RunConfig
 from charrnn.settings.text import TextConfig
@@ -119,3 +120,16 @@ def test_a_model_of_bytes_takes_no_encoding_for_a_prime(folder: Path) -> None:
     vocabulary = Vocabulary.of("", "byte")
     with pytest.raises(UsageError, match="cannot go with encoding"):
         list(encode_pieces([b"caf\xe9"], TextConfig(unit="byte"), vocabulary, "error", "latin-1"))
+
+
+def test_marks_elsewhere_are_left_out_or_told(folder: Path) -> None:
+    vocabulary = Vocabulary.of("abc", "character", {"sea": 1})
+    assert vocabulary.decode(encode_prime("\ufeffab", TextConfig(), vocabulary)) == "ab"
+    assert check_label("\ufeffsea", vocabulary) == "sea"
+    (folder / "a.tsv").write_bytes((codecs.BOM_UTF8 + b"sea\tab\n") * 2)  # as `cat` joins files
+    assert read_corpus(TextConfig(corpus=("a.tsv",), labels=True)).vocabulary.label_counts == (2,)
+    (folder / "a.txt").write_bytes((codecs.BOM_UTF8 + b"ab\n") * 2)
+    assert any("are kept as characters" in notice for notice in read_corpus(TextConfig(corpus=("a.txt",))).notices)
+    (folder / "a.txt").write_text("\ufeffab", "utf-16-le")
+    config = TextConfig(corpus=("a.txt",), encoding="utf-16-le")
+    assert any("are kept as characters" in notice for notice in read_corpus(config).notices)

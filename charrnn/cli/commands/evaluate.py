@@ -177,6 +177,8 @@ def _write_scores(opened: "Model", sources: tuple[str, ...], scoring: ScoringCon
         reading = _read(opened, (each,), scoring, output.quiet)
         with working(f"scoring {each}", output.quiet):
             rows[each] = reading.score()
+        for notice in reading.about_unknown(rows[each]):
+            note(notice, quiet=output.quiet)
     total = Score(*map(sum, zip(*rows.values(), strict=True)))
     named_rows = [*((name, score) for name, score in rows.items()), ("sum", total)]
     if is_terminal("stdout") and not output.as_json:
@@ -207,6 +209,8 @@ def _write_score(reading: "Reading", model: str, dynamic: DynamicConfig, output:
 
     with working("scoring", output.quiet):
         score = reading.score()
+    for notice in reading.about_unknown(score):
+        note(notice, quiet=output.quiet)
     values = _values(score) | {"protocol": reading.protocol, "model": model}
     if dynamic.dynamic:
         from charrnn.evaluation.dynamic import DECAY, RATE, dynamic_score
