@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -223,3 +224,10 @@ def test_commands_write_json_in_one_way() -> None:
         if name_of(path).startswith("cli.") and "json.dumps(" in path.read_text("utf-8")
     }
     assert writers == {"cli.render.score_rows", "cli.commands.dry_run"}
+
+
+def test_the_python_versions_are_those_that_torch_has() -> None:
+    """So that an installer says which Python it takes, and not that something cannot be resolved."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["requires-python"] == ">=3.11,<3.15"
+    assert "torch>=2.11,<2.14" in project["dependencies"]  # 2.15 is the first for Python 3.15

@@ -3,6 +3,7 @@
 After Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent networks", arXiv 1506.02078.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -95,6 +96,9 @@ def _read(checkpoint: Checkpoint, ids: Ids) -> list[Traces]:
     return found
 
 
+_APOSTROPHES = "‘’‚‛"  # which stand within words, too
+
+
 def property_of(wanted: Property, documents: list[Ids], vocabulary: Vocabulary) -> NDArray[np.float64]:
     """What is true of documents after each character: 1 within quotes or brackets, or the place in the line, from 0.
 
@@ -115,18 +119,27 @@ def _quotes(text: list[str]) -> NDArray[np.float64]:
     for k, character in enumerate(text):
         if character == '"':
             inside = not inside
-        elif character in "“«„":
+        elif _opens_quote(character):
             inside = True
-        elif character in "”»" or text[k - 1 : k + 1] == ["\n", "\n"]:
+        elif _closes_quote(character) or text[k - 1 : k + 1] == ["\n", "\n"]:
             inside = False
         values.append(float(inside))
     return np.array(values)
 
 
+def _opens_quote(character: str) -> bool:
+    return character in "„「『〝" or (unicodedata.category(character) == "Pi" and character not in _APOSTROPHES)
+
+
+def _closes_quote(character: str) -> bool:
+    return character in "」』〞〟" or (unicodedata.category(character) == "Pf" and character not in _APOSTROPHES)
+
+
 def _brackets(text: list[str]) -> NDArray[np.float64]:
     depth, values = 0, []
     for character in text:
-        depth = max(depth + (character in "([{") - (character in ")]}"), 0)
+        kind = "" if _opens_quote(character) or _closes_quote(character) else unicodedata.category(character)
+        depth = max(depth + (kind == "Ps") - (kind == "Pe"), 0)
         values.append(float(depth > 0))
     return np.array(values)
 
