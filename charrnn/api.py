@@ -229,7 +229,8 @@ class Score:
     def __init__(self, reading: "Reading") -> None:
         self._reading = reading
         self._sums = reading.score()
-        self.name, self.notices = reading.text, tuple(map(for_python, reading.notices))
+        notices = (*reading.notices, *reading.about_unknown(self._sums))
+        self.name, self.notices = reading.text, tuple(map(for_python, notices))
 
     @property
     def nats(self) -> float:
@@ -258,7 +259,7 @@ class Score:
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits per byte of the text in UTF-8, which compares models of different units."""
+        """Bits per byte of the text as it was given, in UTF-8, whatever the model's unit and treatment."""
         return self._sums.bits_per_byte
 
     @property

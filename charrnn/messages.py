@@ -5,15 +5,16 @@ message turns these names into keywords or flags, and escapes characters that dr
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["for_command_line", "for_python", "named", "safe"]
+__all__ = ["for_command_line", "for_python", "named", "safe", "without_long"]
 
 # Noncharacters of Unicode, which no text has (and `repr` escapes). They enclose a name and separate it from its value.
 _OPEN, _PART, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2"
 _NAMED = re.compile(f"{_OPEN}([^{_PART}{_CLOSE}]*){_PART}([^{_PART}{_CLOSE}]*){_PART}([^{_PART}{_CLOSE}]*){_CLOSE}")
 _NO_VALUE: Any = object()
+_LONGEST = 80
 
 # Characters that could drive a terminal: C0 except tab and newline, DEL, C1, bidirectional overrides and isolates.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -35,6 +36,15 @@ def for_python(message: str) -> str:
 def for_command_line(message: str, flags: Mapping[str, str]) -> str:
     """The message with flags, such as: --top-k must be at least 1; `flags` has those that differ from the name."""
     return _NAMED.sub(lambda match: flags.get(match[1], "--" + match[1].replace("_", "-")) + match[2], message)
+
+
+def without_long(message: str, words: Iterable[str]) -> str:
+    """The message with each of these words, as it is or as `repr` and `ascii` have it, cut to 80 characters."""
+    for word in sorted(set(words), key=len, reverse=True):
+        for shown in (word, repr(word)[1:-1], ascii(word)[1:-1]):
+            if len(shown) > _LONGEST:
+                message = message.replace(shown, f"{shown[: _LONGEST // 2]}…{shown[-_LONGEST // 2 + 1 :]}")
+    return message
 
 
 def safe(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -254,3 +255,20 @@ def test_public_names_are_documented_and_no_first_line_is_a_riddle() -> None:
     assert len(lacking) <= len(public) * 0.01, lacking
     riddle = re.compile(r"(What|How|Which|Where|Whether|Who)\b")
     assert [name for name, text in documented() if text and riddle.match(text)] == []
+
+
+def test_commands_write_json_in_one_way() -> None:
+    """Which makes null of what JSON has not; `dry_run` quotes a text with it, too."""
+    writers = {
+        name_of(path)
+        for path, source in SOURCES.items()
+        if name_of(path).startswith("cli.") and "json.dumps(" in source
+    }
+    assert writers == {"cli.render.score_rows", "cli.commands.dry_run"}
+
+
+def test_the_python_versions_are_those_that_torch_has() -> None:
+    """So that an installer says which Python it takes, and not that something cannot be resolved."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["requires-python"] == ">=3.11,<3.15"
+    assert "torch>=2.11,<2.14" in project["dependencies"]  # 2.15 is the first for Python 3.15

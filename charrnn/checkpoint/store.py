@@ -32,6 +32,8 @@ __all__ = [
 
 RUNS = Path("checkpoints")
 
+_LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 …
+
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
 _WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|diverged\.json|text\.txt")
 
@@ -231,8 +233,11 @@ class Run:
 
 
 def _check_name(name: str) -> None:
-    if not name or name != Path(name).name or name.startswith(".") or not name.isprintable():
-        raise UsageError(f"{named('name')} must be a plain folder name, got {name!r}")
+    is_plain = name and name == Path(name).name and not name.startswith(".") and name.isprintable()
+    if not is_plain or len(os.fsencode(name)) > _LONGEST_NAME:
+        raise UsageError(
+            f"{named('name')} must be a plain folder name of at most {_LONGEST_NAME} bytes, got {name!a:.80}"
+        )
 
 
 def _step(checkpoint: Path) -> int:
@@ -281,7 +286,7 @@ def find_resumable(where: str) -> Resumable:
         run, checkpoint = newest, None
     else:
         path = named_run(where)
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 (which takes a name that no file can have)
             raise CheckpointError(f"there is no run and no checkpoint at {path}")
         run, checkpoint = (Run(path), None) if path.is_dir() else (Run(path.parent), path)
         if not (run.path / "latest").exists():
@@ -324,7 +329,7 @@ def find_model(model: str | None) -> FoundModel:
     """
     if model is not None:
         path = named_run(model)
-        return FoundModel(_of_folder(path) if path.is_dir() else path, "as asked")
+        return FoundModel(_of_folder(path) if os.path.isdir(path) else path, "as asked")  # noqa: PTH112
     if run := newest_run():
         return FoundModel(_of_folder(run.path), f"the newest run in ./{RUNS}")
     package = Path(charrnn.__file__).parent
@@ -345,7 +350,7 @@ def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:
         try:
             return found, from_file(found.path)
         except CheckpointError:
-            if found.path.exists() or (newer := find_model(model)) == found:
+            if os.path.exists(found.path) or (newer := find_model(model)) == found:  # noqa: PTH110
                 raise
             found = newer
 
@@ -354,7 +359,8 @@ def named_run(name: str) -> Path:
     """The path that `name` means: the path itself, or that of the run of this name in ./checkpoints."""
     path = Path(name)
     is_plain = name == path.name and not name.startswith(".")
-    return RUNS / name if is_plain and not path.exists() and (RUNS / name).is_dir() else path
+    is_run = is_plain and not os.path.exists(path) and os.path.isdir(RUNS / name)  # noqa: PTH110, PTH112
+    return RUNS / name if is_run else path
 
 
 def _of_folder(path: Path) -> Path:

@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from importlib import import_module
 from typing import Annotated, NamedTuple, NoReturn, get_args
 
@@ -13,7 +13,7 @@ import charrnn
 from charrnn.cli.process.rank import leave
 from charrnn.cli.process.terminal import TextWriter, note, output_error
 from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError, UsageError, is_out_of_memory
-from charrnn.messages import named
+from charrnn.messages import named, without_long
 from charrnn.settings.fields import suggestion
 
 __all__ = ["COMMANDS", "application", "main"]
@@ -66,6 +66,11 @@ _OPTIONS_ALSO_CALLED = {
     "--batch": "--batch-size",
     "--overwrite": "--force",
 }
+
+# Environment variables that belong to no option. The last is for processes that train together.
+
+# Of a name that no file can have, or that leads through a file.
+_BAD_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.ELOOP)
 
 # Environment variables that belong to no option. The last is for processes that train together.
 _OTHER_VARIABLES = {"CHARRNN_DEBUG", "CHARRNN_CACHE", "CHARRNN_MODEL", "CHARRNN_MEETING"}
@@ -220,24 +225,41 @@ def _called_otherwise(error: Exception, context: typer.Context | None) -> str:
 
 
 def _explain(error: Exception) -> int:
-    """Write an error in one to three lines on stderr; its exit code."""
+    """Tell an error in one to three lines on stderr, with nothing long from the command line; its exit code."""
+    message, code = _message(error)
+    if message:
+        note(without_long(message, _given_words()))
+    return code
+
+
+def _given_words() -> Iterator[str]:
+    """What a person has given, and what paths are made of it."""
+    variables = [value for name, value in os.environ.items() if name.startswith("CHARRNN_")]
+    for word in (*sys.argv[1:], *variables):
+        for part in (word, *word.split("=", 1), word[2:]):
+            yield part
+            yield os.path.normpath(part)
+
+
+def _message(error: Exception) -> tuple[str, int]:
+    """What is to be said of an error, perhaps nothing, and its exit code."""
     if isinstance(error, CharrnnError):
-        note(error.message)
-        return error.exit_code
+        return error.message, error.exit_code
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         message = _called_otherwise(error, context) or getattr(error, "format_message", error.__str__)()
-        if message:
-            note(f"{message}\ntry: {context.command_path if context else 'charrnn'} --help")
-        return int(getattr(error, "exit_code", 2))
+        told = f"{message}\ntry: {context.command_path if context else 'charrnn'} --help" if message else ""
+        return told, int(getattr(error, "exit_code", 2))
     if is_out_of_memory(error):
         said = str(error).partition("\n")[0]
         lower = " first, then ".join(map(named, ("batch_size", "sequence_length")))
         advice = f"in a training, lower {lower}, then {named('hidden_size')}"
-        note("\n".join([f"out of memory{f': {said}' if said else ''}", *getattr(error, "__notes__", [advice])]))
-        return ResourceError.exit_code
-    note(
+        told = "\n".join([f"out of memory{f': {said}' if said else ''}", *getattr(error, "__notes__", [advice])])
+        return told, ResourceError.exit_code
+    if isinstance(error, OSError) and error.filename is not None:  # of a path that a person has named
+        told = f"cannot use {os.fsdecode(error.filename)!r}: {error.strerror}; name another, or see to it"
+        return told, UsageError.exit_code if error.errno in _BAD_NAMES else ResourceError.exit_code
+    return (
         f"this is a bug in charrnn: {type(error).__name__}: {error}\n"
         "run it again with CHARRNN_DEBUG=1 for the traceback, and please report it"
-    )
-    return CharrnnError.exit_code
+    ), CharrnnError.exit_code

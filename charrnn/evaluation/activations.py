@@ -3,6 +3,7 @@
 After Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent networks", arXiv 1506.02078.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -74,6 +75,9 @@ def _named(trace: LayerTrace) -> Traces:
     return traces
 
 
+_APOSTROPHES = "‘’‚‛"  # which stand within words, too
+
+
 def property_of(wanted: Property, documents: list[Ids], vocabulary: Vocabulary) -> NDArray[np.float64]:
     """A property of documents after each character, (N,): 1 in quotes or brackets, or the place in the line, from 0.
 
@@ -94,18 +98,27 @@ def _quotes(text: list[str]) -> NDArray[np.float64]:
     for k, character in enumerate(text):
         if character == '"':
             inside = not inside
-        elif character in "“«„":
+        elif _opens_quote(character):
             inside = True
-        elif character in "”»" or text[k - 1 : k + 1] == ["\n", "\n"]:
+        elif _closes_quote(character) or text[k - 1 : k + 1] == ["\n", "\n"]:
             inside = False
         values.append(float(inside))
     return np.array(values)
 
 
+def _opens_quote(character: str) -> bool:
+    return character in "„「『〝" or (unicodedata.category(character) == "Pi" and character not in _APOSTROPHES)
+
+
+def _closes_quote(character: str) -> bool:
+    return character in "」』〞〟" or (unicodedata.category(character) == "Pf" and character not in _APOSTROPHES)
+
+
 def _brackets(text: list[str]) -> NDArray[np.float64]:
     depth, values = 0, []
     for character in text:
-        depth = max(depth + (character in "([{") - (character in ")]}"), 0)
+        kind = "" if _opens_quote(character) or _closes_quote(character) else unicodedata.category(character)
+        depth = max(depth + (kind == "Ps") - (kind == "Pe"), 0)
         values.append(float(depth > 0))
     return np.array(values)
 

@@ -3,22 +3,28 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError, overflow
 from charrnn.evaluation.characters import CharacterScore, character_scores
 from charrnn.evaluation.scoring import ScoreSums, Segments, carried, score, scored, windowed
+from charrnn.messages import named
 from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device, keep_memory
 from charrnn.settings.scoring import WINDOW
+from charrnn.settings.text import TextConfig
 from charrnn.settings.training import Device
 from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.training_text import own_text
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, known_form
 
 __all__ = ["Evaluation", "Reading", "evaluate", "open_reading"]
+
+_LARGE_SHARE = 0.01
+_HEAD = 2**16  # tokens by which the form of a text is told
 
 _HINT = "name the text to score"
 
@@ -47,13 +53,28 @@ class Reading:
     protocol: str
     text: str
     notices: tuple[str, ...]
+    bytes_before: Fraction = Fraction(1)
 
     def score(self) -> ScoreSums:
-        """The sums over all targets."""
+        """The sums over all targets. Bytes are those of the text before it was treated, in UTF-8."""
         translation = self.vocabulary.translation(self.model_vocabulary)
         found = score(self.model, self.tokens, self.segments, self.model_vocabulary, translation=translation)
         _check(found.nats)
-        return found
+        ends = len(self.tokens.lengths)  # a byte each, however the text is treated
+        return found._replace(bytes=ends + round((found.bytes - ends) * self.bytes_before))
+
+    def about_unknown(self, score: ScoreSums) -> tuple[str, ...]:
+        """A notice where a large share of the text is unknown to the model, so that its score says little."""
+        share = score.unknown / max(score.unknown + score.characters, 1)
+        if share < _LARGE_SHARE:
+            return ()
+        unknown = "".join(sorted(set(self.vocabulary.characters) - set(self.model_vocabulary.characters)))
+        hint = f"is {named('encoding')} that of the text?"
+        head = self.tokens.ids[:_HEAD]  # whole, as characters are known in another form only beside others
+        if form := known_form(self.vocabulary.decode(head[head < self.vocabulary.start]), self.model_vocabulary):
+            hint = f"the model knows them in {form.upper()}: normalise the text"
+        shown = ", ".join(f"{ascii(each) if not each.isprintable() else each!r}" for each in unknown[:10])
+        return (f"{share:.1%} of {self.text} is unknown to the model and not scored ({shown}); {hint}",)
 
     def characters(self) -> Iterator[CharacterScore]:
         """The score of each target, in the order of the text. Their nats sum exactly to those of `score`."""
@@ -91,7 +112,8 @@ def open_reading(
 ) -> Reading:
     """The model, and the `text`, or that of `sources`, or else the validation text of the model's own run.
 
-    The text is divided into units and documents as the model's training text was. `carried` reads each document
+    The text is in UTF-8 unless another `encoding` is named, whatever the training text was in, and it is divided into
+    units and documents as that was. `carried` reads each document
     in one go; `windowed` reads windows of `window` targets, each from a zero state.
     Where the training text had labels, each document must have one that the model knows, unless it `may_lack_label`.
 
@@ -103,7 +125,7 @@ def open_reading(
     run, vocabulary = checkpoint.config, checkpoint.vocabulary
     tokens: Tokens | None
     if is_given := text is not None or bool(sources):
-        named_text = replace(run.text, corpus=sources, encoding=encoding or run.text.encoding)
+        named_text = replace(run.text, corpus=sources, encoding=encoding or TextConfig.encoding)
         corpus = read_corpus(named_text, labels=vocabulary.labels if may_lack_label else None, text=text)
         tokens, name = corpus.tokens, ", ".join(sources) or "the text"
         if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
@@ -118,7 +140,9 @@ def open_reading(
     model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
     told = protocol if protocol == "carried" else f"windowed {window}"
-    return Reading(model, vocabulary, tokens, corpus.vocabulary, segments, told, name, corpus.notices)
+    return Reading(
+        model, vocabulary, tokens, corpus.vocabulary, segments, told, name, corpus.notices, corpus.bytes_before
+    )
 
 
 def _check(nats: float) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError
+from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.grams import Grams, count_shared
 from charrnn.text.tokens import Tokens
@@ -44,17 +45,17 @@ def novelty(
 ) -> Novelty:
     """Compare the text of `sources`, or the model's validation text, with that of `corpus`, or the training text.
 
-    Both are divided into units and documents as the training text was; labels are optional. A K-gram lies within one
-    document.
+    Texts that are named are in UTF-8 unless another `encoding` is. Both are divided into units and documents as the
+    training text was; labels are optional. A K-gram lies within one document.
 
     Raises:
         DataError: the text is empty; the run's own is needed and is gone, has changed, or holds out nothing.
         CharrnnError: as `read_corpus` does.
     """
     run, named = checkpoint.config, checkpoint.config.text.corpus
-    learned = training_text(run, checkpoint.vocabulary, corpus)
+    learned = training_text(run, checkpoint.vocabulary, corpus, encoding)
     if sources:
-        named_text = replace(run.text, corpus=tuple(sources), encoding=encoding or run.text.encoding)
+        named_text = replace(run.text, corpus=tuple(sources), encoding=encoding or TextConfig.encoding)
         read = read_corpus(named_text, labels=checkpoint.vocabulary.labels or None)
         tokens, vocabulary, notices = read.tokens, read.vocabulary, read.notices
     else:

@@ -32,6 +32,8 @@ _BLOCK = 2**21  # tokens in a block, whose longest segments are read first and w
 class ScoreSums(NamedTuple):
     """Sums over the scored targets: characters, and one end token (counted as one character, one byte) a document.
 
+    `bytes` are those of the targets in UTF-8. (`Reading` makes them those of the text before it was treated.)
+
     Unknown characters are read, as the unknown token, but not scored.
     """
 

@@ -52,7 +52,7 @@ def next_candidates(checkpoint: Checkpoint, prime: str | Iterable[bytes], config
     if isinstance(prime, str):
         ids = iter([encode_prime(prime, text, vocabulary, config.unknown)])
     else:
-        ids = encode_pieces(prime, text, vocabulary, config.unknown)
+        ids = encode_pieces(prime, text, vocabulary, config.unknown, config.encoding)
     engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
     primed = read_prime(engine, started(engine, start), ids)
     return candidates(primed.logits[0], vocabulary, config.top)

@@ -55,13 +55,15 @@ class CopyGuard:
         return found
 
 
-def copy_guard(checkpoint: Checkpoint, k: int, corpus: Sequence[str] = ()) -> CopyGuard:
+def copy_guard(checkpoint: Checkpoint, k: int, corpus: Sequence[str] = (), encoding: str | None = None) -> CopyGuard:
     """The guard against copies of the texts that `corpus` names, or without any of the model's training text.
+
+    They are in UTF-8 unless another `encoding` is named.
 
     Raises:
         CharrnnError: as `training_text` does.
     """
-    learned = training_text(checkpoint.config, checkpoint.vocabulary, corpus)
+    learned = training_text(checkpoint.config, checkpoint.vocabulary, corpus, encoding)
     return CopyGuard(GramIndex.of(Grams(learned.tokens, learned.vocabulary, k)), checkpoint.vocabulary)
 
 

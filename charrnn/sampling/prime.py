@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -9,9 +10,9 @@ import numpy as np
 from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.sampling import Unknown
-from charrnn.settings.text import Normalization, TextConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.documents import normalized_pieces
-from charrnn.text.vocabulary import Ids, Vocabulary, normalized
+from charrnn.text.vocabulary import MARK, Ids, Vocabulary, known_form, normalized
 
 __all__ = ["as_model_text", "encode_pieces", "encode_prime"]
 
@@ -20,6 +21,8 @@ _SHOWN = 10
 
 def as_model_text(text: str, config: TextConfig, vocabulary: Vocabulary, name: str) -> str:
     """A user's text in the units of the model (bytes as the code points 0 to 255), normalised as the training text.
+
+    A byte order mark before it is left out, unless the model knows it as a character.
 
     Bytes that the locale could not decode arrive as surrogates (PEP 383): a model of bytes takes them as bytes, a model
     of characters decodes them as UTF-8.
@@ -31,9 +34,11 @@ def as_model_text(text: str, config: TextConfig, vocabulary: Vocabulary, name: s
         data = text.encode("utf-8", "surrogateescape")
         text = data.decode("latin-1" if vocabulary.unit == "byte" else "utf-8")
     except UnicodeDecodeError as error:
-        raise _not_utf8(name, error) from error
+        raise _undecodable(name, TextConfig.encoding, error) from error
     except UnicodeEncodeError as error:
         raise DataError(f"character {error.start} of {name} is a lone surrogate, which is not text") from error
+    if vocabulary.unit == "character" and MARK not in vocabulary.characters:
+        text = text.removeprefix(MARK)
     return normalized(text, config.normalize, config.newlines)
 
 
@@ -55,34 +60,48 @@ def encode_prime(
 
 
 def encode_pieces(
-    pieces: Iterable[bytes], config: TextConfig, vocabulary: Vocabulary, unknown: Unknown = "error"
+    pieces: Iterable[bytes],
+    config: TextConfig,
+    vocabulary: Vocabulary,
+    unknown: Unknown = "error",
+    encoding: str | None = None,
 ) -> Iterator[Ids]:
     """Token ids as in `encode_prime`, for a prime whose bytes come in pieces, with few of them in memory.
 
+    They are in UTF-8 unless another `encoding` is named. A byte order mark at the start is no text.
+
     Raises:
+        UsageError: the encoding is none, or the model reads bytes.
         DataError: as `encode_prime`, once the piece is reached.
     """
-    text = (piece.decode("latin-1") for piece in pieces) if vocabulary.unit == "byte" else _decoded(pieces)
+    encoding = replace(config, encoding=encoding or TextConfig.encoding).encoding  # which checks it
+    text = (piece.decode("latin-1") for piece in pieces) if vocabulary.unit == "byte" else _decoded(pieces, encoding)
     first = 0
     for part in normalized_pieces(text, config.normalize, config.newlines):
         yield _encoded(part, vocabulary, unknown, "the prime", first)
         first += len(part)
 
 
-def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
-    decoder, end = codecs.getincrementaldecoder("utf-8")(), 0
+def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[str]:
+    decoder, end, is_first = codecs.getincrementaldecoder(encoding)(), 0, True
     for piece, is_last in chain(((piece, False) for piece in pieces), [(b"", True)]):
         start, end = end - len(decoder.getstate()[0]), end + len(piece)
         try:
-            yield decoder.decode(piece, is_last)
+            text = decoder.decode(piece, is_last)
         except UnicodeDecodeError as error:
-            raise _not_utf8("the prime", error, start) from error
+            raise _undecodable("the prime", encoding, error, start) from error
+        if text:
+            yield text.removeprefix(MARK) if is_first and codecs.lookup(encoding).name.startswith("utf") else text
+            is_first = False
 
 
-def _not_utf8(name: str, error: UnicodeDecodeError, first: int = 0) -> DataError:
+def _undecodable(name: str, encoding: str, error: UnicodeDecodeError, first: int = 0) -> DataError:
+    shown = "UTF-8" if codecs.lookup(encoding).name == "utf-8" else encoding
     return DataError(
-        f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset {first + error.start} "
-        f"({error.reason}); only a model of bytes ({named('unit', 'byte')}) takes any bytes"
+        f"{name} is not {shown} text: byte 0x{error.object[error.start]:02x} at offset {first + error.start} "
+        f"({error.reason})\n"
+        f"name the encoding of a file by {named('encoding')}; only a model of bytes ({named('unit', 'byte')}) "
+        "takes any bytes"
     )
 
 
@@ -107,11 +126,8 @@ def _complaint(prime: str, ids: Ids, vocabulary: Vocabulary, name: str, first: i
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     skip, token = named("unknown", "skip"), named("unknown", "token")
     hint = f"leave them out with {skip}, or have them read as the unknown token with {token}"
-    forms: tuple[Normalization, ...] = ("nfc", "nfd")
-    for form in forms:
-        if not np.any(vocabulary.encode(normalized(prime, form)) == vocabulary.unknown):
-            hint = f"the model knows all of them in {form.upper()}: normalise the prime, or {hint}"
-            break
+    if form := known_form(prime, vocabulary):
+        hint = f"the model knows all of them in {form.upper()}: normalise the prime, or {hint}"
     return (
         f"{name} has {len(places)} character{'s' if len(places) > 1 else ''} that the model never saw: "
         f"{'; '.join(shown)}{more}\n{hint}"

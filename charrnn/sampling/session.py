@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.errors import UsageError
+from charrnn.errors import DataError, UsageError
 from charrnn.files import check_new
 from charrnn.messages import named
 from charrnn.sampling.batched import Begin, Piece, PrimePiece, write_batched
@@ -40,7 +40,7 @@ class Session:
 
     Raises:
         UsageError: settings that do not go together, or not with this model.
-        DataError: a prime with characters that the model does not know.
+        DataError: a prime, or a text to stop before, with characters that the model does not know.
         CharrnnError: as `open_engine`, `load_state` and `copy_guard` do.
     """
 
@@ -58,13 +58,14 @@ class Session:
         self.draws_labels = bool(self.vocabulary.labels) and config.label is None and reading.load_state is None
         self._check()
         check_label(config.label, self.vocabulary)
+        self._check_ends()
         forbidden_ids(self.vocabulary, config)  # errors come before any text
         self._read(prime)
         self._guard = None
         if config.novel is not None:
             from charrnn.sampling.novel import copy_guard  # few need this
 
-            self._guard = copy_guard(checkpoint, config.novel, config.corpus)
+            self._guard = copy_guard(checkpoint, config.novel, config.corpus, reading.encoding)
         opened = open_engine(checkpoint, config, engine.engine, engine.device)
         self._engine, self.device, self._threads, self._blocks = opened
         self._primed = None
@@ -112,6 +113,21 @@ class Session:
         if reading.save_state is not None and self.draws_labels:
             raise UsageError(f"{named('save_state')} needs a {named('label')}, one of {self.vocabulary.listed_labels}")
 
+    def _check_ends(self) -> None:
+        """DataError for a text to stop before, or lines to count, that the model cannot write."""
+        known = set(self.vocabulary.characters)
+        for stop in self.config.stop:
+            if unknown := sorted(set(stop) - known):
+                typed = "\\" in unknown
+                hint = "a newline is typed $'\\n' in most shells" if typed else "leave it out, or name another text"
+                raise DataError(f"{named('stop')} {stop!r:.60} never comes: the model never saw {unknown[0]!a}; {hint}")
+        if self.config.lines is not None and "\n" not in known and not self.config.until_end:
+            returns = f": its lines end in CR; train with {named('newlines', 'lf')}" if "\r" in known else ""
+            raise DataError(
+                f"{named('lines')} counts newlines, and the model never saw one{returns}\n"
+                f"leave it out, and say the {named('length')}"
+            )
+
     def _read(self, prime: Prime) -> None:
         """Encode the prime: the first piece at once, so that its errors come before any text.
 
@@ -126,7 +142,7 @@ class Session:
         elif isinstance(prime, list):
             self._lines = [encode(line, name=name) for name, line in prime]
         else:
-            pieces = encode_pieces(prime, text, self.vocabulary, unknown)
+            pieces = encode_pieces(prime, text, self.vocabulary, unknown, self._reading.encoding)
         self._is_kept = self.draws_labels or self.config.num_samples > 1 or self._lines is not None
         if self._is_kept:
             pieces = iter([np.concatenate([self.vocabulary.encode(""), *pieces])])

@@ -33,7 +33,7 @@ __all__ = [
 # Sentences of settings that several groups have.
 DEVICE_HELP = "Device that computes. auto is cuda if there is one, else cpu."
 FORCE_HELP = "Overwrite a file that exists."
-TEXT_ENCODING_HELP = "Encoding of TEXT (default: that of the training text)."
+TEXT_ENCODING_HELP = "Encoding of TEXT (default: utf-8)."
 LABEL_HELP = "Label of the document, for a model of labels."
 UNKNOWN_HELP = "What becomes of characters of the prime that the model never saw."
 QUIET_HELP = "Write only errors on stderr."

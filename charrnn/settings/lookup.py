@@ -15,6 +15,9 @@ class NextConfig(Settings):
     top: int = setting(10, "Number of characters, the likeliest first.", least=1, most=2**31)
     label: str | None = setting(None, LABEL_HELP, metavar="LABEL")
     unknown: Unknown = setting("error", UNKNOWN_HELP)
+    encoding: str | None = setting(
+        None, "Encoding of a prime's file (default: utf-8).", metavar="NAME", shows_default=False
+    )
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,9 @@ class PrimeConfig(Settings):
     """The settings of reading the prime, the text that a sample goes on from."""
 
     unknown: Unknown = setting("error", UNKNOWN_HELP, panel=IN)
+    encoding: str | None = setting(
+        None, "Encoding of files that are read (default: utf-8).", panel=IN, metavar="NAME", shows_default=False
+    )
     load_state: str | None = setting(
         None, "Begin where this saved state ends, then read the prime.", panel=IN, metavar="FILE", kind="file"
     )

@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import chain
 from typing import Any
 
@@ -19,20 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import DataError
+from charrnn.messages import named
 from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
-from charrnn.text.decoding import decoded, has_mark
-from charrnn.text.documents import about_line_ends, mark_of, marked_documents
+from charrnn.text.decoding import Utf8Watch, decoded, has_mark
+from charrnn.text.documents import about_line_ends, mark_of, marked_documents, treated
 from charrnn.text.labels import Labels
 from charrnn.text.sources import Source, find_sources, text_source
 from charrnn.text.split import Split, split
 from charrnn.text.spool import SMALL, Spool
 from charrnn.text.tokens import Tokens, encoded, offsets_of
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import MARK, Vocabulary
 
 __all__ = ["Corpus", "read_corpus"]
 
-_FORMAT = 1  # version of the ids in a cache; a change in their making needs another number
+_SHOWN = 3  # names in a notice
+
+_FORMAT = 2  # version of the ids in a cache; a change in their making needs another number
 
 Pieces = Iterator[tuple[str, NDArray[Any]]]
 
@@ -41,15 +45,29 @@ Pieces = Iterator[tuple[str, NDArray[Any]]]
 class Corpus:
     """A text as token ids, its documents in the order in which they were read.
 
-    `tokens` has the documents that are not held out. `sha256` is over the bytes of all sources as they were read
-    (decompressed), each after its length and, where that is a label, the name of its folder.
+    `tokens` has the documents that are not held out. `vocabulary` encodes them; `own_vocabulary` is that of the text that
+    is not held out, and of what was known before. `characters` are all that there are, held out or not. `bytes_before` is the
+    number of bytes in UTF-8 that the documents had before their line ends and normalisation were treated, for each byte
+    that they have now. `sha256` is over the bytes of all sources as they were read (decompressed), each after its length
+    and, where that is a label, the name of its folder.
     """
 
     tokens: Tokens
     validation: Tokens | None
     vocabulary: Vocabulary
+    own_vocabulary: Vocabulary
+    characters: str
+    bytes_before: Fraction
     sha256: str
     notices: tuple[str, ...]
+
+    def fits(self, vocabulary: Vocabulary, *, may_have_more: bool) -> bool:
+        """Whether a run that learns this text can have this vocabulary: all that is learned, and perhaps what is held
+        out, as older runs have it; and, of a run that began with a model, more."""
+        least, most = set(self.own_vocabulary.characters), {*self.characters, *self.own_vocabulary.characters}
+        found, labels = set(vocabulary.characters), set(self.own_vocabulary.labels)
+        is_enough = least <= found and labels <= set(vocabulary.labels)
+        return is_enough and (may_have_more or (found <= most and labels == set(vocabulary.labels)))
 
 
 def read_corpus(
@@ -81,14 +99,15 @@ def read_corpus(
     with Spool(SMALL) as copies:
         config, sources = _sources(config, text, copies)
         sha256 = _sha256(sources)
-        notices = [f"{s.name}: left out the byte order mark at its start" for s in sources if has_mark(s, config)]
+        marked = [source.name for source in sources if has_mark(source, config)]
+        notices = [f"left out the byte order mark at the start of {_listed(marked)}"] if marked else []
         key, is_small = _key(config, sha256, seed, known, labels), sum(source.size for source in sources) <= SMALL
         if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
             notices.append(f"the text is large: read it encoded from {_told(cached)}")
         else:
             with Spool(math.inf if is_small else 0) as spool:
-                documents = _Text(sources, config, sha256, spool, Labels(config, labels))
+                documents = _Text(sources, config, sha256, spool, Labels(config, labels), seed is not None)
                 own, notes, shapes, pieces = _laid_out(documents, config, seed, vocabulary, known)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
@@ -96,9 +115,18 @@ def read_corpus(
                     cached = cache.build(_of(key, vocabulary if vocabulary != own else None), notes, shapes, pieces)
                     arrays = cached.arrays
                     notices.append(f"the text is large: encoded it into {_told(cached)}")
+    own = _vocabulary(notes, config.unit)
     tokens, validation = (Tokens(arrays[f"{part} ids"], arrays[f"{part} offsets"]) for part in _PARTS)
-    held_out = validation if len(validation.lengths) else None
-    return Corpus(tokens, held_out, _vocabulary(notes, config.unit), sha256, (*notices, *notes["notices"]))
+    return Corpus(
+        tokens,
+        validation if len(validation.lengths) else None,
+        vocabulary or own,
+        own,
+        notes["all characters"],
+        Fraction(*notes["bytes"]),
+        sha256,
+        (*notices, *notes["notices"]),
+    )
 
 
 def _sources(config: TextConfig, text: str | None, copies: Spool) -> tuple[TextConfig, list[Source]]:
@@ -113,11 +141,13 @@ def _laid_out(
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
     """The text's own vocabulary, the notes to keep with its token ids, their shapes, and the ids in pieces."""
     parts = split(text.lengths, config, seed)
-    own = _own_vocabulary(text, config, known)
+    own = _own_vocabulary(text, parts, config, known)
     vocabulary = vocabulary or own
     notes = {
-        "characters": vocabulary.characters,
-        "labels": dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True)),
+        "characters": own.characters,
+        "labels": dict(zip(own.labels, own.label_counts, strict=True)),
+        "all characters": text.characters,
+        "bytes": text.bytes,
         "notices": [*text.notices, *text.labels.notices(), *parts.notices],
     }
     return own, notes, _shapes(parts, vocabulary), _pieces(text, parts, vocabulary)
@@ -151,22 +181,34 @@ def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
 class _Text:
     """The documents of the sources: their lengths, and their characters end to end, as code points in a spool.
 
+    `bytes` has how many they had in UTF-8 before they were treated, and how many after.
+
     Raises:
         DataError: a source that is undecodable, or has another digest than before; a document without its label.
     """
 
-    def __init__(self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels) -> None:
+    def __init__(
+        self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels, may_change: bool
+    ) -> None:
         self.labels = labels
         self._spool = spool
         self._pieces: list[tuple[np.dtype[Any], int]] = []
         self._is_there = np.zeros(sys.maxunicode + 1, dtype=bool)
         digest, line_ends = hashlib.sha256(), Counter[str]()
-        texts: Iterator[Iterable[str]] = (decoded(source, config, _digested(source, digest)) for source in sources)
+        watches = [Utf8Watch(config) for _ in sources]
+        texts: Iterator[Iterable[str]] = (
+            decoded(source, config, watch.passing(_digested(source, digest)))
+            for source, watch in zip(sources, watches, strict=True)
+        )
         if config.documents == "none":
             texts = iter([chain.from_iterable(texts)])
         marked = (marked_documents(text, config, line_ends) for text in texts)
         if config.labels:
             marked = (labels.taken_off(pieces, source) for pieces, source in zip(marked, sources, strict=True))
+        self.bytes = (1, 1)
+        if is_changed := config.normalize is not None or config.newlines == "lf":
+            before, after = _ByteCounter(mark_of(config)), _ByteCounter(mark_of(config))
+            marked = (after.passing(treated(before.passing(pieces), config)) for pieces in marked)
         characters, lengths = 0, [np.empty(0, dtype=np.int64)]
         last_end = np.zeros(1, dtype=np.int64)
         for piece in chain.from_iterable(marked):
@@ -182,8 +224,16 @@ class _Text:
                 f"{', '.join(config.corpus)} changed while it was being read; start again when nothing writes to it"
             )
         self.lengths = np.concatenate(lengths)
+        if is_changed and after.count:
+            self.bytes = (before.count, after.count)
         self.characters = "".join(map(chr, np.flatnonzero(self._is_there)))
-        self.notices = about_line_ends(line_ends, config)
+        utf8 = [source.name for source, watch in zip(sources, watches, strict=True) if watch.sees_utf8]
+        self.notices = about_line_ends(line_ends, config, may_change=may_change) + _about_utf8(utf8, config)
+        if config.unit == "character" and self._is_there[ord(MARK)]:
+            self.notices.append(
+                "the text has byte order marks (U+FEFF) that are kept as characters: within it, as joined files have "
+                f"them, or at the start of a text whose {named('encoding')} was said to have none"
+            )
 
     def _append(self, points: NDArray[np.unsignedinteger[Any]]) -> None:
         if not self._is_there[points].all():  # reading is faster than writing, and new ones are rare
@@ -199,8 +249,55 @@ class _Text:
             yield np.frombuffer(data, dtype)
 
 
-def _own_vocabulary(text: _Text, config: TextConfig, known: Vocabulary | None) -> Vocabulary:
-    characters, counts = text.characters, text.labels.counts()
+def _about_utf8(names: list[str], config: TextConfig) -> list[str]:
+    """A notice where texts are read in another encoding than they are in."""
+    if not names:
+        return []
+    is_utf8 = f"{_listed(names)} {'is' if len(names) == 1 else 'are'} valid UTF-8, with characters beyond ASCII"
+    return [f"{is_utf8}: read as {config.encoding} they differ; {named('encoding', 'utf-8')} reads them as they are"]
+
+
+def _listed(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+class _ByteCounter:
+    """Counts the bytes of documents in UTF-8 as their marked pieces pass."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self.count = 0
+
+    def passing(self, pieces: Iterable[str]) -> Iterator[str]:
+        size = len(self._mark.encode("utf-8", "surrogatepass"))
+        for piece in pieces:
+            self.count += len(piece.encode("utf-8", "surrogatepass")) - size * piece.count(self._mark)
+            yield piece
+
+
+def _learned_characters(text: _Text, parts: Split) -> str:
+    """The characters of the documents that are not held out."""
+    if not parts.held_out.any():
+        return text.characters
+    is_learned = np.zeros(sys.maxunicode + 1, dtype=bool)
+    ends, place = np.cumsum(parts.lengths), 0
+    for points in text:
+        first, last = np.searchsorted(ends, [place, place + len(points) - 1], "right")
+        inside = np.minimum(ends[first : last + 1], place + len(points))
+        counts = np.diff(inside, prepend=place)
+        is_learned[points[np.repeat(~parts.held_out[first : last + 1], counts)]] = True
+        place += len(points)
+        if np.count_nonzero(is_learned) == len(text.characters):  # as soon as all of them have been met
+            break
+    return "".join(map(chr, np.flatnonzero(is_learned)))
+
+
+def _own_vocabulary(text: _Text, parts: Split, config: TextConfig, known: Vocabulary | None) -> Vocabulary:
+    characters, counts = _learned_characters(text, parts), {}
+    if config.labels:
+        counts = text.labels.counts(parts.held_out)
     if known:
         characters += known.characters
     if known and config.labels:
@@ -283,7 +380,7 @@ def _digest_of(vocabulary: Vocabulary) -> str:
 
 
 def _vocabulary(notes: Any, unit: Unit) -> Vocabulary:
-    return Vocabulary.of(notes["characters"], unit, notes.get("labels"))
+    return Vocabulary.of(notes["characters"], unit, notes["labels"])
 
 
 def _find(key: dict[str, object], vocabulary: Vocabulary | None) -> cache.Cached | None:

@@ -13,7 +13,7 @@ from charrnn.settings.text import TextConfig
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import code_points
 
-__all__ = ["decoded", "has_mark"]
+__all__ = ["Utf8Watch", "decoded", "has_mark"]
 
 _FOREIGN_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -27,6 +27,33 @@ _IN_ONE_PIECE = ("punycode", "idna")  # codecs that can go wrong between two pie
 def has_mark(source: Source, config: TextConfig) -> bool:
     """True if a source begins with UTF-8's byte order mark, which is left out of the text."""
     return _name(config) == "utf-8" and source.head.startswith(codecs.BOM_UTF8)
+
+
+class Utf8Watch:
+    """Notices bytes that are read in another encoding and are valid UTF-8 with characters beyond ASCII.
+
+    By chance a text of some length is not, so it is what they were meant to be.
+    """
+
+    def __init__(self, config: TextConfig) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._is_valid = config.unit == "character" and not _name(config).startswith("utf")
+        self._is_ascii = True
+
+    def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk, is_last in _with_end(chunks):
+            if self._is_valid and (chunk or is_last):
+                try:
+                    self._is_ascii &= self._decoder.decode(chunk, is_last).isascii()
+                except UnicodeDecodeError:
+                    self._is_valid = False
+            if not is_last:
+                yield chunk
+
+    @property
+    def sees_utf8(self) -> bool:
+        """Whether that is so of all bytes that have passed."""
+        return self._is_valid and not self._is_ascii
 
 
 def decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Iterator[str]:

@@ -12,11 +12,12 @@ from charrnn.messages import named
 from charrnn.settings.text import Newlines, Normalization, TextConfig
 from charrnn.text.vocabulary import normalized
 
-__all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces"]
+__all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces", "treated"]
 
 _BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
 _MARK = "\ud800"  # a lone surrogate, which no text has
 _AROUND_MARKS = re.compile(f"[\r\n]*{_MARK}[\r\n]*")
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 
 LineEnds = Counter[str]
 
@@ -27,12 +28,13 @@ def mark_of(config: TextConfig) -> str:
 
 
 def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnds) -> Iterator[str]:
-    """The text with a mark after every document; two marks with nothing between them make no document.
+    """The text with a mark after every document, not treated yet; two marks with nothing between them make no document.
 
     `line_ends` counts the line ends of the unchanged text by kind.
     """
     pieces = _counted(_held_back(text, _before_return), line_ends)
-    pieces = normalized_pieces(pieces, None, config.newlines)  # before the text is divided into lines
+    if config.newlines == "lf":  # as many bytes as before; where a CRLF loses one, that is for `treated`
+        pieces = (_LONE_RETURN.sub("\n", piece) for piece in pieces)
     mark = mark_of(config)
     pieces = chain([mark], pieces, [mark])
     if config.documents == "line":
@@ -41,7 +43,12 @@ def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnd
         pieces = (
             _AROUND_MARKS.sub(mark, _BLANK_LINES.sub(mark, piece)) for piece in _held_back(pieces, _before_line_end)
         )
-    return normalized_pieces(pieces, config.normalize)
+    return iter(pieces)
+
+
+def treated(pieces: Iterable[str], config: TextConfig) -> Iterator[str]:
+    """Marked documents with the line ends and in the normalisation form that `config` asks for."""
+    return normalized_pieces(pieces, config.normalize, config.newlines)
 
 
 def normalized_pieces(pieces: Iterable[str], form: Normalization | None, newlines: Newlines = "keep") -> Iterator[str]:
@@ -108,15 +115,23 @@ def _counted(pieces: Iterable[str], line_ends: LineEnds) -> Iterator[str]:
         yield piece
 
 
-def about_line_ends(line_ends: LineEnds, config: TextConfig) -> list[str]:
-    """A notice if line ends of several kinds are kept, or some are converted; else none."""
+def about_line_ends(line_ends: LineEnds, config: TextConfig, *, may_change: bool) -> list[str]:
+    """A notice if line ends are converted, or others than LF kept; `may_change` if a setting could convert them.
+
+    Of documents that are lines CRLF is no part.
+    """
     if config.unit == "byte":
         return []
     found = ", ".join(f"{count:,} {kind}" for kind in ("CRLF", "LF", "CR") if (count := line_ends[kind]))
     if config.newlines == "lf" and (line_ends["CRLF"] or line_ends["CR"]):
         return [f"made all line ends LF; the text had {found}"]
-    if config.newlines == "keep" and sum(map(bool, line_ends.values())) > 1:
-        return [
-            f"the text has mixed line ends, kept as they are: {found} ({named('newlines', 'lf')} makes all of them LF)"
-        ]
-    return []
+    crlf = line_ends["CRLF"] if config.documents != "line" else 0
+    if config.newlines == "lf" or not (crlf or line_ends["CR"]):
+        return []
+    kept = {"CRLF": crlf, "LF": line_ends["LF"], "CR": line_ends["CR"]}
+    hint = f" ({named('newlines', 'lf')} makes all of them LF)" if may_change else ""
+    if sum(map(bool, kept.values())) > 1:
+        return [f"the text has mixed line ends, kept as they are: {found}{hint}"]
+    if crlf:
+        return [f"the lines of the text end in CRLF, kept as two characters: {found}{hint}"]
+    return [f"the lines of the text end in CR, which ends no line here: {found}{hint}"]

@@ -11,7 +11,7 @@ from charrnn.settings.text import TextConfig
 from charrnn.text.documents import mark_of
 from charrnn.text.sources import Source
 from charrnn.text.units import readable
-from charrnn.text.vocabulary import Ids, Vocabulary, as_label, is_label
+from charrnn.text.vocabulary import Ids, Vocabulary, as_label, is_label, normalized
 
 __all__ = ["Labels"]
 
@@ -33,7 +33,7 @@ class Labels:
         self._indices = array("h")
 
     def taken_off(self, pieces: Iterable[str], source: Source) -> Iterator[str]:
-        """A source's marked documents in pieces, without their labels.
+        """A source's marked documents in pieces, which are not treated yet, without their labels.
 
         Raises:
             DataError: a document without a label, or more labels than there can be.
@@ -75,7 +75,7 @@ class Labels:
         return text
 
     def _decoded(self, text: str) -> str:
-        return as_label(readable(text, self._config.unit))
+        return as_label(normalized(readable(text, self._config.unit), self._config.normalize))
 
     def _complaint(self, label: str, source: Source) -> str:
         number, wanted = len(self._indices) + 1, "of at most 100 printable characters"
@@ -87,9 +87,13 @@ class Labels:
             f"give each a label {wanted}, or put the files of each label into a folder of its name and name that"
         )
 
-    def counts(self) -> dict[str, int]:
-        """Number of documents of each label."""
-        counts = np.bincount(self._all, minlength=len(self._found))
+    def counts(self, held_out: NDArray[np.bool_] | None = None) -> dict[str, int]:
+        """Number of documents of each label, of those that are not `held_out` (N,).
+
+        A label that only such documents have counts 1: it is there, and no more is to be known of it.
+        """
+        learned = self._all if held_out is None else self._all[~held_out]
+        counts = np.bincount(learned, minlength=len(self._found)).clip(min=1)
         return dict(zip(self._found, counts.tolist(), strict=True))
 
     def notices(self) -> list[str]:
@@ -101,8 +105,12 @@ class Labels:
         return [f"labels: {', '.join(shown[:_SHOWN])}{more}"]
 
     def starts(self, vocabulary: Vocabulary) -> Ids:
-        """The start token of every document, (N,). ValueError for a label that the vocabulary does not have."""
-        return np.array([vocabulary.start_of(label) for label in self._found], vocabulary.dtype)[self._all]
+        """The start token of every document, (N,); the first for a label that the vocabulary does not have.
+
+        That can be where a text has changed, which those who gave the vocabulary look at.
+        """
+        own = [vocabulary.start_of(each) if each in vocabulary.labels else vocabulary.start for each in self._found]
+        return np.array(own, vocabulary.dtype)[self._all]
 
     @property
     def _all(self) -> NDArray[np.int16]:

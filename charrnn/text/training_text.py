@@ -6,6 +6,7 @@ from dataclasses import replace
 from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.run import RunConfig
+from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import Vocabulary
 
@@ -14,22 +15,30 @@ __all__ = ["own_text", "training_text"]
 _HINT = f"name a text to compare with: {named('corpus', 'PATH')}"
 
 
-def training_text(run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str] = ()) -> Corpus:
+def training_text(
+    run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str] = (), encoding: str | None = None
+) -> Corpus:
     """The text of `sources`, or without any the text of the run, with the same part held out.
 
-    Documents of `sources` need no labels, even if those of the run have some.
+    `sources` are in UTF-8 unless another `encoding` is named. Their documents need no labels, even if those of the run
+    have some.
 
     Raises:
         DataError: the run's text is gone, has changed, or came from standard input.
         CharrnnError: as `read_corpus` does.
     """
     if sources:
-        return read_corpus(replace(run.text, corpus=tuple(sources)), labels=vocabulary.labels or None)
+        return read_corpus(
+            replace(run.text, corpus=tuple(sources), encoding=encoding or TextConfig.encoding),
+            labels=vocabulary.labels or None,
+        )
     return own_text(run, vocabulary, _HINT)
 
 
 def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
     """The text of the run; `hint` tells the user what to do if it cannot be read.
+
+    Its vocabulary is the model's, but where what is held out has characters that the model does not: then more.
 
     Raises:
         DataError: the text is gone, has changed, or came from standard input.
@@ -40,6 +49,10 @@ def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
         raise DataError(f"the model was trained on standard input, which cannot be read again; {hint}")
     try:
         corpus = read_corpus(run.text, run.training.seed, vocabulary)
+        if run.text.unit == "character" and (more := set(corpus.characters) - set(vocabulary.characters)):
+            labels = dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True))
+            whole = Vocabulary.of(vocabulary.characters + "".join(more), run.text.unit, labels)
+            corpus = read_corpus(run.text, run.training.seed, whole)
     except DataError as error:
         raise DataError(
             f"the text that the model was trained on cannot be read again: {error.message}\n{hint}"

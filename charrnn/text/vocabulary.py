@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from charrnn.settings.text import Newlines, Normalization, Unit
 
-__all__ = ["Ids", "Vocabulary", "as_label", "code_points", "is_label", "normalized"]
+__all__ = ["MARK", "Ids", "Vocabulary", "as_label", "code_points", "is_label", "known_form", "normalized"]
+
+MARK = "\ufeff"  # of byte order, which files begin with; elsewhere it is a character
+
 
 Ids = NDArray[np.integer[Any]]
 
@@ -31,8 +34,8 @@ def code_points(text: str) -> NDArray[np.uint32]:
 
 
 def as_label(text: str) -> str:
-    """A label in the one form in which labels are compared: composed (NFC), however the text is normalised."""
-    return normalized(text, "nfc")
+    """A label in the one form in which labels are compared: composed (NFC), without a byte order mark before it."""
+    return normalized(text.removeprefix(MARK), "nfc")
 
 
 def is_label(text: str) -> bool:
@@ -151,6 +154,13 @@ class Vocabulary:
     def to_bytes(self, text: str) -> bytes:
         """The bytes of a text in this vocabulary's units, as a file has them: themselves, or UTF-8."""
         return text.encode("latin-1" if self.unit == "byte" else "utf-8")
+
+
+def known_form(text: str, vocabulary: Vocabulary) -> Normalization | None:
+    """The form, NFC or NFD, in which a vocabulary has all characters of a text."""
+    forms: tuple[Normalization, ...] = ("nfc", "nfd")
+    has_all = (form for form in forms if not np.any(vocabulary.encode(normalized(text, form)) == vocabulary.unknown))
+    return next(has_all, None)
 
 
 _LONGEST_LABEL = 100

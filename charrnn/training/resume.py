@@ -69,12 +69,12 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
         changes |= dict.fromkeys(_BUDGETS) | budget
     # The model that the run began from is not read again; only its vocabulary is needed.
     blank = replace(recorded.override(changes | {"from_model": None}), record=Record())
-    setup = prepare(blank, known=checkpoint.vocabulary if recorded.training.from_model else None)
+    setup = prepare(blank, own=checkpoint.vocabulary, may_know_more=recorded.training.from_model is not None)
     if setup.config.record.corpus_sha256 != recorded.record.corpus_sha256:
         _check_new_corpus(path.parent, setup, checkpoint, accept_new_corpus)
     if _shape(setup.config) != _shape(recorded):
         raise _differing(path.parent, {name: given[name] for name in _SHAPE if name in given}, recorded)
-    if setup.vocabulary != checkpoint.vocabulary:
+    if not setup.own_vocabulary_fits:
         raise CheckpointError(f"cannot go on from {path}: its vocabulary is not that of its text")
     record = replace(recorded.record, corpus_sha256=setup.config.record.corpus_sha256)
     config = setup.config.override({"from_model": recorded.training.from_model})
@@ -132,7 +132,7 @@ def _check_new_corpus(run: Path, setup: Setup, checkpoint: Checkpoint, accepted:
             f"is {new.record.corpus_sha256}\n"
             f"put the old text back, go on with the new one by {named('accept_new_corpus')}, or train a new run on it"
         )
-    if setup.vocabulary != checkpoint.vocabulary or _shape(new) != _shape(old):
+    if not setup.own_vocabulary_fits or _shape(new) != _shape(old):
         raise DataError(
             f"the changed text {name} has other characters than the run has learned, or is too short for it; "
             "train a new run on it"

@@ -25,7 +25,10 @@ __all__ = ["Setup", "prepare"]
 
 @dataclass(frozen=True)
 class Setup:
-    """A configuration with nothing left open, and the texts it names; `start` is a model to be trained further."""
+    """A configuration with nothing left open, and the texts it names; `start` is a model to be trained further.
+
+    `own_vocabulary_fits` is false where a run goes on whose vocabulary is not that of its text.
+    """
 
     config: RunConfig
     vocabulary: Vocabulary
@@ -34,6 +37,7 @@ class Setup:
     device: torch.device
     notices: tuple[str, ...]
     start: Checkpoint | None = None
+    own_vocabulary_fits: bool = True
 
     def batches(self) -> Batches:
         """The training text in batches, one for each step."""
@@ -45,14 +49,16 @@ class Setup:
         return Episodes(self.training, training.batch_size, training.sequence_length, training.seed)
 
 
-def prepare(config: RunConfig, given: Collection[str] = (), known: Vocabulary | None = None) -> Setup:
+def prepare(
+    config: RunConfig, given: Collection[str] = (), own: Vocabulary | None = None, *, may_know_more: bool = False
+) -> Setup:
     """Read the corpus and choose the open settings of `config`.
 
     A recorded plan is kept only while the corpus is the one it was recorded with.
 
     Args:
         given: settings that were asked for, even if they are the defaults; a model to train further must have them.
-        known: the vocabulary of a run that goes on.
+        own: the vocabulary of a run that goes on, which may have more than its text where it began with a model.
 
     Raises:
         CharrnnError: as `read_corpus`, `choose_device` and `take_over` do.
@@ -62,11 +68,11 @@ def prepare(config: RunConfig, given: Collection[str] = (), known: Vocabulary | 
     if ranks > 1 and "-" in config.text.corpus:
         raise UsageError(f"standard input cannot be read by {ranks} processes; save the text in a file and name that")
     notices: list[str] = []
-    start = None
+    start = known = None
     if config.training.from_model is not None:
         config, start, notices = take_over(config, given)
         known = start.vocabulary
-    corpus = read_corpus(config.text, config.training.seed, known=known)
+    corpus = read_corpus(config.text, config.training.seed, vocabulary=own, known=known)
     notices += corpus.notices
     if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
         notices.append(f"{new:,} characters are new to the model")
@@ -82,4 +88,6 @@ def prepare(config: RunConfig, given: Collection[str] = (), known: Vocabulary | 
     rows = config.training.batch_size
     if rows is not None and rows < ranks:
         raise UsageError(f"a batch of {rows} cannot be divided among {ranks} processes; train with {rows} at most")
-    return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, (*notices, *chosen), start)
+    fits = own is None or corpus.fits(own, may_have_more=may_know_more)
+    told = (*notices, *chosen)
+    return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, told, start, fits)

@@ -152,3 +152,22 @@ def test_what_is_not_there_is_told() -> None:
         trace(layers, 1, "f")
     with pytest.raises(UsageError, match="neuron must be 1 to 3, got 0"):
         trace(layers, None, "h", 0)
+
+
+@pytest.mark.parametrize("pair", ["“”", "«»", "「」", "『』", "„”", "‹›"])
+def test_quotes_of_every_script_enclose(pair: str) -> None:
+    text = f"a {pair[0]}it’s{pair[1]} b"
+    vocabulary = Vocabulary.of(text, "character")
+    found = property_of("quotes", [vocabulary.encode(text)], vocabulary)
+    assert found.tolist() == [0.0] * 2 + [1.0] * 5 + [0.0] * 3
+    if pair != "„”":
+        with pytest.raises(DataError, match="0 everywhere by brackets"):
+            property_of("brackets", [vocabulary.encode(text)], vocabulary)
+
+
+@pytest.mark.parametrize("pair", ["()", "（）", "【】", "〈〉", "［］", "⟨⟩"])
+def test_brackets_of_every_script_enclose(pair: str) -> None:
+    text = f"a {pair[0]}it{pair[1]} b"
+    vocabulary = Vocabulary.of(text, "character")
+    found = property_of("brackets", [vocabulary.encode(text)], vocabulary)
+    assert found.tolist() == [0.0] * 2 + [1.0] * 3 + [0.0] * 3

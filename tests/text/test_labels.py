@@ -259,6 +259,16 @@ def test_a_model_that_is_trained_further_keeps_its_labels(folder: Path) -> None:
         assert (known.labels, known.label_counts) == (("hill", "lake", "sea"), (5, 2, 1))
 
 
+@in_a_folder
+@given(documents=st.lists(st.tuples(labels, lines), min_size=3, max_size=20), seed=st.integers(0, 5))
+def test_labels_are_counted_where_they_are_learned(folder: Path, documents: Labelled, seed: int) -> None:
+    (folder / "a.tsv").write_text(as_lines(documents), newline="")
+    corpus = read("a.tsv", labels=True, seed=seed)
+    learned = Counter(label for label, _ in documents_of(corpus.tokens, corpus.vocabulary))
+    counts = dict(zip(corpus.vocabulary.labels, corpus.vocabulary.label_counts, strict=True))
+    assert counts == {label: max(learned[label], 1) for label, _ in documents}
+
+
 @pytest.mark.parametrize(
     ("names", "counts"),
     [(("b", "a"), (1, 1)), (("a", "a"), (1, 1)), (("a\n",), (1,)), (("a",), ()), (("a",), (0,)), ((), (1,))],

@@ -19,7 +19,7 @@ from charrnn.settings.text import TextConfig
 from charrnn.text import corpus as corpus_module
 from charrnn.text import sources
 from charrnn.text.corpus import Corpus, read_corpus
-from charrnn.text.documents import mark_of, marked_documents
+from charrnn.text.documents import mark_of, marked_documents, treated
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
 from tests.text.reading import documents_of, read, texts_of
@@ -80,13 +80,18 @@ def whole_split(documents: list[str], config: TextConfig, seed: int) -> tuple[li
 
 
 def read_in_pieces(
-    names: list[str], config: TextConfig, size: int, seed: int | None = None, small: int = 2**24
+    names: list[str],
+    config: TextConfig,
+    size: int,
+    seed: int | None = None,
+    small: int = 2**24,
+    known: Vocabulary | None = None,
 ) -> Corpus:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "CHUNK", size)
         patch.setattr(corpus_module, "SMALL", small)
         patch.setenv("CHARRNN_CACHE", "cache")
-        return read_corpus(TextConfig(**{**vars(config), "corpus": tuple(names)}), seed)
+        return read_corpus(TextConfig(**{**vars(config), "corpus": tuple(names)}), seed, known=known)
 
 
 def written(data: list[bytes], packed: bool = False) -> list[str]:
@@ -109,12 +114,13 @@ def test_pieces_make_the_whole(folder: Path, parts: list[str], config: TextConfi
     assert corpus.sha256 == hashlib.sha256(b"".join(len(d).to_bytes(8, "little") + d for d in data)).hexdigest()
     assert corpus.vocabulary == Vocabulary.of("".join(expected), config.unit)
     character = config.unit == "character"
-    marks = [notice for notice in corpus.notices if "byte order mark" in notice]
-    assert len(marks) == (sum(d.startswith(codecs.BOM_UTF8) for d in data) if character else 0)
-    line_ends = [notice for notice in corpus.notices if "line ends" in notice]
+    marks = [notice for notice in corpus.notices if "left out the byte order mark" in notice]
+    assert len(marks) == (character and any(d.startswith(codecs.BOM_UTF8) for d in data))  # one for all
     counted = whole_line_ends(data, config)
-    is_told = "CR" in counted if config.newlines == "lf" else "," in counted
-    assert [counted in notice for notice in line_ends] == [True] * (character and is_told)
+    kept = counted if config.documents != "line" else ", ".join(re.findall("[0-9,]+ CR$", counted))
+    is_told = "CR" in (counted if config.newlines == "lf" else kept)
+    told = [notice for notice in corpus.notices if counted and counted in notice]
+    assert len(told) == (character and is_told)
 
 
 @in_a_folder
@@ -124,17 +130,54 @@ def test_what_is_held_out_is_that_of_the_whole_in_memory_and_on_disk(
 ) -> None:
     names = written([text.encode()])
     expected = whole_documents([text.encode()], config)
+    everything = Vocabulary.of("".join(expected), config.unit)
     try:
-        in_memory = read_in_pieces(names, config, size, seed)
+        in_memory = read_in_pieces(names, config, size, seed, known=everything)
     except DataError:
         assert sum(map(len, whole_split(expected, config, seed)[0] if expected else [])) < 2
         return
     parts = tuple(map(tuple, whole_split(expected, config, seed)))
-    for corpus in (in_memory, *(read_in_pieces(names, config, size, seed, small=-1) for _ in range(2))):
+    for corpus in (in_memory, *(read_in_pieces(names, config, size, seed, -1, everything) for _ in range(2))):
         assert (documents_of(corpus), texts_of(corpus.validation, corpus.vocabulary)) == parts
         assert (corpus.vocabulary, corpus.sha256) == (in_memory.vocabulary, in_memory.sha256)
         assert [notice for notice in corpus.notices if "the text is large" not in notice] == list(in_memory.notices)
         assert corpus.tokens.ids.dtype == in_memory.tokens.ids.dtype
+
+
+@in_a_folder
+@given(text=texts, config=configs, size=chunk_sizes, seed=st.integers(0, 3))
+def test_the_vocabulary_is_that_of_what_is_learned(
+    folder: Path, text: str, config: TextConfig, size: int, seed: int
+) -> None:
+    names, documents = written([text.encode()]), whole_documents([text.encode()], config)
+    learned, held_out = whole_split(documents, config, seed) if documents else ([], [])
+    if sum(map(len, learned)) < 2:
+        return
+    for small in (2**24, -1):
+        corpus = read_in_pieces(names, config, size, seed, small)
+        assert corpus.vocabulary == corpus.own_vocabulary == Vocabulary.of("".join(learned), config.unit)
+        assert set(corpus.characters) == set("".join(documents))
+        unknown = sum(each not in corpus.vocabulary.characters for each in "".join(held_out))
+        found = 0 if corpus.validation is None else int((corpus.validation.ids == corpus.vocabulary.unknown).sum())
+        assert found == unknown
+
+
+@in_a_folder
+@given(text=texts, config=configs, size=chunk_sizes)
+def test_bytes_are_those_of_the_text_as_it_was(folder: Path, text: str, config: TextConfig, size: int) -> None:
+    plain = TextConfig(**{**vars(config), "normalize": None, "newlines": "keep"})
+    if config.documents == "blank" or (config.documents == "line" and config.newlines == "lf"):
+        text = re.sub("\r(?!\n)", "", text)  # which would end other lines when treated
+    names = written([text.encode()])
+    before, after = (
+        sum(len(vocabulary_bytes(each, config)) for each in documents_of(read_in_pieces(names, own, size)))
+        for own in (plain, config)
+    )
+    assert read_in_pieces(names, config, size).bytes_before * after == before
+
+
+def vocabulary_bytes(text: str, config: TextConfig) -> bytes:
+    return text.encode("latin-1" if config.unit == "byte" else "utf-8")
 
 
 # Letters, and what joins those before it: marks of several classes, jamo, vowel signs, sound marks, and compositions.
@@ -147,7 +190,7 @@ pieces = st.lists(st.text(st.sampled_from(JOINING), min_size=1, max_size=3), min
 @given(pieces=pieces, form=st.sampled_from(["nfc", "nfd", "nfkc"]))
 def test_normalised_pieces_make_the_normalised_whole(pieces: list[str], form: str) -> None:
     config = TextConfig(normalize=form)  # type: ignore[arg-type]
-    found = "".join(marked_documents(pieces, config, Counter())).replace(mark_of(config), "")
+    found = "".join(treated(marked_documents(pieces, config, Counter()), config)).replace(mark_of(config), "")
     assert found == unicodedata.normalize(form.upper(), "".join(pieces))
 
 
@@ -157,7 +200,7 @@ def test_every_composition_of_unicode_is_kept_together() -> None:
         config = TextConfig(normalize=form)  # type: ignore[arg-type]
         for composed in compositions:
             parts = unicodedata.normalize("NFD", composed)
-            found = "".join(marked_documents(parts, config, Counter())).replace(mark_of(config), "")
+            found = "".join(treated(marked_documents(parts, config, Counter()), config)).replace(mark_of(config), "")
             assert found == unicodedata.normalize(form.upper(), parts)
 
 

@@ -34,7 +34,7 @@ def test_a_run_is_repeated_and_resumed_bit_for_bit(config: RunConfig) -> None:
     latest = Run(Path("checkpoints/halved")).pointed("latest")
     assert latest is not None
     vocabulary = from_file(latest).vocabulary
-    assert (vocabulary.labels, vocabulary.label_counts) == (("hill", "sea"), (27, 27))
+    assert (vocabulary.labels, vocabulary.label_counts) == (("hill", "sea"), (24, 25))  # of what is learned
 
 
 def test_a_run_does_not_go_on_when_a_folder_was_renamed(config: RunConfig) -> None:
@@ -53,6 +53,6 @@ def test_a_model_is_trained_further_with_more_labels(config: RunConfig) -> None:
     latest = Run(Path("checkpoints/further")).pointed("latest")
     assert latest is not None
     vocabulary = from_file(latest).vocabulary
-    assert (vocabulary.labels, vocabulary.label_counts) == (("city", "hill", "sea"), (9, 27, 9))
+    assert (vocabulary.labels, vocabulary.label_counts) == (("city", "hill", "sea"), (8, 24, 8))  # of what is learned
     list(resume(find_resumable("checkpoints/further"), {"steps": 24}))
-    assert from_file(latest.with_name("step-00000024.safetensors")).vocabulary.label_counts == (9, 27, 9)
+    assert from_file(latest.with_name("step-00000024.safetensors")).vocabulary.label_counts == (8, 24, 8)

@@ -1,7 +1,6 @@
 """`charrnn compare`."""
 
 import contextlib
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ from charrnn.cli.common import Quiet
 from charrnn.cli.options import Given, Part, with_options
 from charrnn.cli.process.signals import Stop, stop_on_signals
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
+from charrnn.cli.render.score_rows import json_line
 from charrnn.errors import CharrnnError, DivergedError, UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import setting
@@ -117,7 +117,7 @@ def _compare(
                         stop.run = None  # diverged, perhaps
                         rows.append(event)
                         if json_lines:
-                            json_lines.write(f"{json.dumps(asdict(event))}\n")
+                            json_lines.write(json_line(asdict(event)))
                             json_lines.close()
                     show(event)
             is_over = True

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from charrnn.cli.process.terminal import TextWriter, as_told, is_terminal, note
+from charrnn.cli.render.score_rows import json_line
 from charrnn.settings.run import RunConfig
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
         score_table("what `charrnn train` would do", shown)
         return
     told = {"notices": [as_told(notice) for notice in setup.notices]}
-    lines = [json.dumps(values | told)] if as_json else [f"{name} {_plain(value)}" for name, value in values.items()]
+    lines = [f"{name} {_plain(value)}\n" for name, value in values.items()]
     writer = TextWriter("utf-8")
-    writer.write("".join(f"{line}\n" for line in lines))
+    writer.write(json_line(values | told) if as_json else "".join(lines))
     writer.close()
 
 

@@ -1,6 +1,5 @@
 """`charrnn eval`."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +176,8 @@ def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: Scorin
         reading = _read(opened, (each,), scoring, output.quiet)
         with working(f"scoring {each}", output.quiet):
             rows[each] = reading.score()
+        for notice in reading.about_unknown(rows[each]):
+            note(notice, quiet=output.quiet)
     total = ScoreSums(*map(sum, zip(*rows.values(), strict=True)))
     named_rows = [*((name, score) for name, score in rows.items()), ("sum", total)]
     if is_terminal("stdout") and not output.as_json:
@@ -207,6 +208,8 @@ def _write_score(reading: "Reading", model: str, dynamic: DynamicConfig, output:
 
     with working("scoring", output.quiet):
         score = reading.score()
+    for notice in reading.about_unknown(score):
+        note(notice, quiet=output.quiet)
     values = _values(score) | {"protocol": reading.protocol, "model": model}
     if dynamic.dynamic:
         from charrnn.evaluation.dynamic import DECAY, RATE, dynamic_score
@@ -224,7 +227,7 @@ def _write_score(reading: "Reading", model: str, dynamic: DynamicConfig, output:
     if is_terminal("stdout") and not output.as_json:
         score_table(reading.text, values)
         return
-    lines = [json.dumps(values)] if output.as_json else [f"{name} {value}" for name, value in values.items()]
+    lines = [json_line(values)] if output.as_json else [f"{name} {value}\n" for name, value in values.items()]
     writer = TextWriter("utf-8")  # whatever the locale says
-    writer.write("".join(f"{line}\n" for line in lines))
+    writer.write("".join(lines))
     writer.close()

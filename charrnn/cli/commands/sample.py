@@ -1,7 +1,9 @@
 """`charrnn sample`."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from charrnn.cli.common import ModelInput, PrimeInput, Quiet, open_model, tell_model
 from charrnn.cli.options import with_options
@@ -12,6 +14,9 @@ from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import JSON_LINES_HELP, setting
 from charrnn.settings.sampling import IN, OUT, EngineConfig, PrimeConfig, SamplingConfig
+
+if TYPE_CHECKING:
+    from charrnn.sampling.batched import Piece
 
 __all__ = ["command"]
 
@@ -69,7 +74,7 @@ def command(
     """The text goes to stdout as it is made, everything else to stderr."""
     _check(prime, drawing, reading, output)
     read = prime.read(quiet=output.quiet)
-    lines = None if prime.prime_lines is None else list(lines_of(prime.prime_lines))
+    lines = None if prime.prime_lines is None else list(lines_of(prime.prime_lines, reading.encoding))
     if engine.engine != "torch":  # one character's products are too small to share: threads would wait for each other
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -88,9 +93,30 @@ def command(
 
     escape, in_bytes = None if output.raw is None else not output.raw, unit == "byte" and not output.as_json
     writer = TextWriter("latin-1" if in_bytes else "utf-8", escape, output.output, replaces=reading.force)
+    seen = _Seen()
     if output.as_json:
-        write_json(session.pieces(measured=True), writer, config.seed, unit)
+        write_json(seen.passing(session.pieces(measured=True)), writer, config.seed, unit)
     else:
         several = config.num_samples > 1 or lines is not None
-        write_text(session.pieces(), writer, "\0" if output.null else "\n" if several else None, echo=output.echo)
+        write_text(
+            seen.passing(session.pieces()), writer, "\0" if output.null else "\n" if several else None, echo=output.echo
+        )
     writer.close()
+    if config.novel is not None and seen.only_space:
+        empty = f"{named('novel', config.novel)} left nothing to write but white space"
+        note(f"{empty}: all else is in the text that it must not copy; ask for a larger one", quiet=output.quiet)
+
+
+class _Seen:
+    """Notices whether what is written, primes aside, is nothing but white space."""
+
+    def __init__(self) -> None:
+        self.only_space = True
+
+    def passing(self, pieces: "Iterator[Piece]") -> "Iterator[Piece]":
+        from charrnn.sampling.batched import PrimePiece
+
+        for piece in pieces:
+            if not isinstance(piece, PrimePiece):
+                self.only_space &= not piece.text.strip()
+            yield piece

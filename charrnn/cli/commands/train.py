@@ -1,6 +1,5 @@
 """`charrnn train`."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from charrnn.cli.process.rank import ProcessRank, own_process_rank
 from charrnn.cli.process.signals import Stop, stop_on_signals
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.events import event_record
+from charrnn.cli.render.score_rows import json_line
 from charrnn.errors import UsageError, is_out_of_memory
 from charrnn.messages import named
 from charrnn.settings.fields import QUIET_HELP, Settings, setting
@@ -140,7 +140,7 @@ def _train(plan: _Plan, run: RunOptions, process: ProcessRank, stop: Stop) -> No
                     stop.run = event.run
                 show(event)
                 if writer:
-                    writer.write(json.dumps(event_record(event)) + "\n")
+                    writer.write(json_line(event_record(event)))
                     writer.close()
             is_over = True
     except OSError:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from charrnn.cli.process.terminal import note
-from charrnn.errors import DataError
+from charrnn.errors import DataError, UsageError
+from charrnn.messages import named
 
 __all__ = ["lines_of", "pieces_of", "stdin_is_piped", "wait_for_stdin"]
 
@@ -41,14 +42,26 @@ def pieces_of(path: str) -> Iterator[bytes]:
         raise DataError(f"cannot read the prime {path}: {error.strerror}") from error
 
 
-def lines_of(path: str) -> Iterator[tuple[str, str]]:
+def lines_of(path: str, encoding: str | None = None) -> Iterator[tuple[str, str]]:
     """Pairs of a name and a line, without its end (LF or CRLF), for each line of a file or of standard input.
 
-    Bytes that are no UTF-8 become surrogates, as on a command line. DataError as `pieces_of`.
+    Without an encoding it is in UTF-8, and bytes that are not become surrogates, as on a command line. A byte order
+    mark at its start is no text.
+
+    Raises:
+        UsageError: there is no such encoding.
+        DataError: the file is not in it, or as `pieces_of`.
     """
-    *lines, rest = b"".join(pieces_of(path)).split(b"\n")
+    data = b"".join(pieces_of(path))
+    try:
+        text = data.decode(encoding or "utf-8", "strict" if encoding else "surrogateescape")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not {encoding}: {error.reason} at offset {error.start}") from error
+    except (LookupError, ValueError) as error:
+        raise UsageError(f"{named('encoding')} must be one that Python knows, got {encoding!r:.40}") from error
+    *lines, rest = text.removeprefix("\ufeff").split("\n")
     for number, line in enumerate([*lines, rest] if rest else lines, 1):
-        yield f"line {number}", line.removesuffix(b"\r").decode("utf-8", "surrogateescape")
+        yield f"line {number}", line.removesuffix("\r")
 
 
 def wait_for_stdin(*, quiet: bool) -> None:

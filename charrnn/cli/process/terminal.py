@@ -77,13 +77,14 @@ class TextWriter:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._flushed = time.monotonic()
         self._last = "\n"
+        self._held = ""  # a CR, until it is seen whether an LF follows
 
     def write(self, text: str) -> None:
         """Write some text, in the units of the model: characters, or bytes as the code points 0 to 255."""
         data = text.encode(self._encoding, "surrogateescape")  # a name on the disk may be no UTF-8
         shown = text
         if self._escape:
-            shown = safe(self._decoder.decode(data))
+            shown = self._shown(self._decoder.decode(data))
             data = shown.encode("utf-8", "replace")
         self._last = shown[-1:] or self._last
         self._put(data)
@@ -103,8 +104,15 @@ class TextWriter:
             self._file.close()
 
     def _tail(self) -> str:
-        """The text shown for the first bytes of a character that was never completed."""
-        return safe(self._decoder.decode(b"", final=True))
+        """The text shown for the first bytes of a character that was never completed, and for a CR before nothing."""
+        held, self._held = self._held, ""
+        return safe(held + self._decoder.decode(b"", final=True))
+
+    def _shown(self, text: str) -> str:
+        """The text with what drives a terminal escaped; CRLF is a line end there like LF."""
+        text = self._held + text
+        self._held = "\r" if text.endswith("\r") else ""
+        return safe(text.removesuffix("\r").replace("\r\n", "\n"))
 
     def _put(self, data: bytes, *, flush: bool = False) -> None:
         try:

@@ -1,10 +1,10 @@
 """Found labels as lines on stdout, and a table of them against the documents' own labels."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from charrnn.cli.render.score_rows import json_line
 from charrnn.export.character_names import columns
 from charrnn.settings.text import Unit
 from charrnn.text.units import readable
@@ -30,7 +30,7 @@ def class_rows(
         if as_json:
             found = {"label": each.label, "probability": probability, "own_label": each.own_label}
             shares = dict(zip(labels, each.probabilities, strict=True))
-            yield json.dumps({**found, "probabilities": shares, "text": text}) + "\n"
+            yield json_line({**found, "probabilities": shares, "text": text})
         else:
             yield f"{each.label}\t{probability:.4f}\t{each.own_label or '-'}\t{text.translate(_ESCAPES)}\n"
 

@@ -1,12 +1,12 @@
 """Samples on standard output: as text, or as JSON lines."""
 
 import base64
-import json
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from charrnn.cli.process.terminal import TextWriter
+from charrnn.cli.render.score_rows import json_line
 from charrnn.text.units import readable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def write_json(pieces: Iterable["Piece"], writer: TextWriter, seed: int | None, 
         (prime if isinstance(piece, PrimePiece) else texts).append(piece.text)
         if piece.finished:
             record = _record("".join(texts), "".join(prime), seed, unit, piece.finished)
-            writer.write(json.dumps(record) + "\n")
+            writer.write(json_line(record))
             texts.clear()
             prime.clear()
 

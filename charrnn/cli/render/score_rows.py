@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charrnn.export.character_names import name_of
@@ -64,9 +64,17 @@ def as_value(character: str | None, unit: Unit) -> dict[str, str | int | bool | 
     return {unit: shown, "end": character is None}
 
 
-def json_line(values: dict[str, Any]) -> str:
-    """The values as a line of JSON."""
-    return json.dumps(values) + "\n"
+def json_line(values: Mapping[str, Any]) -> str:
+    """A line of JSON, the one way to write it on stdout: numbers that are not finite, which JSON has not, are null."""
+    return json.dumps(_finite(values), allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def columns_line(*values: object) -> str:
