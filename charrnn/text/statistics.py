@@ -36,7 +36,10 @@ class Pieces(NamedTuple):
 
 
 class TextStatistics(NamedTuple):
-    """Lengths are in characters; `rare` are those seen less than `RARE` times, the rarest first."""
+    """Lengths are in characters, those that the vocabulary does not have among them.
+
+    `different` are the others, `rare` those of them that are seen less than `RARE` times, the rarest first.
+    """
 
     characters: int
     different: int
@@ -55,11 +58,11 @@ def text_statistics(parts: Sequence[Tokens], vocabulary: Vocabulary) -> TextStat
         counts += np.bincount(ids, minlength=vocabulary.size)
         documents.add(ids)
         lines.add(ids)
-    counts = counts[: vocabulary.start]
+    unknown, counts = int(counts[vocabulary.unknown]), counts[: vocabulary.start]
     rare = np.flatnonzero((counts > 0) & (counts < RARE))
     rarest_first = vocabulary.decode(rare[np.argsort(counts[rare], kind="stable")])
     different = int(np.count_nonzero(counts))
-    return TextStatistics(int(counts.sum()), different, rarest_first, lines.pieces(), documents.pieces())
+    return TextStatistics(int(counts.sum()) + unknown, different, rarest_first, lines.pieces(), documents.pieces())
 
 
 def _chunks(tokens: Tokens) -> Iterator[Ids]:
