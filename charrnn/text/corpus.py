@@ -46,10 +46,10 @@ class Corpus:
     """A text as token ids, its documents in the order in which they were read.
 
     `tokens` has the documents that are not held out. `vocabulary` encodes them; `own_vocabulary` is that of the text that
-    is not held out, and of what was known before. `characters` are all that there are, held out or not. `bytes_before` is the
-    number of bytes in UTF-8 that the documents had before their line ends and normalisation were treated, for each byte
-    that they have now. `sha256` is over the bytes of all sources as they were read (decompressed), each after its length
-    and, where that is a label, the name of its folder.
+    is not held out, and of what was known before. `characters` are all that there are, held out or not.
+    `bytes_before` is the number of bytes in UTF-8 that the documents had before their line ends and normalisation were
+    treated, for each byte that they have now. `sha256` is over the bytes of all sources as they were read
+    (decompressed), each after its length and, where that is a label, the name of its folder.
     """
 
     tokens: Tokens

@@ -32,7 +32,10 @@ class Pieces(NamedTuple):
 
 
 class TextStatistics(NamedTuple):
-    """Statistics of a text in characters; `rare` are those seen less than `RARE` times, the rarest first."""
+    """Statistics of a text in characters, those included that the vocabulary does not have.
+
+    `different` are the others, `rare` those of them that are seen less than `RARE` times, the rarest first.
+    """
 
     characters: int
     different: int
@@ -51,11 +54,11 @@ def text_statistics(parts: Sequence[Tokens], vocabulary: Vocabulary) -> TextStat
         counts += np.bincount(ids, minlength=vocabulary.size)
         documents.add(ids)
         lines.add(ids)
-    counts = counts[: vocabulary.start]
+    unknown, counts = int(counts[vocabulary.unknown]), counts[: vocabulary.start]
     rare = np.flatnonzero((counts > 0) & (counts < RARE))
     rarest_first = vocabulary.decode(rare[np.argsort(counts[rare], kind="stable")])
     different = int(np.count_nonzero(counts))
-    return TextStatistics(int(counts.sum()), different, rarest_first, lines.pieces(), documents.pieces())
+    return TextStatistics(int(counts.sum()) + unknown, different, rarest_first, lines.pieces(), documents.pieces())
 
 
 def _chunks(tokens: Tokens) -> Iterator[Ids]:

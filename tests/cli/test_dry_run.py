@@ -67,7 +67,7 @@ def test_a_stream_and_bytes_are_told_of_in_json(small_text: Path, charrnn: Comma
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
 def test_a_terminal_gets_a_table_that_cannot_drive_it(folder: Path) -> None:
-    Path("wild.txt").write_text("\x1b[31m wild \x07 text " * 20 + "\x9b")
+    Path("wild.txt").write_text("\x9b" + "\x1b[31m wild \x07 text " * 20)
     code, seen, _ = on_terminal(["train", "wild.txt", *TINY, "--steps", "9", "--dry-run"], folder)
     assert code == 0, seen
     assert "rare characters" in seen.decode()

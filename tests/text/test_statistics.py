@@ -62,3 +62,9 @@ def test_duplicates_of_too_many_lines_are_told_by_a_sample(monkeypatch: pytest.M
     found = text_statistics([tokenize(["\n".join(lines)], vocabulary)], vocabulary)
     assert found.lines.number == 3000 * copies
     assert found.lines.duplicates == pytest.approx(1 - 1 / copies)
+
+
+def test_characters_that_are_not_learned_count_among_all() -> None:
+    vocabulary = Vocabulary.of("ab", "character")
+    found = text_statistics([tokenize(["abxaby"], vocabulary)], vocabulary)
+    assert (found.characters, found.different, found.rare) == (6, 2, "ab")
