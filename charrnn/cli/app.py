@@ -233,7 +233,7 @@ def _explain(error: Exception) -> int:
 
 
 def _given_words() -> Iterator[str]:
-    """What a person has given, and what paths are made of it."""
+    """The words that a person has given, and the paths that are made of them."""
     variables = [value for name, value in os.environ.items() if name.startswith("CHARRNN_")]
     for word in (*sys.argv[1:], *variables):
         for part in (word, *word.split("=", 1), word[2:]):
@@ -242,7 +242,7 @@ def _given_words() -> Iterator[str]:
 
 
 def _message(error: Exception) -> tuple[str, int]:
-    """What is to be said of an error, perhaps nothing, and its exit code."""
+    """The message of an error, perhaps an empty one, and its exit code."""
     if isinstance(error, CharrnnError):
         return error.message, error.exit_code
     if isinstance(error, typer.TyperException):

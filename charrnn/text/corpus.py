@@ -10,7 +10,7 @@ import math
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -45,8 +45,8 @@ Pieces = Iterator[tuple[str, NDArray[Any]]]
 class Corpus:
     """A text as token ids, its documents in the order in which they were read.
 
-    `tokens` has the documents that are not held out. `vocabulary` encodes them; `own_vocabulary` is that of the text that
-    is not held out, and of what was known before. `characters` are all that there are, held out or not.
+    `tokens` has the documents that are not held out. `vocabulary` encodes them; `own_vocabulary` is that of the text
+    that is not held out, and of what was known before. `characters` are all that there are, held out or not.
     `bytes_before` is the number of bytes in UTF-8 that the documents had before their line ends and normalisation were
     treated, for each byte that they have now. `sha256` is over the bytes of all sources as they were read
     (decompressed), each after its length and, where that is a label, the name of its folder.
@@ -62,7 +62,7 @@ class Corpus:
     notices: tuple[str, ...]
 
     def fits(self, vocabulary: Vocabulary, *, may_have_more: bool) -> bool:
-        """Whether a run that learns this text can have this vocabulary: all that is learned, and perhaps what is held
+        """True if a run that learns this text can have this vocabulary: all that is learned, and perhaps what is held
         out, as older runs have it; and, of a run that began with a model, more."""
         least, most = set(self.own_vocabulary.characters), {*self.characters, *self.own_vocabulary.characters}
         found, labels = set(vocabulary.characters), set(self.own_vocabulary.labels)
@@ -115,7 +115,17 @@ def read_corpus(
                     cached = cache.build(_of(key, vocabulary if vocabulary != own else None), notes, shapes, pieces)
                     arrays = cached.arrays
                     notices.append(f"the text is large: encoded it into {_told(cached)}")
-    own = _vocabulary(notes, config.unit)
+    return _corpus(arrays, notes, _vocabulary(notes, config.unit), vocabulary, sha256, notices)
+
+
+def _corpus(
+    arrays: Mapping[str, NDArray[Any]],
+    notes: dict[str, Any],
+    own: Vocabulary,
+    vocabulary: Vocabulary | None,
+    sha256: str,
+    notices: list[str],
+) -> Corpus:
     tokens, validation = (Tokens(arrays[f"{part} ids"], arrays[f"{part} offsets"]) for part in _PARTS)
     return Corpus(
         tokens,

@@ -52,7 +52,7 @@ class Utf8Watch:
 
     @property
     def sees_utf8(self) -> bool:
-        """Whether that is so of all bytes that have passed."""
+        """True if all bytes that have passed are UTF-8, and some not ASCII."""
         return self._is_valid and not self._is_ascii
 
 

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError, DataError, UsageError
-from charrnn.messages import for_python
 from charrnn.sampling.prime import encode_prime
 from charrnn.settings.run import RunConfig
 from charrnn.settings.text import TextConfig
@@ -178,11 +177,11 @@ def test_line_ends_of_several_kinds_are_counted(folder: Path, text: str) -> None
     rest = text.replace("\r\n", "")
     counts = {"CRLF": text.count("\r\n"), "LF": rest.count("\n"), "CR": rest.count("\r")}
     counted = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    kinds = len([count for count in counts.values() if count])
+    others = bool(counts["CRLF"] or counts["CR"])
     kept, made = read(path).notices, read(path, newlines="lf").notices
-    assert len(kept) == (kinds > 1)
-    assert all(counted in notice and "newlines='lf'" in for_python(notice) for notice in kept)
-    assert len(made) == bool(counts["CRLF"] or counts["CR"])
+    assert len(kept) == others
+    assert all(counted in notice for notice in kept)
+    assert len(made) == others
     assert all(counted in notice for notice in made)
     assert read(path, unit="byte").notices == ()
 

@@ -1,6 +1,7 @@
 """A comparison is honest: its figures are those of `charrnn eval`, and its search never sees the text they are of."""
 
 import math
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,14 +99,15 @@ def test_the_figures_are_those_of_eval(small_text: Path, trial_folder: Path, doc
 @pytest.mark.parametrize("documents", ["none", "line"])
 def test_trials_never_see_the_text_that_is_reported(folder: Path, trained: list[Setup], documents: str) -> None:
     path = folder / "text.txt"
-    path.write_text("".join(f"line {chr(0x4E00 + k)}\n" for k in range(100)))  # each with a character of its own
+    path.write_text("".join(f"line {k:02}\n" for k in range(100)))
     list(compare(tiny_run(path, documents=documents), FAST))
     trials, runs = [s for s in trained if is_trial(s)], [s for s in trained if not is_trial(s)]
     assert (len(trials), len(runs)) == (4, 2)
 
     def own(ids: np.ndarray[Any, Any]) -> set[str]:
-        found = {trained[0].vocabulary.characters[k] for k in ids if k < trained[0].vocabulary.start}
-        return {character for character in found if ord(character) >= 0x4E00}
+        vocabulary = trained[0].vocabulary
+        text = "".join(vocabulary.characters[k] for k in ids if k < vocabulary.start)
+        return set(re.findall(r"line (\d\d)", text))  # a line of a running text may be cut in two, and is in no part
 
     for run in runs:
         assert run.validation is not None
@@ -115,7 +117,8 @@ def test_trials_never_see_the_text_that_is_reported(folder: Path, trained: list[
         for trial in trials:
             assert trial.validation is not None
             inside, judged = own(trial.training.ids), own(trial.validation.ids)
-            assert inside | judged == learned
+            assert inside | judged <= learned
+            assert len(learned - inside - judged) <= (documents == "none")
             assert not inside & judged
             assert 8 <= len(judged) <= 10
 
