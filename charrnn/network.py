@@ -10,13 +10,14 @@ from charrnn.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, layer_prefix
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.numpy_layers import numpy_layer
 from charrnn.recurrent.registry import core_equations
+from charrnn.recurrent.states import State
 from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Ids
 
 __all__ = ["LayerTrace", "NetworkState", "NumpyNetwork", "quiet_overflow"]
 
 Floats = NDArray[np.float32]
-NetworkState = tuple[Any, ...]
+NetworkState = tuple[State, ...]
 
 
 class LayerTrace(NamedTuple):
@@ -26,7 +27,7 @@ class LayerTrace(NamedTuple):
     """
 
     outputs: Floats
-    state: Any
+    state: State
     gates: Any
 
 
@@ -90,7 +91,7 @@ class NumpyNetwork:
             traces.append(found)
         return traces
 
-    def _trace_layer(self, x: NDArray[Any], state: Any, weights: Mapping[str, Floats]) -> LayerTrace:
+    def _trace_layer(self, x: NDArray[Any], state: State, weights: Mapping[str, Floats]) -> LayerTrace:
         """A layer's values over inputs (T, D), or token ids (T,)."""
         projected = self._cell.project(x, weights)
         outputs, states = [], [state]

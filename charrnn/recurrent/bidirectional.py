@@ -5,7 +5,8 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from charrnn.recurrent.contract import Core, State
+from charrnn.recurrent.contract import Core
+from charrnn.recurrent.states import State
 
 __all__ = ["Bidirectional", "BothStates", "last_outputs"]
 

@@ -13,12 +13,12 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.kernels.pointwise import sigmoid_backward
 from charrnn.recurrent.kernels.scan import scan
 from charrnn.recurrent.scan_equations import RMS_NORM_EPSILON, WIDTH, Convolved
+from charrnn.recurrent.states import State
 
 __all__ = ["ScanCore", "causal_convolution", "gelu", "positive", "rms_norm", "wide"]
 
@@ -62,7 +62,7 @@ class _RMSNorm(Function):
 
 def rms_norm(x: Tensor, dtype: torch.dtype) -> Tensor:
     """x / √(mean x²) over the last dimension as `dtype`, computed in at least single precision."""
-    y: Tensor = _RMSNorm.apply(wide(x))  # type: ignore[no-untyped-call]
+    y: Tensor = _RMSNorm.apply(wide(x))
     return y.to(dtype)
 
 
@@ -106,7 +106,7 @@ def causal_convolution(x: Tensor, before: tuple[Tensor, ...], C: Tensor) -> tupl
 
     `before` are the three inputs before x, each (B, H); they and those returned begin with the newest.
     """
-    y, *last = _Convolution.apply(wide(x), *map(wide, before), wide(C))  # type: ignore[no-untyped-call]
+    y, *last = _Convolution.apply(wide(x), *map(wide, before), wide(C))
     return y.to(x.dtype), tuple(part.to(before[0].dtype) for part in last)
 
 
@@ -131,7 +131,7 @@ class _Positive(Function):
 
 def positive(x: Tensor) -> Tensor:
     """g(x) = x + 1/2 from 0 on, σ(x) below: the candidate of a scan in log space."""
-    y: Tensor = _Positive.apply(x)  # type: ignore[no-untyped-call]
+    y: Tensor = _Positive.apply(x)
     return y
 
 

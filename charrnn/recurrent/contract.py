@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charrnn.recurrent.equations import Cell, Noise
+from charrnn.recurrent.states import State
 
-__all__ = ["Core", "State"]
-
-State = Any  # the cell's NamedTuple of tensors, each (B, H)
+__all__ = ["Core"]
 
 
 class Core(nn.Module, ABC):

@@ -10,7 +10,10 @@ dropout and zoneout act: d and k in the equations, which are 1 and 0 without the
 """
 
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
+
+from charrnn.recurrent.states import State
 
 __all__ = [
     "SILENT",
@@ -104,10 +107,10 @@ class Cell(NamedTuple):
 
     state: type
     project: Callable[[Array, Weights], Array]
-    step: Callable[[Any, Array, Any, Weights, Noise], tuple[Array, Any]]
+    step: Callable[[ModuleType, Array, State, Weights, Noise], tuple[Array, State]]
     shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
     reads: tuple[str, ...] = ("W",)
-    gates: Callable[[Any, Array, Array, Weights], LSTMGates | GRUGates] | None = None
+    gates: Callable[[ModuleType, Array, Array, Weights], LSTMGates | GRUGates] | None = None
     is_residual: bool = False
 
     def layer_shapes(self, D: int | None, H: int) -> dict[str, tuple[int, ...]]:
@@ -127,7 +130,7 @@ def _affine(x: Array, weights: Weights) -> Array:
     return input_product(x, weights["W"]) + weights["b_W"]
 
 
-def sigmoid(xp: Any, x: Array) -> Array:
+def sigmoid(xp: ModuleType, x: Array) -> Array:
     """σ(x), by tanh."""
     return 0.5 * xp.tanh(0.5 * x) + 0.5  # exp would overflow in one direction or the other
 
@@ -147,14 +150,16 @@ def zoneout(k: Array | None, before: Array, after: Array) -> Array:
     return after if k is None else after + k * (before - after)
 
 
-def _rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+def _rnn_step(xp: ModuleType, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """h_t = tanh(W x_t + U (d ⊙ h_{t-1}) + b)        Elman 1990, "Finding structure in time"."""
     h = xp.tanh(projected + dropped(noise.d, state.h) @ weights["U"].T + weights["b_U"])
     h = zoneout(noise.k_h, state.h, h)
     return h, Hidden(h)
 
 
-def _rnn_relu_step(_: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+def _rnn_relu_step(
+    _: ModuleType, projected: Array, state: Hidden, weights: Weights, noise: Noise
+) -> tuple[Array, Hidden]:
     """h_t = max(0, W x_t + U (d ⊙ h_{t-1}) + b)      Le, Jaitly & Hinton 2015, arXiv 1504.00941."""
     a = projected + dropped(noise.d, state.h) @ weights["U"].T + weights["b_U"]
     h = zoneout(noise.k_h, state.h, a * (a > 0))
@@ -162,7 +167,7 @@ def _rnn_relu_step(_: Any, projected: Array, state: Hidden, weights: Weights, no
 
 
 def _lstm_step(
-    xp: Any, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
+    xp: ModuleType, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
 ) -> tuple[Array, HiddenAndCell]:
     """i, f, o = σ(W x_t + U h_{t-1} + b), one block of rows each
     g       = tanh(W_g x_t + U_g h_{t-1} + b_g)
@@ -176,12 +181,12 @@ def _lstm_step(
     return h, HiddenAndCell(h, c)
 
 
-def _lstm_gates(xp: Any, projected: Array, h: Array, weights: Weights) -> LSTMGates:
+def _lstm_gates(xp: ModuleType, projected: Array, h: Array, weights: Weights) -> LSTMGates:
     i, f, g, o = _split(projected + h @ weights["U"].T + weights["b_U"], 4)
     return LSTMGates(sigmoid(xp, i), sigmoid(xp, f), xp.tanh(g), sigmoid(xp, o))
 
 
-def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+def _gru_step(xp: ModuleType, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
     """r, z = σ(W x_t + U h_{t-1} + b), one block of rows each
     n    = d ⊙ tanh(W_n x_t + b_Wn + r ⊙ (U_n h_{t-1} + b_Un))
     h_t  = (1 - z) ⊙ n + z ⊙ h_{t-1}           Cho et al. 2014, arXiv 1406.1078; r after the product, as in cuDNN.
@@ -192,7 +197,7 @@ def _gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise:
     return h, Hidden(h)
 
 
-def _gru_gates(xp: Any, projected: Array, h: Array, weights: Weights) -> GRUGates:
+def _gru_gates(xp: ModuleType, projected: Array, h: Array, weights: Weights) -> GRUGates:
     W_r, W_z, W_n = _split(projected, 3)
     U_r, U_z, U_n = _split(h @ weights["U"].T + weights["b_U"], 3)
     r, z = sigmoid(xp, W_r + U_r), sigmoid(xp, W_z + U_z)
@@ -209,7 +214,9 @@ def _ln_rnn_project(x: Array, weights: Weights) -> Array:
     return input_product(x, weights["W"])
 
 
-def _ln_rnn_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+def _ln_rnn_step(
+    xp: ModuleType, projected: Array, state: Hidden, weights: Weights, noise: Noise
+) -> tuple[Array, Hidden]:
     """h_t = tanh(γ ⊙ LN(W x_t + U (d ⊙ h_{t-1})) + b)      Ba, Kiros & Hinton 2016, arXiv 1607.06450, equation 4."""
     a = projected + dropped(noise.d, state.h) @ weights["U"].T
     h = xp.tanh(weights["gain"] * _normalised(a) + weights["b"])
@@ -222,7 +229,7 @@ def _ln_lstm_project(x: Array, weights: Weights) -> Array:
 
 
 def _ln_lstm_step(
-    xp: Any, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
+    xp: ModuleType, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
 ) -> tuple[Array, HiddenAndCell]:
     """i, f, o, g before σ and tanh = γ_W ⊙ LN(W x_t) + γ_U ⊙ LN(U h_{t-1}) + b, each LN over all four blocks
     c_t     = σ(f) ⊙ c_{t-1} + σ(i) ⊙ d ⊙ tanh(g)
@@ -242,7 +249,9 @@ def _ln_gru_blocks(product: Array, gain: Array) -> list[Array]:
     return [gates[..., :H], gates[..., H:], n]
 
 
-def _ln_gru_step(xp: Any, projected: Array, state: Hidden, weights: Weights, noise: Noise) -> tuple[Array, Hidden]:
+def _ln_gru_step(
+    xp: ModuleType, projected: Array, state: Hidden, weights: Weights, noise: Noise
+) -> tuple[Array, Hidden]:
     """r, z = σ(γ_W ⊙ LN(W x_t) + γ_U ⊙ LN(U h_{t-1}) + b), one block of rows each, both in one LN
     n    = d ⊙ tanh(γ_Wn ⊙ LN(W_n x_t) + b_n + r ⊙ (γ_Un ⊙ LN(U_n h_{t-1}) + b_Un))
     h_t  = (1 - z) ⊙ n + z ⊙ h_{t-1}                       Ba, Kiros & Hinton 2016, equations 26 to 28; z as in the GRU.
@@ -268,7 +277,7 @@ def _dense(x: Array, weights: Weights) -> Array:
 
 
 def _mogrifier_lstm_step(
-    xp: Any, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
+    xp: ModuleType, projected: Array, state: HiddenAndCell, weights: Weights, noise: Noise
 ) -> tuple[Array, HiddenAndCell]:
     """x = 2 σ(Q_k h) ⊙ x for k = 1, 3, 5 and h = 2 σ(R_k x) ⊙ h for k = 2, 4, in turn, from x_t and h_{t-1}; then
     the LSTM's step, on the new x and h, with one b.        Melis, Kočiský & Blunsom 2019, arXiv 1909.01792.

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.recurrent.contract import Core, State
+from charrnn.recurrent.contract import Core
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.kernels.products import autocast_type
+from charrnn.recurrent.states import State
 
 __all__ = ["FusedCore", "kernel_keeps_to"]
 
@@ -45,7 +46,7 @@ class FusedCore(Core):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         """Move or convert the parameters, then put them in one piece of memory, as a GPU's kernel needs them."""
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)
         for (name, _), weight in zip([*self._layer.named_parameters()], self.parameters(), strict=True):
             setattr(self._layer, name, weight)
         self._layer.flatten_parameters()

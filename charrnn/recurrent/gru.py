@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charrnn.recurrent import equations
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.kernels.recurrence import gru_recurrence
+from charrnn.recurrent.states import State
 
 __all__ = ["GRU"]
 

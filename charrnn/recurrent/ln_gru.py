@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from charrnn.recurrent import equations
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.kernels.normalised import NormalisedCore, ln_gru_recurrence, normalised
+from charrnn.recurrent.states import State
 
 __all__ = ["LNGRU"]
 

@@ -6,9 +6,9 @@ from typing import final
 from torch import Tensor
 
 from charrnn.recurrent import equations
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.kernels.normalised import NormalisedCore, ln_rnn_recurrence, product
+from charrnn.recurrent.states import State
 
 __all__ = ["LNRNN"]
 

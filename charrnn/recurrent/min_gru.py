@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, positive, rms_norm, wide
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, dropped
+from charrnn.recurrent.states import State
 
 __all__ = ["MinGRU"]
 

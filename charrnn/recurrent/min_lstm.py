@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, positive, rms_norm, wide
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, dropped
 from charrnn.recurrent.kernels.pointwise import sigmoid_backward
+from charrnn.recurrent.states import State
 
 __all__ = ["MinLSTM"]
 
@@ -35,7 +35,7 @@ class MinLSTM(ScanCore):
         """Hidden states (T, B, H) of all steps by a scan, and the state after them."""
         v, inputs = causal_convolution(rms_norm(x, x.dtype), state[1:], weights["C"])
         f, i = (wide(F.linear(v, weights[f"W_{gate}"], weights[f"b_{gate}"])) for gate in "fi")
-        kept, share = _Shares.apply(f, i)  # type: ignore[no-untyped-call]
+        kept, share = _Shares.apply(f, i)
         candidate = positive(wide(F.linear(v, weights["W_h"], weights["b_h"])))
         h, state = self.scanned(kept, share * dropped(noise.d, candidate), state, inputs, noise, positive=True)
         return h.to(x.dtype), state

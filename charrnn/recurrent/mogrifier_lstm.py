@@ -9,12 +9,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from charrnn.recurrent import equations
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import MOGRIFIER_ROUNDS, Noise
 from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
 from charrnn.recurrent.kernels.pointwise import tanh_, zoneout_, zoneout_backward_
 from charrnn.recurrent.kernels.products import Product, autocast_type
+from charrnn.recurrent.states import State
 
 __all__ = ["MogrifierLSTM"]
 
@@ -135,5 +135,5 @@ class MogrifierLSTM(EquationCore):
         # Each matrix makes up for the factors 2 of 2 σ in all rounds before it; powers of two are exact.
         W, U, M = 8 * W, 4 * U, [2 ** (k // 2 + k % 2) * matrix for k, matrix in enumerate(M)]
         given = x.transpose(0, 1).to(state.h), state.h, state.c, W, U, b, noise, autocast_type(state.h), *M
-        outputs, c = _Recurrence.apply(*given)  # type: ignore[no-untyped-call]
+        outputs, c = _Recurrence.apply(*given)
         return outputs.transpose(0, 1), self.cell.state(outputs[-1], c)

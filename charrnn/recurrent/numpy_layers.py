@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.recurrent.equations import Cell, Hidden, HiddenAndCell, Noise, gru, lstm
+from charrnn.recurrent.states import State
 
 __all__ = ["EquationLayer", "Layer", "numpy_layer"]
 
@@ -20,7 +21,7 @@ class Layer(Protocol):
     def project(self, x: NDArray[Any]) -> Floats:
         """The part that depends on the input alone, of vectors x (B, D) or token ids (B,): a new array (B, k·H)."""
 
-    def step(self, projected: Floats, state: Any) -> tuple[Floats, Any]:
+    def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Output (B, H) and next state. It may overwrite `projected`, but not `state`."""
 
 
@@ -45,7 +46,7 @@ class EquationLayer:
         projected: Floats = self._cell.project(x, self._weights)
         return projected
 
-    def step(self, projected: Floats, state: Any) -> tuple[Floats, Any]:
+    def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """The cell's `step`: output (B, H) and next state."""
         return self._cell.step(np, projected, state, self._weights, self._noise)
 

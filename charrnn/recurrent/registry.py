@@ -80,10 +80,12 @@ CORES = {
 def core_class(name: str) -> "type[Core]":
     """The torch module of a registered core; imports torch. KeyError for an unknown name."""
     module, _, attribute = CORES[name].core.partition(":")
-    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    found: type[Core] = getattr(import_module(module), attribute)
+    return found
 
 
 def core_equations(name: str) -> "Cell":
     """The equations of a registered core, which need no torch. KeyError for an unknown name."""
     page, _, cell = CORES[name].cell.rpartition(":")
-    return getattr(import_module(f"charrnn.recurrent.{page or 'equations'}"), cell)  # type: ignore[no-any-return]
+    found: Cell = getattr(import_module(f"charrnn.recurrent.{page or 'equations'}"), cell)
+    return found

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from charrnn.recurrent import scan_equations
 from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, rms_norm, wide
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise, dropped
 from charrnn.recurrent.kernels.pointwise import sigmoid_backward
 from charrnn.recurrent.scan_equations import DECAY, RMS_NORM_EPSILON
+from charrnn.recurrent.states import State
 
 __all__ = ["RGLRU"]
 
@@ -38,7 +38,7 @@ class RGLRU(ScanCore):
         v, inputs = causal_convolution(F.linear(normed, weights["W_u"]), state[1:], weights["C"])
         r, i = (wide(_blockwise(v, weights[f"W_{gate}"], weights[f"b_{gate}"])) for gate in "ri")
         log_open = -DECAY * F.softplus(wide(weights["Lambda"]), threshold=math.inf)
-        a, b = _DecayAndInput.apply(r, i, wide(dropped(noise.d, v)), log_open)  # type: ignore[no-untyped-call]
+        a, b = _DecayAndInput.apply(r, i, wide(dropped(noise.d, v)), log_open)
         h, state = self.scanned(a, b, state, inputs, noise, positive=False)
         return h.to(x.dtype) * gelu(F.linear(normed, weights["W_g"])), state
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.recurrent import equations
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import Noise
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.kernels.recurrence import rnn_recurrence
+from charrnn.recurrent.states import State
 
 __all__ = ["RNN"]
 

@@ -7,7 +7,8 @@ x_0 = x_t. Letters and readers are those of `equations`.
 """
 
 import math
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 from charrnn.recurrent.equations import Array, Cell, Noise, Weights, dropped, input_product, sigmoid, zoneout
 
@@ -31,22 +32,22 @@ def _entered(x: Array, weights: Weights) -> Array:
     return input_product(x, weights["W"]) if "W" in weights else x
 
 
-def _rms_norm(xp: Any, x: Array) -> Array:
+def _rms_norm(xp: ModuleType, x: Array) -> Array:
     """x / √(mean x²)     Zhang & Sennrich 2019, arXiv 1910.07467; without a gain, as weights always follow."""
     return x / xp.sqrt((x * x).mean(-1)[..., None] + RMS_NORM_EPSILON)
 
 
-def _gelu(xp: Any, x: Array) -> Array:
+def _gelu(xp: ModuleType, x: Array) -> Array:
     """x Φ(x), nearly      Hendrycks & Gimpel 2016, arXiv 1606.08415."""
     return 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
-def _softplus(xp: Any, x: Array) -> Array:
+def _softplus(xp: ModuleType, x: Array) -> Array:
     """log(1 + eˣ)."""
     return xp.log1p(xp.exp(-abs(x))) + 0.5 * (x + abs(x))
 
 
-def _positive(xp: Any, x: Array) -> Array:
+def _positive(xp: ModuleType, x: Array) -> Array:
     """g(x) = x + 1/2 from 0 on, σ(x) below         Feng et al. 2024, appendix B."""
     above = 0.5 * (x + abs(x))
     return above + sigmoid(xp, x - above)
@@ -57,7 +58,7 @@ def _convolved(x: Array, state: Convolved, C: Array) -> Array:
     return C[0] * x + C[1] * state.x1 + C[2] * state.x2 + C[3] * state.x3
 
 
-def _min_block(xp: Any, x: Array, h: Array, weights: Weights) -> Array:
+def _min_block(xp: ModuleType, x: Array, h: Array, weights: Weights) -> Array:
     """y   = x_0 + W_o h_t
     out = norm(y + W_2 gelu(W_1 norm(y) + b_1)).
     """
@@ -66,7 +67,9 @@ def _min_block(xp: Any, x: Array, h: Array, weights: Weights) -> Array:
     return _rms_norm(xp, y + inner @ weights["W_2"].T)
 
 
-def _min_gru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: Noise) -> tuple[Array, Convolved]:
+def _min_gru_step(
+    xp: ModuleType, x: Array, state: Convolved, weights: Weights, noise: Noise
+) -> tuple[Array, Convolved]:
     """u   = norm(x_0),  v = C * u, over this step and the three before it
     z   = σ(W_z v + b_z)
     h_t = (1 - z) ⊙ h_{t-1} + z ⊙ d ⊙ g(W_h v + b_h)     Feng et al. 2024, arXiv 2410.01201, section 3.1.
@@ -79,7 +82,9 @@ def _min_gru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: 
     return _min_block(xp, x, h, weights), Convolved(h, u, state.x1, state.x2)
 
 
-def _min_lstm_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: Noise) -> tuple[Array, Convolved]:
+def _min_lstm_step(
+    xp: ModuleType, x: Array, state: Convolved, weights: Weights, noise: Noise
+) -> tuple[Array, Convolved]:
     """u, v as in min-gru
     f, i = σ(W_f v + b_f), σ(W_i v + b_i)
     h_t  = f / (f + i) ⊙ h_{t-1} + i / (f + i) ⊙ d ⊙ g(W_h v + b_h)     Feng et al. 2024, section 3.2.
@@ -100,7 +105,7 @@ def _blockwise(x: Array, W: Array) -> Array:
     return (x.reshape(-1, blocks, 1, size) @ W.swapaxes(1, 2)).reshape(x.shape)
 
 
-def _rg_lru_step(xp: Any, x: Array, state: Convolved, weights: Weights, noise: Noise) -> tuple[Array, Convolved]:
+def _rg_lru_step(xp: ModuleType, x: Array, state: Convolved, weights: Weights, noise: Noise) -> tuple[Array, Convolved]:
     """u   = W_u norm(x_0),  v = C * u, over this step and the three before it
     r, i = σ(W_r v + b_r), σ(W_i v + b_i)
     a   = exp(-8 softplus(Λ) ⊙ r)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from charrnn.recurrent.contract import Core, State
+from charrnn.recurrent.contract import Core
+from charrnn.recurrent.states import State
 
 __all__ = ["Stack", "StackState"]
 

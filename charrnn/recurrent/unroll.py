@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equations import SILENT, Cell, Noise
+from charrnn.recurrent.states import State
 
 __all__ = ["unroll"]
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.recurrent.states import take_rows
+from charrnn.recurrent.states import State, take_rows
 from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.generate import Engine, written
 from charrnn.sampling.stream import Stream
@@ -39,12 +39,12 @@ class Beginning(NamedTuple):
     """
 
     stream: Stream
-    state: Any
+    state: State
     ids: Ids
     logits: NDArray[np.float32] | None = None
     before: Ids = np.empty(0, dtype=np.int64)
 
-    def read(self, engine: Engine) -> tuple[NDArray[np.float32], Any]:
+    def read(self, engine: Engine) -> tuple[NDArray[np.float32], State]:
         """Logits (1, V) and state after all tokens."""
         if len(self.ids):
             return engine.read(self.ids[None], self.state)
@@ -254,7 +254,7 @@ class _Block:
     def _begin(self, first: int) -> None:
         """Give samples to the rows that have none."""
         order = np.arange(len(self._assigned))
-        begun: list[Any] = []
+        begun: list[State] = []
         for place, assigned in enumerate(self._assigned):
             index = self._next[place]
             if assigned is not None or not self._common.may_begin(index, first):

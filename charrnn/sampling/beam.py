@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import overflow
-from charrnn.recurrent.states import take_rows
+from charrnn.recurrent.states import State, take_rows
 from charrnn.sampling.batched import Begin, Piece
 from charrnn.sampling.chooser import forbidden_ids
 from charrnn.sampling.generate import Engine
@@ -40,10 +40,10 @@ class Beam(NamedTuple):
     ids: Ids  # (N, T)
     totals: Log  # (N, T + 1)
     logits: NDArray[np.float32]
-    state: Any
+    state: State
 
     @classmethod
-    def at(cls, logits: NDArray[np.float32], state: Any) -> Self:
+    def at(cls, logits: NDArray[np.float32], state: State) -> Self:
         """The beam of one empty sequence, with logits (1, V) and a state."""
         return cls(np.empty((1, 0), np.int64), np.zeros((1, 1)), logits, state)
 
@@ -93,7 +93,7 @@ def write_likeliest(
 
 
 def beam_search(
-    engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, logits: NDArray[np.float32], state: Any
+    engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, logits: NDArray[np.float32], state: State
 ) -> Continuation:
     """The likeliest continuation found by a beam of `config.beam` sequences; a beam of one is greedy.
 

@@ -1,13 +1,14 @@
 """Writing text token by token, each drawn from the network's distribution after those before it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import UsageError
 from charrnn.messages import named
+from charrnn.recurrent.states import State
 from charrnn.sampling.chooser import Chooser, forbidden_ids, surprisals
 from charrnn.sampling.stream import Stream
 from charrnn.settings.fields import suggestion
@@ -20,23 +21,23 @@ __all__ = ["Engine", "check_label", "forbidden_ids", "generate", "start_after", 
 class Engine(Protocol):
     """A model that can be stepped. A state is a value: no method changes it."""
 
-    def initial_state(self, batch_size: int) -> Any:
+    def initial_state(self, batch_size: int) -> State:
         """The zero state of `batch_size` streams."""
         ...
 
-    def join(self, states: Sequence[Any]) -> Any:
+    def join(self, states: Sequence[State]) -> State:
         """One state with the streams of several states; `states.take_rows` selects streams."""
 
-    def as_arrays(self, state: Any) -> Any:
+    def as_arrays(self, state: State) -> State:
         """The state with numpy arrays for its parts, the same for every engine."""
 
-    def from_arrays(self, state: Any) -> Any:
+    def from_arrays(self, state: State) -> State:
         """The state of this engine from the arrays that `as_arrays` made."""
 
-    def step(self, ids: Ids, state: Any) -> tuple[NDArray[np.float32], Any]:
+    def step(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
         """Logits (B, V) after token ids (B,), and the next state."""
 
-    def read(self, ids: Ids, state: Any) -> tuple[NDArray[np.float32], Any]:
+    def read(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
         """Logits (B, V) after the last of token ids (B, T), T > 0, and the state there."""
 
 
@@ -67,7 +68,13 @@ def generate(
 
 
 def written(
-    engine: Engine, chooser: Chooser, stream: Stream, logits: NDArray[np.float32], state: Any, *, measured: bool = False
+    engine: Engine,
+    chooser: Chooser,
+    stream: Stream,
+    logits: NDArray[np.float32],
+    state: State,
+    *,
+    measured: bool = False,
 ) -> Iterator[str]:
     """The text of a stream from logits (1, V) and state on: after each step the part that is certain, until it ends.
 

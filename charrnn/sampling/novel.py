@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError
 from charrnn.messages import named
+from charrnn.recurrent.states import State
 from charrnn.sampling.batched import Begin, Piece
 from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.filters import softmax
@@ -74,7 +75,7 @@ class _Place(NamedTuple):
     given: str  # text that the stream gave out on arriving
     before: Ids
     logits: NDArray[np.float32]
-    state: Any
+    state: State
     closed: NDArray[np.bool_]  # tokens (V,) that would complete a copy, or were tried
 
 
@@ -103,7 +104,7 @@ def written_novel(
     chooser: Chooser,
     stream: Stream,
     logits: NDArray[np.float32],
-    state: Any,
+    state: State,
     *,
     prime: Ids,
     guard: CopyGuard,

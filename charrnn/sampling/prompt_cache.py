@@ -3,7 +3,7 @@
 import hashlib
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from charrnn.checkpoint.header import HeaderError, open_container, read_array, r
 from charrnn.errors import CheckpointError
 from charrnn.files import write_new
 from charrnn.messages import named
+from charrnn.recurrent.states import State
 from charrnn.sampling.generate import Engine
 from charrnn.text.vocabulary import Ids
 
@@ -27,7 +28,7 @@ class Primed(NamedTuple):
     """Logits (1, V) and state after a prime, and the last of its tokens (N,)."""
 
     logits: NDArray[np.float32]
-    state: Any
+    state: State
     recent: Ids
 
     def after(self, engine: Engine, ids: Ids) -> "Primed":
@@ -96,7 +97,7 @@ def _read(file: BufferedReader, size: int, engine: Engine, checkpoint: Checkpoin
     return Primed(arrays["logits"], engine.from_arrays(tuple(layers)), tokens.astype(np.int64))
 
 
-def _named(state: Any) -> Arrays:
+def _named(state: State) -> Arrays:
     return {
         f"layers.{index}.{part}": array
         for index, layer in enumerate(state)

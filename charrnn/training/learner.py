@@ -73,7 +73,7 @@ class Learner:
     def _backward(self, loss: Tensor, targets: int) -> list[Tensor]:
         """Compute the gradients of a mean loss over `targets` targets; the parameters hold them, too."""
         scale = loss_scale(targets) if self._low is torch.float16 else 1
-        (loss * scale if scale > 1 else loss).backward()  # type: ignore[no-untyped-call]
+        (loss * scale if scale > 1 else loss).backward()
         gradients = [p.grad for p in self._model.parameters() if p.grad is not None]
         if scale > 1:
             torch._foreach_mul_(gradients, 1 / scale)

@@ -31,7 +31,7 @@ def measured_pace(config: RunConfig, vocabulary_size: int, device: torch.device)
             logits, _ = model(ids, state)
             loss = F.cross_entropy(logits.flatten(0, 1), ids.flatten())
         model.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         loss.item()  # waits until nearly all of the step is done
         steps += 1
         if steps == 0:

@@ -15,7 +15,6 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from charrnn.recurrent.contract import State
 from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import LAYER_NORM_EPSILON, Noise, dropped
 from charrnn.recurrent.kernels.lstm_gates import gate_slopes, next_cell_state
@@ -27,6 +26,7 @@ from charrnn.recurrent.kernels.pointwise import (
     zoneout_backward_,
 )
 from charrnn.recurrent.kernels.products import Product, autocast_type
+from charrnn.recurrent.states import State
 
 __all__ = ["NormalisedCore", "ln_gru_recurrence", "ln_lstm_recurrence", "ln_rnn_recurrence", "normalised", "product"]
 
@@ -282,7 +282,7 @@ def normalised(inputs: Tensor, W: Tensor, gain: Tensor, b: Tensor) -> Tensor:
 
 def ln_rnn_recurrence(projected: Tensor, h: Tensor, U: Tensor, gain: Tensor, b: Tensor, noise: Noise) -> Tensor:
     """Hidden states (T, B, H) of an ln-rnn, from W x (T, B, H) and h (B, H)."""
-    outputs: Tensor = _LNRNN.apply(projected.to(h), h, U, gain, b, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    outputs: Tensor = _LNRNN.apply(projected.to(h), h, U, gain, b, noise, autocast_type(h))
     return outputs
 
 
@@ -291,7 +291,7 @@ def ln_lstm_recurrence(
 ) -> tuple[Tensor, Tensor]:
     """Hidden states (T, B, H) of an ln-lstm and its last c, from normalised inputs (T, B, 4H), h and c (B, H)."""
     given = projected.to(h), h, c, U, gain_U, gain_c, b_c, noise, autocast_type(h)
-    outputs, c = _LNLSTM.apply(*given)  # type: ignore[no-untyped-call]
+    outputs, c = _LNLSTM.apply(*given)
     return outputs, c
 
 
@@ -300,5 +300,5 @@ def ln_gru_recurrence(
 ) -> Tensor:
     """Hidden states (T, B, H) of an ln-gru, from normalised inputs, (T, B, 2H) and (T, B, H), and h (B, H)."""
     given = W_gates.to(h), W_n.to(h), h, U, gain_U, b_Un, noise, autocast_type(h)
-    outputs: Tensor = _LNGRU.apply(*given)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _LNGRU.apply(*given)
     return outputs

@@ -181,17 +181,17 @@ def _candidate_last(U: Tensor) -> Tensor:
 
 def rnn_recurrence(projected: Tensor, h: Tensor, U: Tensor, noise: Noise, *, rectified: bool = False) -> Tensor:
     """Hidden states (T, B, H) of an Elman network with tanh or rectified units, from h (B, H)."""
-    outputs: Tensor = _RNN.apply(projected.to(h), h, U, rectified, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    outputs: Tensor = _RNN.apply(projected.to(h), h, U, rectified, noise, autocast_type(h))
     return outputs
 
 
 def lstm_recurrence(projected: Tensor, h: Tensor, c: Tensor, U: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
     """Hidden states (T, B, H) of an LSTM and its last cell state (B, H), from h and c (B, H)."""
-    outputs, c = _LSTM.apply(projected.to(h), h, c, U, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    outputs, c = _LSTM.apply(projected.to(h), h, c, U, noise, autocast_type(h))
     return outputs, c
 
 
 def gru_recurrence(projected: Tensor, h: Tensor, U: Tensor, b_Un: Tensor, noise: Noise) -> Tensor:
     """Hidden states (T, B, H) of a GRU, from h (B, H); r scales b_Un (H,), and `projected` has all other biases."""
-    outputs: Tensor = _GRU.apply(projected.to(h), h, U, b_Un, noise, autocast_type(h))  # type: ignore[no-untyped-call]
+    outputs: Tensor = _GRU.apply(projected.to(h), h, U, b_Un, noise, autocast_type(h))
     return outputs

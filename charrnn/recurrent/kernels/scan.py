@@ -107,5 +107,5 @@ def scan(a: Tensor, b: Tensor, h: Tensor, *, positive: bool) -> tuple[Tensor, Te
         h: h_0, (B, H).
     """
     kind = torch.promote_types(b.dtype, torch.float32)
-    hs, last = _Scan.apply(a.to(kind), b.to(kind), h.to(kind), positive)  # type: ignore[no-untyped-call]
+    hs, last = _Scan.apply(a.to(kind), b.to(kind), h.to(kind), positive)
     return hs, last
