@@ -219,6 +219,7 @@ def test_what_cannot_be_trained_is_told_at_once(folder: Path, arguments: dict[st
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_notices_name_keywords(small_text: Path) -> None:
     events = list(charrnn.train(small_text, **{**TINY, "steps": None, "epochs": None, "time": None, "patience": 1}))
     told = [event.text for event in events if isinstance(event, Notice)]

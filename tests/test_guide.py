@@ -46,6 +46,7 @@ def test_a_page_has_a_title_a_summary_and_questions(name: str) -> None:
     assert len(others) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="examples are for a shell")
 @pytest.mark.parametrize("name", pages.PAGES)
 def test_examples_give_what_stands_below_them(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +61,7 @@ def test_examples_give_what_stands_below_them(name: str, folder: Path, monkeypat
         assert same, f"{example.source}\n{output}\nto write it anew: python -m tests.guide_examples {name}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="a shell with pipefail and <( )")
 def test_the_six_pipelines_run_as_they_stand(folder: Path) -> None:
     prepare(folder)

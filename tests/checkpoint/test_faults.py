@@ -41,6 +41,7 @@ DISK_FULL = ("open", "write", "fsync", "replace", "mkdir")  # removing still wor
 ONCE: tuple[str, ...] = ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "lasting"),
     [

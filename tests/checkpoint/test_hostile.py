@@ -73,6 +73,7 @@ def _warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     from_file(path, training=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_warm")
 @pytest.mark.parametrize("hostile", CATALOGUE.values(), ids=CATALOGUE.keys())
 def test_a_hostile_file_is_refused_at_little_cost(folder: Path, hostile: Hostile) -> None:
@@ -136,6 +137,7 @@ needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pip
 COMMAND_LINE = ["torch.save", "pickle of protocol 2", "npz", "version 3", "a weight that is nan", "layers 1000000000"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMAND_LINE)
 def test_the_command_line_refuses_in_a_line(charrnn: Command, folder: Path, name: str) -> None:
     (folder / "model.pt").write_bytes(CATALOGUE[name].data())

@@ -157,6 +157,7 @@ def typed(name: str, keys: bytes, folder: Path) -> list[str]:
         os.waitpid(child, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
 @pytest.mark.parametrize("script", SHELLS, indirect=True)
 def test_a_run_is_completed_as_one_word_and_its_name_is_never_run(folder: Path, script: str) -> None:
@@ -167,6 +168,7 @@ def test_a_run_is_completed_as_one_word_and_its_name_is_never_run(folder: Path, 
     assert not (folder / "owned").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
 @pytest.mark.parametrize("script", SHELLS, indirect=True)
 def test_commands_options_cores_and_files_are_completed(folder: Path, script: str) -> None:

@@ -72,6 +72,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), values))
 def test_what_is_written_is_json(record: dict[str, object]) -> None:
     def refuse(constant: str) -> None:

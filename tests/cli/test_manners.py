@@ -65,6 +65,7 @@ def test_every_command_is_looked_at() -> None:
     assert set(app.COMMANDS) <= set(COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_without_a_terminal_there_are_no_escapes_and_quiet_is_silent(commands: Commands, name: str) -> None:
     told = commands.run(*COMMANDS[name])
@@ -75,6 +76,7 @@ def test_without_a_terminal_there_are_no_escapes_and_quiet_is_silent(commands: C
     assert name in BINARY or not re.search(rb"[\x1b\r]", told.stdout + hushed.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_stream_is_judged_by_itself(commands: Commands, name: str) -> None:
     seen = commands.run(*COMMANDS[name], stderr="terminal")
@@ -98,6 +100,7 @@ def test_a_terminal_without_colours_or_skills_is_respected(commands: Commands, n
     assert b"\x1b" not in dumb.stdout + dumb.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITING)
 def test_a_full_disk_is_told_and_a_reader_that_has_gone_is_not(commands: Commands, name: str) -> None:
     full = commands.run(*quiet(name), stdout="full")

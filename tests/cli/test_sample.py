@@ -155,6 +155,7 @@ def test_on_a_terminal_an_incomplete_character_is_shown_as_such(folder: Path) ->
     assert seen.decode()
 
 
+@pytest.mark.slow
 def test_a_long_prime_is_read(folder: Path, charrnn: Command) -> None:
     write_model(folder)
     prime = "ab" * 50_000

@@ -143,6 +143,7 @@ def test_quiet_says_nothing_and_two_views_are_refused(folder: Path, run: Run) ->
     assert "--per-line and --per-character" in told
 
 
+@pytest.mark.slow
 def test_a_pipeline_ranks_lines_from_standard_input(folder: Path, charrnn: Command) -> None:
     (folder / "model").write_bytes(to_bytes(unigram(PROBABILITIES)))
     command = f"{sys.executable} -m charrnn eval - --per-line -q --model model | sort -t '\t' -k 6 -g -r | cut -f 1,10"

@@ -73,6 +73,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
     return write
 
 
+@pytest.mark.slow
 def test_every_character_of_unicode_is_shown_or_escaped(written: Callable[..., bytes]) -> None:
     for character in UNICODE:
         shown = safe(character)

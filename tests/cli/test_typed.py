@@ -90,6 +90,7 @@ def test_what_was_written_before_a_signal_is_in_the_file(letters: Path) -> None:
     assert Path("new.txt").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_runs_bare_name_is_a_model(letters: Path, in_process: InProcess, folder: Path) -> None:
     (folder / "text").write_text("abc abc\n")
     for command in (

@@ -101,6 +101,7 @@ def test_any_bytes_come_back(text: TextConfig, data: bytes) -> None:
     assert pack(data, checkpoint) == archive
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 def test_odd_bytes_come_back(text: TextConfig) -> None:
     checkpoint = model(text)

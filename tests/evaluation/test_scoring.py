@@ -57,6 +57,7 @@ def test_the_sum_is_that_of_single_steps(choose: object) -> None:
     assert found.characters == tokens.targets == sum(len(text) + 1 for text in TEXTS)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 9), st.integers(1, 40), st.sampled_from(["carried", "windowed"]))
 def test_the_result_does_not_depend_on_rows_or_chunks(rows: int, chunk: int, protocol: str) -> None:
     tokens = tokenize(TEXTS, VOCABULARY)
@@ -195,6 +196,7 @@ def test_a_reader_that_stops_leaves_the_model_as_it_was() -> None:
     assert model.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("documents", [1, 400])
 def test_characters_are_scored_in_constant_memory(monkeypatch: pytest.MonkeyPatch, documents: int) -> None:
     monkeypatch.setattr(scoring, "_BLOCK", 3000)

@@ -107,6 +107,7 @@ def test_the_future_never_changes_the_past(name: str, kind: str) -> None:
     assert not torch.equal(outputs[:, 3], other[:, 3])
 
 
+@pytest.mark.slow
 @cores
 @pytest.mark.parametrize("kind", ["vectors", *(pytest.param(kind, marks=slow) for kind in ("one-hot", "layer below"))])
 @pytest.mark.parametrize("mode", ["silent", pytest.param("training", marks=slow)])
@@ -170,6 +171,7 @@ def test_core_equals_its_slow_twin_forward_and_backward(name: str, kind: str, mo
     )
 
 
+@pytest.mark.slow
 @cores
 @all_inputs
 @all_noises
@@ -306,6 +308,7 @@ def test_noise_leaves_nothing_on_the_module(name: str) -> None:
     assert not list(core.buffers())
 
 
+@pytest.mark.slow
 @cores
 @all_inputs
 @pytest.mark.parametrize("mode", ["silent", "training"])

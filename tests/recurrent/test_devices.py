@@ -50,6 +50,7 @@ class Traffic(TorchFunctionMode):
             return function(*arguments, **(options or {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regularisation", [{}, {"recurrent_dropout": 0.1, "zoneout": 0.1}], ids=["plain", "noise"])
 @pytest.mark.parametrize("kind", ["vectors", "one-hot"])
 @pytest.mark.parametrize("name", CORES)

@@ -76,6 +76,7 @@ def test_in_one_block_a_sample_does_not_depend_on_how_many_are_drawn_either(kind
     assert sum(a == b for a, b in zip(most, apart, strict=True)) >= 68  # but for a rounding that decides a draw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CORES)
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 def test_a_sample_does_not_depend_on_how_many_are_drawn(cell: str, kind: str) -> None:

@@ -61,6 +61,7 @@ def test_there_is_one_gap(text: str, said: str) -> None:
 PROBABILITIES = {"a": 1 / 2, "b": 1 / 4, "\t": 1 / 8, "\n": 1 / 8}
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_lines(folder: Path, charrnn: Command) -> None:
     (folder / "model").write_bytes(to_bytes(unigram(PROBABILITIES)))
     done = charrnn("fill", "a__b", "--model", "model", "--top", "3", "-q")

@@ -48,6 +48,7 @@ def texts(engine: Engine, begun: Primed) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CORES)
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 def test_a_saved_state_is_as_good_as_the_prime(folder: Path, cell: str, kind: str) -> None:

@@ -159,6 +159,7 @@ def assert_covers_everything_once(setup: Setup) -> None:
         assert found == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(ROWS, COLUMNS), (1, 1), (None, None)], ids=["small", "least", "chosen"])
 @pytest.mark.parametrize("validation", [0.0, 1e-12, 0.1, 0.5, 0.9])
 @pytest.mark.parametrize("documents", ["none", "line", "blank", "file"])

@@ -121,6 +121,7 @@ def test_the_start_up_of_a_gpu_counts_for_nothing(fake_time: FakeTime, start_up:
     assert clock.seconds == pytest.approx(120, abs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimated", [0.1, 1.0, 5.0])
 @pytest.mark.parametrize("measured", [0.05, 0.5, 2.0])
 @pytest.mark.parametrize("starts_up", [False, True])

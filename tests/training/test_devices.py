@@ -360,6 +360,7 @@ def test_what_fails_aside_ends_the_training(small_text: Path, monkeypatch: pytes
         assert not Run(Path("checkpoints/aside")).checkpoints()
 
 
+@pytest.mark.slow
 def test_a_wider_network_has_a_slower_pace() -> None:
     def pace(width: int) -> float:
         settings = {"cell": "gru", "layers": 2, "hidden_size": width, "embedding_size": 8, "dropout": 0.0}

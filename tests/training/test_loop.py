@@ -157,6 +157,7 @@ def test_what_is_lost_would_be_noticed(small_text: Path, monkeypatch: pytest.Mon
     assert everything(run)[0] != whole[0]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_can_be_given_more(small_text: Path) -> None:
     run = finished(run_through(train(tiny_run(small_text)))).run
     already = run_through(resume(find_resumable(str(run)), {}))

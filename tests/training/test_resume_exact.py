@@ -68,6 +68,7 @@ def test_a_stop_at_every_step_changes_nothing(small_text: Path, text: dict[str, 
     assert everything(run)[:4] == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lost", ["rng.cpu", "state.0.h", "state.1.c", "optimizer.head.weight.exp_avg", "optimizer.head.bias.step"]
 )
