@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from charrnn.cli.app import application
+from charrnn.cli.app import COMMANDS, application
 
 __all__ = ["PATH", "reference"]
 
@@ -18,7 +18,7 @@ _HEAD = """# Reference
 Every command with its options, their defaults and their environment variables. This page is generated from the \
 declarations in the code; `charrnn COMMAND --help` shows the same.
 
-An option is taken from the command line, else from its environment variable, else (for `train` and `compare`) from \
+An option is taken from the command line, else from its environment variable, else (for `train`) from \
 the file that `--config` names, else its default counts. `charrnn --version` prints the version, and `--debug` before \
 a command shows the traceback of an error (also `CHARRNN_DEBUG=1`). `CHARRNN_MODEL` names the model of all commands \
 that need one, and `CHARRNN_CACHE` the folder for large encoded texts.
@@ -33,12 +33,12 @@ def reference() -> str:
 
 def _command(name: str, command: Any) -> Iterator[str]:
     """The paragraphs about a command."""
-    first, _, more = inspect.cleandoc(command.callback.__doc__).partition("\n")
-    told, _, example = first.partition(": ")
+    told, _, example = COMMANDS[name].summary.partition(": ")
+    more = inspect.cleandoc(command.callback.__doc__ or "")
     yield f"## charrnn {name}"
     yield f"{told}."
     yield f"    {example}"
-    yield from (" ".join(part.split()) for part in more.strip().split("\n\n") if part)
+    yield from (" ".join(part.split()) for part in more.split("\n\n") if part)
     panels: dict[str, list[str]] = {}
     for each in command.params:
         if not getattr(each, "hidden", False) and "--help" not in each.opts:

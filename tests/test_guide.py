@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.cli.app import COMMANDS
 from charrnn.guide import pages
 from charrnn.recurrent.registry import CORES
 from tests.cli.test_start import LIGHT
@@ -80,6 +81,13 @@ def test_the_six_pipelines_run_as_they_stand(folder: Path) -> None:
 
 def test_the_reference_is_that_of_the_declarations() -> None:
     assert PATH.read_text("utf-8") == reference(), "write it anew: python -m tests.reference"
+
+
+def test_a_command_in_the_reference_begins_with_what_it_does() -> None:
+    for name, (_, summary) in COMMANDS.items():
+        told, example = summary.split(": ", 1)
+        assert f"\n## charrnn {name}\n\n{told}.\n\n    {example}\n\n" in reference()
+    assert not re.search(r"[^.]\.\.$|^ +$", reference(), re.MULTILINE)
 
 
 def test_the_sentence_of_an_option_stands_once() -> None:

@@ -67,8 +67,6 @@ _OPTIONS_ALSO_CALLED = {
     "--overwrite": "--force",
 }
 
-# Environment variables that belong to no option. The last is for processes that train together.
-
 # Of a name that no file can have, or that leads through a file.
 _BAD_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.ELOOP)
 

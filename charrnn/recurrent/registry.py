@@ -1,4 +1,4 @@
-"""The one table of recurrent cores. `--help`, config checks, the README and the contract tests read it.
+"""The one table of recurrent cores. `--help`, config checks, the guide and the contract tests read it.
 
 It holds strings, resolved on use, so that reading it imports neither torch nor numpy.
 """
@@ -14,7 +14,7 @@ __all__ = ["CORES", "CoreEntry", "core_class", "core_equations"]
 
 
 class CoreEntry(NamedTuple):
-    """An entry for a core: its module, equations, defaults, and words for the help and the README."""
+    """An entry for a core: its module, equations, defaults, and words for the help and the guide."""
 
     core: str  # "module:class", the sequence module that trains
     cell: str  # "page:name", where its equations stand in charrnn.recurrent; the page is `equations` if not named
