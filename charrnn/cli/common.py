@@ -25,7 +25,7 @@ MODEL_HELP = "Checkpoint file, run folder or run name (default: the newest run i
 class ModelInput(Settings):
     """The option that names the model."""
 
-    model: str | None = setting(None, MODEL_HELP, panel=IN, metavar="MODEL", kind="run")
+    model: str | None = setting(None, MODEL_HELP, panel=IN, metavar="MODEL")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PrimeInput(Settings):
         None, "Text to go on from, as an option.", panel=IN, short="p", aliases=("--prompt",), metavar="TEXT"
     )
     prime_file: str | None = setting(
-        None, "File with the text to go on from, or - for standard input.", panel=IN, metavar="FILE", kind="file"
+        None, "File with the text to go on from, or - for standard input.", panel=IN, metavar="FILE"
     )
 
     def given(self) -> list[str]:

@@ -44,6 +44,5 @@ class PictureOutput(Settings):
         "Draw a picture in a new file, .png or .svg (pip install 'charrnn-text[plot]').",
         panel=OUT,
         metavar="FILE",
-        kind="file",
     )
     force: bool = setting(False, FORCE_HELP, panel=OUT)

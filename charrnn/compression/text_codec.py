@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from charrnn.settings.text import Newlines, Normalization, TextConfig
-from charrnn.text.documents import normalized_pieces
+from charrnn.text.documents import normalized_pieces, with_end
 
 __all__ = ["TextCodec", "text_codecs"]
 
@@ -26,7 +26,7 @@ class TextCodec:
     def text(self, chunks: Iterable[bytes]) -> Iterator[str]:
         """The text to code, in pieces."""
         decoder = codecs.getincrementaldecoder(self.encoding)("surrogateescape")
-        pieces = (decoder.decode(chunk, final) for chunk, final in _with_end(chunks))
+        pieces = (decoder.decode(chunk, final) for chunk, final in with_end(chunks))
         return normalized_pieces(pieces, self.form, self.newlines)
 
     def data(self, text: Iterable[str]) -> Iterator[bytes]:
@@ -35,12 +35,6 @@ class TextCodec:
         for piece in normalized_pieces(text, self.restored_form):
             yield encoder.encode(piece.replace("\n", self.restored_newline))
         yield encoder.encode("", final=True)
-
-
-def _with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    for chunk in chunks:
-        yield chunk, False
-    yield b"", True
 
 
 def text_codecs(config: TextConfig) -> list[TextCodec]:

@@ -24,7 +24,7 @@ class Alphabet(NamedTuple):
     def neighbours(self, index: int, count: int) -> list[tuple[str, float]]:
         """The `count` characters most similar to one, with their similarities, the most similar first."""
         order = np.argsort(-self.similarities[index], kind="stable")
-        return [(self.characters[k], float(self.similarities[index, k])) for k in order if k != index][:count]
+        return [(self.characters[k], float(self.similarities[index, k])) for k in order[order != index][:count]]
 
 
 class Kind(NamedTuple):
@@ -65,14 +65,14 @@ def learned_alphabet(checkpoint: Checkpoint) -> Alphabet:
 
 def kinds(alphabet: Alphabet) -> list[Kind]:
     """Each kind of characters that has two or more, with the share whose nearest neighbour is of that kind."""
-    nearest = [alphabet.neighbours(index, 1)[0][0] for index in range(len(alphabet.characters))]
+    nearest = {own: alphabet.neighbours(index, 1)[0][0] for index, own in enumerate(alphabet.characters)}
     groups: dict[str, list[str]] = {}
     for character in alphabet.characters:
         groups.setdefault(_kind(character), []).append(character)
     found = []
     for name, group in groups.items():
         if len(group) > 1:
-            together = sum(nearest[alphabet.characters.index(character)] in group for character in group)
+            together = sum(nearest[character] in group for character in group)
             chance = (len(group) - 1) / (len(alphabet.characters) - 1)
             found.append(Kind(name, len(group), together / len(group), chance))
     return found

@@ -1,13 +1,11 @@
 """Novelty of a text: the share of its K-grams that are also in the text that a model has learned."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError
-from charrnn.settings.text import TextConfig
-from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.corpus import Corpus
 from charrnn.text.grams import Grams, count_shared
 from charrnn.text.tokens import Tokens
 from charrnn.text.training_text import training_text
@@ -55,8 +53,7 @@ def novelty(
     run, named = checkpoint.config, checkpoint.config.text.corpus
     learned = training_text(run, checkpoint.vocabulary, corpus, encoding)
     if sources:
-        named_text = replace(run.text, corpus=tuple(sources), encoding=encoding or TextConfig.encoding)
-        read = read_corpus(named_text, labels=checkpoint.vocabulary.labels or None)
+        read = training_text(run, checkpoint.vocabulary, sources, encoding)
         tokens, vocabulary, notices = read.tokens, read.vocabulary, read.notices
     else:
         own = training_text(run, checkpoint.vocabulary) if corpus else learned

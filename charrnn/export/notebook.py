@@ -1,5 +1,6 @@
 """HTML for notebooks that shows models, scores and trainings: no scripts, nothing from elsewhere."""
 
+import contextlib
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,16 +19,18 @@ _COLOURS = {"training": "#4c9a9a", "validation": "#d1495b"}
 
 
 def losses_of(run: Path) -> dict[str, list[tuple[float, float]]]:
-    """Steps and losses of a run's `metrics.jsonl`, by split; empty if the file cannot be read."""
+    """Steps and losses of a run's `metrics.jsonl`, by split. A line that cannot be read, as a crash may leave, is left
+    out; all are if there is no file."""
     found: dict[str, list[tuple[float, float]]] = {}
     try:
-        lines = (run / "metrics.jsonl").read_text("utf-8").splitlines()
-        for line in lines:
+        lines = (run / "metrics.jsonl").read_bytes().splitlines()
+    except OSError:
+        return {}
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             record = json.loads(line)
             if record["split"] in _COLOURS and isinstance(record["loss"], float):
                 found.setdefault(record["split"], []).append((float(record["step"]), record["loss"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
     return found
 
 

@@ -15,23 +15,18 @@ from torch.nn import functional as F
 
 from charrnn.recurrent.equation_core import EquationCore
 from charrnn.recurrent.equations import Noise
-from charrnn.recurrent.kernels.pointwise import sigmoid_backward
+from charrnn.recurrent.kernels.pointwise import sigmoid_backward, wide
 from charrnn.recurrent.kernels.scan import scan
 from charrnn.recurrent.scan_equations import RMS_NORM_EPSILON, WIDTH, Convolved
 from charrnn.recurrent.states import State
 
-__all__ = ["ScanCore", "causal_convolution", "gelu", "positive", "rms_norm", "wide"]
+__all__ = ["ScanCore", "causal_convolution", "gelu", "positive", "rms_norm"]
 
 # On a CPU the whole block is computed for this many elements (B times H times steps) at a time: they stay in its
 # caches, where a pass over them costs a tenth of one through fresh memory.
 PIECE_SIZE = 2**19
 
 Weights = Mapping[str, Tensor]
-
-
-def wide(x: Tensor) -> Tensor:
-    """x in at least single precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class _RMSNorm(Function):
@@ -189,9 +184,9 @@ class ScanCore(EquationCore):
     def recur(self, x: Tensor, state: State, noise: Noise, weights: Weights) -> tuple[Tensor, State]:
         """The input of W_o (T, B, H), from the residual stream x (T, B, H), and the state after the last step."""
 
-    @abstractmethod
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
-        """The inner layer of the perceptron (T, B, M), from the normed stream (T, B, H)."""
+        """The inner layer of the perceptron, gelu(W_1 x + b_1), (T, B, M), from the normed stream x (T, B, H)."""
+        return gelu(F.linear(normed, weights["W_1"], weights["b_1"]))
 
     @final
     def scanned(

@@ -7,8 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from charrnn.recurrent import scan_equations
-from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, positive, rms_norm, wide
+from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, positive, rms_norm
 from charrnn.recurrent.equations import Noise, dropped
+from charrnn.recurrent.kernels.pointwise import wide
 from charrnn.recurrent.states import State
 
 __all__ = ["MinGRU"]
@@ -33,7 +34,3 @@ class MinGRU(ScanCore):
         candidate = positive(wide(F.linear(v, weights["W_h"], weights["b_h"])))
         h, state = self.scanned(1 - z, z * dropped(noise.d, candidate), state, inputs, noise, positive=True)
         return h.to(x.dtype), state
-
-    def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
-        """gelu(W_1 x + b_1), (T, B, M)."""
-        return gelu(F.linear(normed, weights["W_1"], weights["b_1"]))

@@ -10,9 +10,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from charrnn.recurrent import scan_equations
-from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, rms_norm, wide
+from charrnn.recurrent.block import ScanCore, Weights, causal_convolution, gelu, rms_norm
 from charrnn.recurrent.equations import Noise, dropped
-from charrnn.recurrent.kernels.pointwise import sigmoid_backward
+from charrnn.recurrent.kernels.pointwise import sigmoid_backward, wide
 from charrnn.recurrent.scan_equations import DECAY, RMS_NORM_EPSILON
 from charrnn.recurrent.states import State
 
@@ -44,7 +44,7 @@ class RGLRU(ScanCore):
 
     def perceive(self, normed: Tensor, weights: Weights) -> Tensor:
         """gelu(W_1 x + b_1) ⊙ W_3 x, (T, B, M)."""
-        return gelu(F.linear(normed, weights["W_1"], weights["b_1"])) * F.linear(normed, weights["W_3"])
+        return super().perceive(normed, weights) * F.linear(normed, weights["W_3"])
 
 
 class _DecayAndInput(Function):

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.recurrent.states import State
-from charrnn.sampling.chooser import Chooser, forbidden_ids, surprisals
+from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.stream import Stream
 from charrnn.settings.fields import suggestion
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary, as_label
 
-__all__ = ["Engine", "check_label", "forbidden_ids", "generate", "start_after", "start_token", "written"]
+__all__ = ["Engine", "check_label", "generate", "start_after", "start_token", "written"]
 
 
 class Engine(Protocol):

@@ -3,7 +3,6 @@
 import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.sampling import Unknown
 from charrnn.settings.text import TextConfig
-from charrnn.text.documents import normalized_pieces
+from charrnn.text.documents import normalized_pieces, with_end
 from charrnn.text.vocabulary import MARK, Ids, Vocabulary, known_form, normalized
 
 __all__ = ["as_model_text", "encode_pieces", "encode_prime"]
@@ -84,7 +83,7 @@ def encode_pieces(
 
 def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[str]:
     decoder, end, is_first = codecs.getincrementaldecoder(encoding)(), 0, True
-    for piece, is_last in chain(((piece, False) for piece in pieces), [(b"", True)]):
+    for piece, is_last in with_end(pieces):
         start, end = end - len(decoder.getstate()[0]), end + len(piece)
         try:
             text = decoder.decode(piece, is_last)

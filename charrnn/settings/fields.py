@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
 from charrnn.errors import UsageError
 from charrnn.messages import named
@@ -39,8 +39,6 @@ UNKNOWN_HELP = "What becomes of characters of the prime that the model never saw
 QUIET_HELP = "Write only errors on stderr."
 JSON_LINES_HELP = "Write JSON lines on stdout."
 
-Kind = Literal["file", "run", "cell", "cells"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -48,7 +46,7 @@ class Setting:
 
     `least` and `most` are in the range, `above` and `below` are not. `parse` makes the value from a text. `flag` is the
     long option if it does not follow from the name, `off` the option that says no, `aliases` are further options.
-    `kind` is the kind of words that a shell completes. An `argument` is given on the command line without a flag.
+    An `argument` is given on the command line without a flag.
     """
 
     help: str
@@ -64,7 +62,6 @@ class Setting:
     above: float | None = None
     below: float | None = None
     parse: Callable[[str], Any] | None = None
-    kind: Kind | None = None
     argument: bool = False
     has_variable: bool = True
     hidden: bool = False

@@ -47,7 +47,6 @@ class ModelConfig(Settings):
         f"Recurrent core: {', '.join(CORES)}. auto chooses by the text.",
         panel=_NETWORK,
         metavar="CELL",
-        kind="cell",
     )
     layers: int | None = setting(None, "Recurrent layers.", panel=_NETWORK, least=1, most=64)
     hidden_size: int | None = setting(None, "Units in each layer.", panel=_NETWORK, least=1, most=65536)

@@ -59,7 +59,6 @@ class SamplingConfig(Settings):
         "Text not to be copied (default: the training text). Can be given several times.",
         panel=DRAWN,
         metavar="TEXT",
-        kind="file",
         shows_default=False,
     )
     beam: int | None = setting(
@@ -124,11 +123,9 @@ class PrimeConfig(Settings):
         None, "Encoding of files that are read (default: utf-8).", panel=IN, metavar="NAME", shows_default=False
     )
     load_state: str | None = setting(
-        None, "Begin where this saved state ends, then read the prime.", panel=IN, metavar="FILE", kind="file"
+        None, "Begin where this saved state ends, then read the prime.", panel=IN, metavar="FILE"
     )
-    save_state: str | None = setting(
-        None, "Save the state after the prime in a new file.", panel=OUT, metavar="FILE", kind="file"
-    )
+    save_state: str | None = setting(None, "Save the state after the prime in a new file.", panel=OUT, metavar="FILE")
     force: bool = setting(False, FORCE_HELP, panel=OUT)
 
 

@@ -58,7 +58,6 @@ class Search(Settings):
         panel=_SEARCH,
         metavar="CELLS",
         parse=_cells,
-        kind="cells",
     )
     learning_rates: tuple[float, ...] | None = setting(
         None,

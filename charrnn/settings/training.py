@@ -70,7 +70,6 @@ class TrainingConfig(Settings):
         panel=_TRAINING,
         flag="--from",
         metavar="MODEL",
-        kind="run",
     )
     seed: int = setting(1, "Seed of weights, dropout, order and split.", panel=_TRAINING, least=0, below=2**63)
     device: Device = setting("auto", DEVICE_HELP, panel=_MACHINE)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.text import TextConfig
+from charrnn.text.documents import with_end
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import code_points
 
@@ -41,7 +42,7 @@ class Utf8Watch:
         self._is_ascii = True
 
     def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk, is_last in _with_end(chunks):
+        for chunk, is_last in with_end(chunks):
             if self._is_valid and (chunk or is_last):
                 try:
                     self._is_ascii &= self._decoder.decode(chunk, is_last).isascii()
@@ -90,7 +91,7 @@ def _decoded(source: Source, config: TextConfig, chunks: Iterable[bytes]) -> Ite
     decoder = _decoder(source, config)
     read = characters = lines = 0
     surrogate: int | None = None
-    for chunk, final in _with_end(chunks):
+    for chunk, final in with_end(chunks):
         before = decoder.getstate()
         read += len(chunk)
         try:
@@ -130,12 +131,6 @@ def _decoder(source: Source, config: TextConfig) -> codecs.IncrementalDecoder:
     if marks and not source.head.startswith(tuple(marks)):
         name += "-le" if sys.byteorder == "little" else "-be"  # which an incremental decoder does not assume
     return codecs.getincrementaldecoder(name)()
-
-
-def _with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    for chunk in chunks:
-        yield chunk, False
-    yield b"", True
 
 
 def _line_ends(decoder: codecs.IncrementalDecoder, state: tuple[bytes, int], data: bytes) -> int:

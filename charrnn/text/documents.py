@@ -12,7 +12,7 @@ from charrnn.messages import named
 from charrnn.settings.text import Newlines, Normalization, TextConfig
 from charrnn.text.vocabulary import normalized
 
-__all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces", "treated"]
+__all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces", "treated", "with_end"]
 
 _BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
 _MARK = "\ud800"  # a lone surrogate, which no text has
@@ -135,3 +135,10 @@ def about_line_ends(line_ends: LineEnds, config: TextConfig, *, may_change: bool
     if crlf:
         return [f"the lines of the text end in CRLF, kept as two characters: {found}{hint}"]
     return [f"the lines of the text end in CR, which ends no line here: {found}{hint}"]
+
+
+def with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each chunk and False, then an empty one and True, as a decoder wants to be told of the end."""
+    for chunk in chunks:
+        yield chunk, False
+    yield b"", True

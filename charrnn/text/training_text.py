@@ -49,7 +49,9 @@ def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
         raise DataError(f"the model was trained on standard input, which cannot be read again; {hint}")
     try:
         corpus = read_corpus(run.text, run.training.seed, vocabulary)
-        if run.text.unit == "character" and (more := set(corpus.characters) - set(vocabulary.characters)):
+        is_the_same = corpus.sha256 == run.record.corpus_sha256
+        more = set(corpus.characters) - set(vocabulary.characters)
+        if is_the_same and run.text.unit == "character" and more:
             labels = dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True))
             whole = Vocabulary.of(vocabulary.characters + "".join(more), run.text.unit, labels)
             corpus = read_corpus(run.text, run.training.seed, whole)
@@ -57,6 +59,6 @@ def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
         raise DataError(
             f"the text that the model was trained on cannot be read again: {error.message}\n{hint}"
         ) from error
-    if corpus.sha256 != run.record.corpus_sha256:
+    if not is_the_same:
         raise DataError(f"{', '.join(run.text.corpus)} has changed since the model was trained on it; {hint}")
     return corpus

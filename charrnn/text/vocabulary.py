@@ -157,7 +157,9 @@ class Vocabulary:
 
 
 def known_form(text: str, vocabulary: Vocabulary) -> Normalization | None:
-    """The form, NFC or NFD, in which a vocabulary has all characters of a text."""
+    """The form, NFC or NFD, in which a vocabulary has all characters of a text; None if it has them as they are."""
+    if not np.any(vocabulary.encode(text) == vocabulary.unknown):
+        return None
     forms: tuple[Normalization, ...] = ("nfc", "nfd")
     has_all = (form for form in forms if not np.any(vocabulary.encode(normalized(text, form)) == vocabulary.unknown))
     return next(has_all, None)

@@ -72,9 +72,11 @@ class Clock:
 
     def seconds_left(self, step: int) -> float:
         """Seconds until the end of the plan, at the present pace."""
-        if self._budget is not None:
-            return max(self._budget - self.seconds, 0.0)
-        return (self.total(step) - step) * self._seconds_each() + self._interruption()
+        left = (self.total(step) - step) * self._seconds_each() + self._interruption()
+        if self._budget is None:
+            return left
+        by_budget = max(self._budget - self.seconds, 0.0)
+        return min(left, by_budget) if self.total(step) == self._limit else by_budget
 
     def report_is_due(self, step: int) -> bool:
         """True if a report is due after `step` steps; the first is due as soon as the pace can be measured."""

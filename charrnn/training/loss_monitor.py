@@ -53,7 +53,7 @@ class LossMonitor:
         self._steps_per_epoch = steps_per_epoch
         self._unread: list[tuple[int, float, Batch, Tensor]] = []
         self._lap_characters, self._lap_loss = 0, 0.0
-        self._offsets: list[int] = []
+        self._batch: Batch | None = None  # of the last step that was read
         self._last_steps: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
     def add(self, step: int, learning_rate: float, batch: Batch, numbers: Tensor) -> None:
@@ -102,7 +102,7 @@ class LossMonitor:
 
     def judge(self, step: int, loss: float, gradient_norm: float, learning_rate: float, batch: Batch) -> Skipped | None:
         """Note the numbers of a step; the event if they are not finite, so that it was skipped."""
-        self._offsets = batch.offsets.tolist()
+        self._batch = batch
         noted = {"step": step, "loss": loss, "gradient_norm": gradient_norm, "learning_rate": learning_rate}
         self._last_steps.append(noted)
         if math.isfinite(loss) and math.isfinite(gradient_norm):
@@ -118,6 +118,7 @@ class LossMonitor:
         number `batch_of_epoch` of its epoch; both count from 0, while steps count from 1. `token_offsets` are the
         beginnings of its rows in the training text.
         """
+        assert self._batch is not None
         last, latest = self._last_steps[-1], self._run.pointed("latest")
         epoch, batch = divmod(last["step"] - 1, self._steps_per_epoch)
         record = {
@@ -125,7 +126,7 @@ class LossMonitor:
             **last,
             "epoch": epoch,
             "batch_of_epoch": batch,
-            "token_offsets": self._offsets,
+            "token_offsets": self._batch.offsets.tolist(),
             "skipped": self.skipped,
             "skipped_in_a_row": self.skipped_in_a_row,
             "checkpoint": latest and latest.name,

@@ -165,15 +165,10 @@ def _with_precision(training: TrainingConfig, model: ModelConfig, device: str) -
         return training, []
     if device == "cuda":
         by_cudnn = issubclass(core_class(model.cell), FusedCore) and not (model.recurrent_dropout or model.zoneout)
-        if by_cudnn:
-            notice = (
-                "products in fp16, with a scaled loss; so are states within cuDNN (bf16 and fp32 keep them in fp32)"
-            )
-            return replace(training, precision="fp16"), [notice]
-        if not multiplies_bf16(device):
-            return replace(training, precision="fp16"), [
-                "products in fp16, with a scaled loss, as this GPU has no bf16"
-            ]
+        if by_cudnn or not multiplies_bf16(device):
+            more = "; so are states within cuDNN (bf16 and fp32 keep them in fp32)"
+            why = more if by_cudnn else ", as this GPU has no bf16"
+            return replace(training, precision="fp16"), [f"products in fp16, with a scaled loss{why}"]
         return replace(training, precision="bf16"), ["products in bf16, which this GPU does faster"]
     pays = device == "cpu" and (model.hidden_size or 0) >= CORES[model.cell].bf16_from
     if pays and multiplies_bf16(device):

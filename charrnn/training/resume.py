@@ -92,7 +92,7 @@ def _check_settings(run: Path, given: Mapping[str, Any], recorded: RunConfig) ->
     Text and shape are checked once the text has been read, as it may be too short for the shape.
     """
     judged_elsewhere = ("corpus", "patience", "device", *_BUDGETS, *_SHAPE)
-    own = _flat(recorded)
+    own = recorded.flat()
     as_recorded: dict[str, tuple[Any, ...]] = {name: (value, "auto") for name, value in own.items()}
     if began := recorded.training.from_model:  # recorded as the checkpoint that was found in a folder
         as_recorded["from_model"] = (began, str(Path(began).parent))
@@ -103,12 +103,8 @@ def _check_settings(run: Path, given: Mapping[str, Any], recorded: RunConfig) ->
         raise _differing(run, differing, recorded)
 
 
-def _flat(config: RunConfig) -> dict[str, Any]:
-    return {name: value for section in vars(config).values() for name, value in vars(section).items()}
-
-
 def _differing(run: Path, given: Mapping[str, Any], recorded: RunConfig) -> UsageError:
-    own = _flat(recorded)
+    own = recorded.flat()
     listed = ", ".join(f"{named(name, own[name])}, not {value}" for name, value in list(given.items())[:3])
     return UsageError(
         f"the run {run} has {listed}\n"

@@ -6,7 +6,7 @@ from charrnn.settings.training import TrainingConfig
 
 __all__ = ["Plan", "extended", "learning_rate", "step_limit", "total_at"]
 
-Plan = tuple[tuple[int, int], ...]  # (step, total steps) pairs, as in config.Record
+Plan = tuple[tuple[int, int], ...]  # (step, total steps) pairs, as in settings.training.Record
 
 _FINAL_SHARE = 0.02  # of the peak, where the cosine ends
 

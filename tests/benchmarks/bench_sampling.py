@@ -188,7 +188,8 @@ def streams(rounds: int) -> None:
     for cell in ("lstm", "gru"):
         for hidden_size in (128, 512):
             checkpoint = random_checkpoint(cell, 2, hidden_size)
-            engine, _, threads = open_engine(checkpoint, SamplingConfig(), "numpy", "cpu")
+            opened = open_engine(checkpoint, SamplingConfig(), "numpy", "cpu")
+            engine, threads = opened.engine, opened.threads
             length = 25_600 // hidden_size
             contestants = {
                 "one": samples_by(engine, 1, 8 * length, threads),

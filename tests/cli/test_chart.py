@@ -21,6 +21,13 @@ def test_a_chart_has_each_point_at_its_value() -> None:
     ]
 
 
+def test_many_curves_are_all_drawn() -> None:
+    names = [f"curve{number}" for number in range(20)]
+    lines = list(chart("", ["k"], {name: [float(number)] for number, name in enumerate(names)}, height=20))
+    assert all(line.split("│")[1].strip() for line in lines[1:21])
+    assert lines[-1].split()[1::2] == names
+
+
 @given(st.lists(NUMBERS, min_size=1, max_size=12))
 def test_any_curve_fits(values: list[float]) -> None:
     lines = list(chart("", ["k"] * len(values), {"curve": values}))

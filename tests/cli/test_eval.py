@@ -60,6 +60,8 @@ def test_windows_and_standard_input(uniform_model: Path, charrnn: Command) -> No
     arguments = ("--model", str(uniform_model), "--json", "--protocol", "windowed", "--window", "3")
     found = json.loads(charrnn("eval", "-", *arguments, stdin=b"abcabc").stdout)
     assert (found["protocol"], found["characters"]) == ("windowed 3", 7)
+    both = charrnn("eval", "text.txt", "text.txt", *arguments).stdout.splitlines()
+    assert [json.loads(row)["protocol"] for row in both] == ["windowed 3"] * 3
 
 
 def test_without_json_a_pipe_gets_plain_lines(uniform_model: Path, charrnn: Command) -> None:

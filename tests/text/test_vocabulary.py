@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.vocabulary import Vocabulary, code_points, normalized
+from charrnn.text.vocabulary import Vocabulary, code_points, known_form, normalized
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))  # all but lone surrogates, which are no characters
 
@@ -82,3 +82,11 @@ def test_nfd_takes_korean_apart_into_jamo() -> None:
     assert normalized(normalized("한국어", "nfd"), "nfc") == "한국어"
     assert normalized("\ufb01", "nfkc") == "fi"
     assert normalized("e\u0301", None) == "e\u0301"
+
+
+@pytest.mark.parametrize(
+    ("known", "text", "form"),
+    [("가", "\u1100\u1161", "nfc"), ("\u1100\u1161", "가", "nfd"), ("가", "가", None), ("가", "나", None)],
+)
+def test_the_form_that_makes_a_text_known_is_found(known: str, text: str, form: str | None) -> None:
+    assert known_form(text, Vocabulary.of(known, "character")) == form

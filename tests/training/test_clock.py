@@ -108,6 +108,10 @@ def test_time_left_is_told(fake_time: FakeTime) -> None:
     fake_time.now += 5.0
     counted.lap(10)
     assert counted.seconds_left(10) == pytest.approx(45)
+    both = Clock(TrainingConfig(time=1000.0, steps=100, report_every=10), (), 100)
+    fake_time.now += 5.0
+    both.lap(10)
+    assert both.seconds_left(10) == pytest.approx(45)
 
 
 @pytest.mark.parametrize("start_up", [0.0, 3.0, 20.0])

@@ -31,7 +31,6 @@ class ArchiveOutput(Quiet):
         panel=OUT,
         short="o",
         metavar="FILE",
-        kind="file",
         shows_default=False,
     )
     force: bool = setting(False, FORCE_HELP, panel=OUT)

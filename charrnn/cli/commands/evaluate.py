@@ -41,7 +41,6 @@ class EvalView(Settings):
         "Write the shaded text as a page in a new file, or - for standard output.",
         panel=OUT,
         metavar="FILE",
-        kind="file",
     )
     novelty: bool = setting(False, "Show how much of the text stands in the training text.", panel=OUT)
     corpus: tuple[str, ...] = setting(
@@ -49,7 +48,6 @@ class EvalView(Settings):
         "Text that --novelty compares with (default: the training text). Can be given several times.",
         panel=IN,
         metavar="TEXT",
-        kind="file",
         shows_default=False,
     )
 
@@ -171,29 +169,28 @@ def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: Scorin
     from charrnn.cli.render.display import print_table, working
     from charrnn.evaluation.scoring import ScoreSums
 
-    rows: dict[str, ScoreSums] = {}
+    rows: list[tuple[str, ScoreSums]] = []
     for each in sources:
         reading = _read(opened, (each,), scoring, output.quiet)
         with working(f"scoring {each}", output.quiet):
-            rows[each] = reading.score()
-        for notice in reading.about_unknown(rows[each]):
+            score = reading.score()
+        rows.append((each, score))
+        for notice in reading.about_unknown(score):
             note(notice, quiet=output.quiet)
-    total = ScoreSums(*map(sum, zip(*rows.values(), strict=True)))
-    named_rows = [*((name, score) for name, score in rows.items()), ("sum", total)]
+    total = ScoreSums(*map(sum, zip(*(score for _, score in rows), strict=True)))
+    rows.append(("sum", total))
     if is_terminal("stdout") and not output.as_json:
-        shown = [
-            (f"{s.bits_per_character:.4f}", f"{s.nats_per_character:.4f}", f"{s.characters:,}") for _, s in named_rows
-        ]
-        cells = [(*numbers, name) for numbers, (name, _) in zip(shown, named_rows, strict=True)]
+        shown = [(f"{s.bits_per_character:.4f}", f"{s.nats_per_character:.4f}", f"{s.characters:,}") for _, s in rows]
+        cells = [(*numbers, name) for numbers, (name, _) in zip(shown, rows, strict=True)]
         print_table(("bits per character", "nats", "characters", "text"), cells)
         return
     if not output.as_json:
         note(f"columns: text, {', '.join(_values(total))}", quiet=output.quiet)
     writer = TextWriter("utf-8")
-    for name, score in named_rows:
+    for name, score in rows:
         values = _values(score)
         if output.as_json:
-            writer.write(json_line({"text": name, **values, "protocol": scoring.protocol, "model": str(opened.path)}))
+            writer.write(json_line({"text": name, **values, "protocol": reading.protocol, "model": str(opened.path)}))
         else:
             writer.write(columns_line(name, *values.values()))
     writer.close()

@@ -8,7 +8,7 @@ from charrnn.cli.common import ModelInput, Quiet, open_model, tell_model
 from charrnn.cli.looking import LineJson
 from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
-from charrnn.cli.render.score_rows import columns_line, json_line
+from charrnn.cli.render.score_rows import columns_line, json_line, on_one_line
 from charrnn.settings.fields import Settings, setting
 from charrnn.settings.lookup import FillConfig
 from charrnn.settings.sampling import EngineConfig
@@ -64,7 +64,7 @@ def command(source: FillInput, model: ModelInput, config: FillConfig, engine: En
             values = {"filling": readable(filling, unit), "text": readable(whole, unit)}
             writer.write(json_line({**values, **dict(zip(_JSON_COSTS, costs, strict=True))}))
         else:
-            writer.write(columns_line(each.log_probability, _on_one_line(whole)))
+            writer.write(columns_line(each.log_probability, on_one_line(whole)))
     writer.close()
 
 
@@ -75,12 +75,6 @@ def _print_table(gap: "FilledGap", unit: Unit) -> None:
     for filling, each in gap.fillings:
         whole = f"{gap.before[-_SHOWN_BESIDE:]}{filling}{gap.after[:_SHOWN_BESIDE]}"
         costs = (each.log_probability, each.filling_log_probability, each.following_log_probability)
-        shown = [_on_one_line(readable(part, unit).encode("utf-8", "replace").decode()) for part in (whole, filling)]
+        shown = [on_one_line(readable(part, unit).encode("utf-8", "replace").decode()) for part in (whole, filling)]
         rows.append((shown[0], *(f"{cost:.2f}" for cost in costs), shown[1]))
     print_table(_COLUMNS, rows)
-
-
-def _on_one_line(text: str) -> str:
-    for character, escape in (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
-        text = text.replace(character, escape)
-    return text

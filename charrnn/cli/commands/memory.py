@@ -34,7 +34,7 @@ class MemoryInput(TextInput):
 
     # CHARRNN_MODEL holds one path, which may have spaces in it; `open_model` reads it.
     model: tuple[str, ...] = setting(
-        (), f"{MODEL_HELP} Can be given several times.", panel=IN, metavar="MODEL", kind="run", has_variable=False
+        (), f"{MODEL_HELP} Can be given several times.", panel=IN, metavar="MODEL", has_variable=False
     )
     encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=IN, metavar="NAME", shows_default=False)
     targets: int = setting(300, "Characters that are predicted, spread over the text.", panel=IN, least=1, most=2**24)

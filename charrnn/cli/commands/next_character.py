@@ -35,7 +35,6 @@ def command(prime: PrimeInput, model: ModelInput, config: NextConfig, output: Ne
     read = prime.read(quiet=output.quiet)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one character's products are too small to share
 
-    from charrnn.cli.render.display import print_table
     from charrnn.sampling.distribution import next_candidates
 
     opened = open_model(model.model)
@@ -43,6 +42,8 @@ def command(prime: PrimeInput, model: ModelInput, config: NextConfig, output: Ne
     tell_model(opened, quiet=output)
     unit = opened.checkpoint.vocabulary.unit
     if is_terminal("stdout") and not as_json:
+        from charrnn.cli.render.display import print_table
+
         print_table(("next", "probability", "bits", ""), [_row(each, unit) for each in listed])
         return
     if not as_json:

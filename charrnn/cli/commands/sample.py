@@ -26,7 +26,7 @@ class SampleInput(PrimeInput):
     """The text to go on from, or several texts, one a line of a file."""
 
     prime_lines: str | None = setting(
-        None, "Go on from each line of a file, or - for standard input.", panel=IN, metavar="FILE", kind="file"
+        None, "Go on from each line of a file, or - for standard input.", panel=IN, metavar="FILE"
     )
 
     def given(self) -> list[str]:
@@ -38,7 +38,7 @@ class SampleInput(PrimeInput):
 class SampleOutput(Quiet):
     """Options for the file and the form of the text."""
 
-    output: str | None = setting(None, "Write into a new file.", panel=OUT, short="o", metavar="FILE", kind="file")
+    output: str | None = setting(None, "Write into a new file.", panel=OUT, short="o", metavar="FILE")
     echo: bool = setting(True, "Write the prime, too.", panel=OUT, off="--no-echo")
     as_json: bool = setting(False, JSON_LINES_HELP, panel=OUT, flag="--json")
     null: bool = setting(False, "End each sample with NUL, not with a newline.", panel=OUT, short="0")

@@ -49,14 +49,13 @@ class RunOptions(Settings):
     """The options of a run: its name and what is told of it."""
 
     config: str | None = setting(
-        None, "Settings from a TOML file, such as a run's run.toml.", panel=_RUN, metavar="FILE", kind="file"
+        None, "Settings from a TOML file, such as a run's run.toml.", panel=_RUN, metavar="FILE"
     )
     resume: str | None = setting(
         None,
         "Go on with the newest run, or with MODEL. auto: with the run of --name, which it may begin.",
         panel=_RUN,
         metavar="[MODEL|auto]",
-        kind="run",
     )
     accept_new_corpus: bool = setting(False, "Resume though the text has changed since the run began.", panel=_RUN)
     dry_run: bool = setting(False, "Say what would be done and how long it would take, and stop.", panel=_RUN)

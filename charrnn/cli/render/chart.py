@@ -1,12 +1,13 @@
 """Points drawn with characters: curves over columns, and a map of names on a plane."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 
 from charrnn.export.character_names import columns
 
 __all__ = ["chart", "scatter"]
 
-_MARKS = "ox+*#%"
+_MARKS = "ox+*#%@&=~^"  # used again where there are more curves
 _COLUMN = 6  # characters from one point of a curve to the next
 
 
@@ -19,7 +20,7 @@ def chart(title: str, labels: Sequence[str], curves: Mapping[str, Sequence[float
     low, high = min(values), max(values)
     step = (high - low) / (height - 1) or 1.0
     grid = [[" "] * (_COLUMN * len(labels)) for _ in range(height)]
-    for mark, curve in reversed(list(zip(_MARKS, curves.values(), strict=False))):
+    for mark, curve in reversed(list(zip(cycle(_MARKS), curves.values(), strict=False))):
         for column, value in enumerate(curve):
             grid[round((high - value) / step)][_COLUMN * column + _COLUMN // 2] = mark
     yield f"{title}\n"
@@ -27,7 +28,7 @@ def chart(title: str, labels: Sequence[str], curves: Mapping[str, Sequence[float
         yield f"{high - row * step:8.2f} │{''.join(line)}".rstrip() + "\n"
     yield f"{'':8} └{'─' * _COLUMN * len(labels)}\n"
     yield f"{'':10}{''.join(label.center(_COLUMN) for label in labels)}".rstrip() + "\n"
-    yield f"{'':10}{'   '.join(f'{mark} {name}' for mark, name in zip(_MARKS, curves, strict=False))}\n"
+    yield f"{'':10}{'   '.join(f'{mark} {name}' for mark, name in zip(cycle(_MARKS), curves, strict=False))}\n"
 
 
 def scatter(points: Sequence[tuple[str, float, float]], width: int, height: int) -> Iterator[str]:

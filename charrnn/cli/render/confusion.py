@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from charrnn.cli.render.score_rows import json_line
+from charrnn.cli.render.score_rows import json_line, on_one_line
 from charrnn.export.character_names import columns
 from charrnn.settings.text import Unit
 from charrnn.text.units import readable
@@ -17,7 +17,6 @@ __all__ = ["CLASS_COLUMNS", "Confusion", "class_rows"]
 CLASS_COLUMNS = ("label", "probability", "own label", "text")
 
 _MOST = 20  # labels of which a table is drawn
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def class_rows(
@@ -32,7 +31,7 @@ def class_rows(
             shares = dict(zip(labels, each.probabilities, strict=True))
             yield json_line({**found, "probabilities": shares, "text": text})
         else:
-            yield f"{each.label}\t{probability:.4f}\t{each.own_label or '-'}\t{text.translate(_ESCAPES)}\n"
+            yield f"{each.label}\t{probability:.4f}\t{each.own_label or '-'}\t{on_one_line(text)}\n"
 
 
 class Confusion:

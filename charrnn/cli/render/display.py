@@ -110,7 +110,6 @@ class _LiveDisplay:
         self._report: Reported | None = None
         self._report_time = 0.0
         self._validated: Validated | None = None
-        self._best: Validated | None = None
         self._losses: list[float] = []
         self._validation_losses: list[float] = []
         self._sample: Sampled | None = None
@@ -131,7 +130,6 @@ class _LiveDisplay:
                     self._console.print(Text(safe(_skipped(event))))
             case Validated():
                 self._validated = event
-                self._best = event if event.best else self._best
                 self._validation_losses.append(event.loss)
             case Sampled():
                 self._sample = event

@@ -1,6 +1,5 @@
 """Events of a training as JSON, as `train --json` writes them, one object a line."""
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,11 @@ __all__ = ["event_record"]
 
 
 def event_record(event: Event) -> dict[str, Any]:
-    """A JSON record of an event: its kind under "event", and its fields; a number that is not finite is null."""
+    """A JSON record of an event: its kind under "event", and its fields."""
     if isinstance(event, Notice):
         return {"event": "notice", "text": as_told(event.message)}
     return {"event": type(event).__name__.lower(), **{name: _plain(value) for name, value in asdict(event).items()}}
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     return str(value) if isinstance(value, Path) else value

@@ -1,7 +1,6 @@
 """Samples on standard output: as text, or as JSON lines."""
 
 import base64
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +52,6 @@ def _record(text: str, prime: str, seed: int | None, unit: "Unit", stream: "Stre
         "text": readable(text, unit, "replace"),
         "finish": stream.finish,
         "characters": len(text),
-        "nats": stream.nats if math.isfinite(stream.nats) else None,
+        "nats": stream.nats,
     }
     return record | ({"bytes": base64.b64encode(text.encode("latin-1")).decode()} if unit == "byte" else {})

@@ -21,7 +21,10 @@ __all__ = [
     "columns_line",
     "json_line",
     "line_rows",
+    "on_one_line",
 ]
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 CHARACTER_COLUMNS = ("offset", "line", "character", "nats", "bits", "probability", "rank")
 LINE_COLUMNS = (
@@ -54,14 +57,18 @@ def line_rows(lines: "Iterable[LineScore]", unit: Unit, *, as_json: bool) -> Ite
             columns[-1] = readable(each.text, unit)
             yield json_line(dict(zip(LINE_COLUMNS, columns, strict=True)))
         else:
-            text = each.text.removesuffix("\n").replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r")
-            yield columns_line(*columns[:-1], text)
+            yield columns_line(*columns[:-1], on_one_line(each.text.removesuffix("\n")))
 
 
 def as_value(character: str | None, unit: Unit) -> dict[str, str | int | bool | None]:
     """A character, or a byte as a number, for JSON; null if it is the end of a document, and then `end` is true."""
     shown = character if unit == "character" or character is None else ord(character)
     return {unit: shown, "end": character is None}
+
+
+def on_one_line(text: str) -> str:
+    """The text with backslashes, tabs and line ends escaped, for a column."""
+    return text.translate(_ESCAPES)
 
 
 def json_line(values: Mapping[str, Any]) -> str:

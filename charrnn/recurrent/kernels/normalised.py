@@ -22,6 +22,7 @@ from charrnn.recurrent.kernels.pointwise import (
     sigmoid_backward,
     spread_,
     tanh_,
+    wide,
     zoneout_,
     zoneout_backward_,
 )
@@ -62,10 +63,10 @@ class NormalisedCore(EquationCore):
         """Run over a chunk in at least single precision; outputs and state are in the state's precision."""
         dtype = state.h.dtype
         if inputs.is_floating_point():
-            inputs = _wide(inputs)
-        weights = {name: _wide(weight) for name, weight in self.weights().items()}
-        wide_noise = Noise(*(None if part is None else _wide(part) for part in noise))
-        outputs, last = self.recur(inputs, type(state)(*map(_wide, state)), wide_noise, weights)
+            inputs = wide(inputs)
+        weights = {name: wide(weight) for name, weight in self.weights().items()}
+        wide_noise = Noise(*(None if part is None else wide(part) for part in noise))
+        outputs, last = self.recur(inputs, type(state)(*map(wide, state)), wide_noise, weights)
         return outputs.transpose(0, 1).to(dtype), type(state)(*(part.to(dtype) for part in last))
 
     @abstractmethod
@@ -73,10 +74,6 @@ class NormalisedCore(EquationCore):
         self, inputs: Tensor, state: State, noise: Noise, weights: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Outputs (T, B, H) and the parts of the last state (B, H), in at least single precision."""
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class _LNRNN(Function):
@@ -94,14 +91,9 @@ class _LNRNN(Function):
         """Hidden states (T, B, H)."""
         product = Product(U, low)
         T, B, H = projected.shape
-        hs, sums, activations = (
-            projected.new_empty(T + 1, B, H),
-            torch.empty_like(projected),
-            torch.empty_like(projected),
-        )
+        hs, sums = projected.new_empty(T + 1, B, H), torch.empty_like(projected)
         hs[0] = h
-        if noise.k_h is None:
-            activations = hs[1:]
+        activations = hs[1:] if noise.k_h is None else torch.empty_like(projected)
         ctx.statistics = []
         for t in range(T):
             product.forward(dropped(noise.d, hs[t]), out=sums[t], plus=projected[t])

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["HALF", "sigmoid_backward", "spread_", "tanh_", "tanh_backward", "zoneout_", "zoneout_backward_"]
+__all__ = ["HALF", "sigmoid_backward", "spread_", "tanh_", "tanh_backward", "wide", "zoneout_", "zoneout_backward_"]
 
 # These are tensors, as torch would make one from a number at every call, which takes longer than the sum. They are on
 # the CPU: every device takes a CPU tensor without dimensions as a number, without a copy.
@@ -12,6 +12,11 @@ _MINUS_ONE, HALF = torch.tensor(-1.0, device="cpu"), torch.tensor(0.5, device="c
 # x ⊙ y (1 - y) and x ⊙ (1 - y²), each in a single pass.
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+def wide(x: Tensor) -> Tensor:
+    """x in at least single precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def tanh_(x: Tensor) -> Tensor:

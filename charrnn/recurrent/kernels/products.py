@@ -1,5 +1,7 @@
 """Products with the same weights at every step, in the weights' precision or, under autocast, in half precision."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,10 @@ class Product:
     def __init__(self, M: Tensor, low: torch.dtype | None) -> None:
         self._low = low
         self._M = M if low is None else M.to(low)
-        self._columns = self._M.t() if low is None else self._M.t().contiguous()  # half precision wants them in a piece
+
+    @cached_property
+    def _columns(self) -> Tensor:
+        return self._M.t() if self._low is None else self._M.t().contiguous()  # half precision wants them in a piece
 
     def forward(self, x: Tensor, out: Tensor, plus: Tensor | None = None) -> Tensor:
         """Put M x (+ plus) of rows x (B, K) into `out` (B, N), which may be `plus` itself."""
