@@ -1,7 +1,6 @@
 """Sets of characters of a vocabulary by pattern: literal characters, and classes such as \\d or \\p{Lu}."""
 
 import re
-import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,22 +11,16 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["matches"]
 
-_PART = re.compile(r"\\p\{(\w+)\}|\\(.)|([^\\])", re.DOTALL)
+_PART = re.compile(r"(\\[pP]\{[\w =:^.-]+\})|\\(.)|([^\\])", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
-_CATEGORIES = (
-    *("L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe"),
-    *("Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "C", "Cc", "Cf", "Cs", "Co", "Cn"),
-)
-# A script is recognised by a word in the Unicode names of its letters and marks: Python has no script property.
-_SCRIPTS = ("Arabic", "Cyrillic", "Devanagari", "Greek", "Hangul", "Hebrew", "Hiragana", "Katakana", "Latin", "Thai")
 
 
 def matches(pattern: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bool_]:
     """Mask (N,) of the N characters of a vocabulary that are in the set of `pattern`.
 
-    A pattern is a row of literal characters and of classes: \\d \\w \\s and their opposites \\D \\W \\S, \\p{Lu} for a
-    general category, \\p{Hangul} for a script; \\n, \\t, \\r and \\\\ are those characters. For a model of
-    bytes, only ASCII characters can be named.
+    A pattern is a row of literal characters and of classes: \\d \\w \\s and their opposites \\D \\W \\S; \\p{Lu}, \\p{Han}
+    or \\p{Emoji} for a property of Unicode: a general category, a script, a block or another; \\P{Lu} for all that lack
+    it. \\n, \\t, \\r and \\\\ are those characters. For a model of bytes, only ASCII characters can be named.
 
     Raises:
         UsageError: a class that is not known, or a character beyond ASCII for a model of bytes; names the setting.
@@ -41,14 +34,14 @@ def matches(pattern: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bo
         place = part.end()
     found = np.zeros(len(vocabulary.characters), dtype=bool)
     for part in parts:
-        name, escaped, literal = part.groups()
+        prop, escaped, literal = part.groups()
         character = literal or _ESCAPES.get(escaped or "")
-        if vocabulary.unit == "byte" and (name or (character and not character.isascii())):
+        if vocabulary.unit == "byte" and (prop or (character and not character.isascii())):
             raise UsageError(
                 f"{named(setting)} has {part[0]!a}, but this is a model of bytes, where only ASCII is known"
             )
-        if name:
-            found |= _property(name, vocabulary, setting)
+        if prop:
+            found |= _of_property(prop, vocabulary, setting)
         elif character:
             found |= np.array([own == character for own in vocabulary.characters], dtype=bool)
         elif escaped in set("dDwWsS"):
@@ -58,21 +51,20 @@ def matches(pattern: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bo
         else:
             raise UsageError(
                 f"{named(setting)} has the unknown class {part[0]!a}\n"
-                "known are \\d \\w \\s \\D \\W \\S \\n \\t \\r \\\\, and \\p{...} with a general category or a script"
+                "known are \\d \\w \\s \\D \\W \\S \\n \\t \\r \\\\, and \\p{...} with a property of Unicode"
             )
     return found
 
 
-def _property(name: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bool_]:
-    if name in _CATEGORIES:
-        return np.array([unicodedata.category(own).startswith(name) for own in vocabulary.characters], dtype=bool)
-    if name in _SCRIPTS:
-        return np.array([_is_of_script(own, name.upper()) for own in vocabulary.characters], dtype=bool)
-    raise UsageError(
-        f"{named(setting)} has the unknown class \\p{{{name}}}\nknown are general categories such as L, Lu or Nd, "
-        f"and the scripts {', '.join(_SCRIPTS)}"
-    )
+def _of_property(part: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bool_]:
+    import regex  # here, as few patterns need it, and sampling starts fast
 
-
-def _is_of_script(character: str, word: str) -> bool:
-    return unicodedata.category(character)[0] in "LM" and word in re.split("[ -]", unicodedata.name(character, ""))
+    try:
+        kind = regex.compile(part)
+    except regex.error as error:
+        raise UsageError(
+            f"{named(setting)} has the unknown class {part}\n"
+            "known are Unicode's general categories such as L, Lu or Nd, its scripts such as Latin, Han or Cyrillic, "
+            "its blocks, and properties such as Emoji"
+        ) from error
+    return np.array([kind.match(own) is not None for own in vocabulary.characters], dtype=bool)

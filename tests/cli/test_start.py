@@ -14,7 +14,7 @@ LIGHT = (
     "import sys; sys.argv = ['charrnn', *sys.argv[1:]]\n"
     "from charrnn.cli.app import main\n"
     "try: main()\n"
-    "finally: print(*({'torch', 'numpy', 'safetensors'} & set(sys.modules)), file=sys.stderr)"
+    "finally: print(*({'torch', 'numpy', 'safetensors', 'regex'} & set(sys.modules)), file=sys.stderr)"
 )
 
 

@@ -1,4 +1,7 @@
-"""What --allow and --ban mean by literal characters and classes."""
+"""Literal characters and classes, as --allow and --ban take them."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -31,10 +34,35 @@ def meant(pattern: str, vocabulary: Vocabulary = LETTERS) -> set[str]:
         (r"\p{Hangul}1", "1한ㅋ가"),
         (r"\p{Latin}", "aBé"),
         (r"\p{Cyrillic}", "Ж"),
+        (r"\P{L}\p{Script=Latin}", "1٣ _\n\\-†aBé"),
+        (r"\p{InCyrillic}", "Ж"),
     ],
 )
 def test_a_pattern_means_these(pattern: str, characters: str) -> None:
     assert meant(pattern) == set(characters)
+
+
+@pytest.mark.parametrize(
+    ("script", "letters"),
+    [
+        *[("Han", "漢々"), ("Hiragana", "あ"), ("Katakana", "ア"), ("Thai", "ก"), ("Arabic", "ع"), ("Hebrew", "א")],
+        *[("Greek", "λ"), ("Devanagari", "अ"), ("Georgian", "ა"), ("Armenian", "ա"), ("Tamil", "அ"), ("Ethiopic", "አ")],
+        *[("Runic", "ᚠ"), ("Cherokee", "Ꭰ"), ("Emoji_Presentation", "😀"), ("Egyptian_Hieroglyphs", "𓀀")],
+    ],
+)
+def test_every_script_has_its_name(script: str, letters: str) -> None:
+    vocabulary = Vocabulary.of("漢々あアーกعאλअაաஅአᚠᎠ😀𓀀a1 ", "character")
+    assert meant(rf"\p{{{script}}}", vocabulary) == set(letters)
+
+
+def test_only_a_property_loads_the_library_that_knows_them() -> None:
+    program = (
+        "import sys; from charrnn.text.vocabulary import Vocabulary\n"
+        "from charrnn.sampling.character_sets import matches\n"
+        "for pattern in (r'\\d\\n-', r'\\p{Lu}'):\n"
+        "    matches(pattern, Vocabulary('ab'), 'allow'); print('regex' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).split() == ["False", "True"]
 
 
 def test_a_model_of_bytes_knows_ascii() -> None:
@@ -45,7 +73,7 @@ def test_a_model_of_bytes_knows_ascii() -> None:
             matches(pattern, BYTES, "allow")
 
 
-@pytest.mark.parametrize("pattern", ["\\", r"\q", r"\p{Klingon}", r"\p{", r"a\é", r"\0"])
+@pytest.mark.parametrize("pattern", ["\\", r"\q", r"\p{Klingon}", r"\p{", r"\p{}", r"\p{Lu|L}", r"\p", r"a\é", r"\0"])
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match="ban"):
         matches(pattern, LETTERS, "ban")
