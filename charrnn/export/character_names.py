@@ -5,9 +5,11 @@ import unicodedata
 from charrnn.messages import safe
 from charrnn.settings.text import Unit
 
-__all__ = ["columns", "escaped", "is_joined", "name_of"]
+__all__ = ["escaped", "is_joined", "is_joined_to", "name_of"]
 
 _NAMES = {" ": "space", "\n": "newline", "\t": "tab", "\r": "return"}
+_INVISIBLE = "\xad\u3164\uffa0"  # the soft hyphen, and fillers of Hangul
+_JOINER = "\u200d"
 
 
 def name_of(character: str | None, unit: Unit = "character") -> str:
@@ -31,21 +33,35 @@ def escaped(character: str) -> str:
     """
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
-    is_seen = unicodedata.category(character) not in ("Cc", "Cn", "Cs", "Zl", "Zp") and character != "\xad"
+    is_seen = unicodedata.category(character) not in ("Cc", "Cn", "Cs", "Zl", "Zp") and character not in _INVISIBLE
     return safe(character) if is_seen else _escape(character)
 
 
 def is_joined(character: str) -> bool:
-    """True if the character has no width but changes the one before: marks, joiners, vowels and finals of jamo."""
+    """True if the character has no width but changes the one before.
+
+    These are marks, joiners, vowels and finals of jamo, and the skin tones of emoji.
+    """
     if character < "\u0300" or escaped(character) != character:
         return False
     is_jamo = "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7ff"
-    return is_jamo or unicodedata.category(character) in ("Mn", "Me", "Cf")
+    is_tone = "\U0001f3fb" <= character <= "\U0001f3ff"
+    return is_jamo or is_tone or unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf")
 
 
-def columns(text: str) -> int:
-    """Number of columns of a terminal that harmless text takes."""
-    return sum(0 if is_joined(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+def is_joined_to(text: str, character: str) -> bool:
+    """True if the character is drawn as one with the text before it, which is drawn as one.
+
+    It is joined to any, or it is an emoji after a joiner, or the second half of a flag.
+    """
+    if is_joined(character):
+        return True
+    is_emoji = unicodedata.category(character).startswith("S")
+    return (is_emoji and text.endswith(_JOINER)) or (_is_half_flag(text) and _is_half_flag(character))
+
+
+def _is_half_flag(text: str) -> bool:
+    return len(text) == 1 and "\U0001f1e6" <= text <= "\U0001f1ff"
 
 
 def _escape(character: str) -> str:

@@ -10,7 +10,7 @@ from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from charrnn.export.character_names import columns, escaped, is_joined, name_of
+from charrnn.export.character_names import escaped, is_joined, is_joined_to, name_of
 from charrnn.settings.text import Unit
 from charrnn.text.units import readable
 
@@ -87,10 +87,9 @@ SURPRISE = Scale(
 
 
 class TextCell(NamedTuple):
-    """Harmless text that takes `width` columns and has one shade; the width of a tab depends on its column."""
+    """Harmless text that has one shade."""
 
     text: str
-    width: int
     value: float | None
     title: str
     ends_line: bool = False
@@ -108,7 +107,10 @@ def shaded(characters: "Iterable[CharacterScore]", unit: Unit) -> Iterator[Shade
 
 
 def cells(characters: Iterable[Shaded], scale: Scale, unit: Unit = "character") -> Iterator[TextCell]:
-    """The cells of a text. Marks, joiners and jamo share the cell of the character before, as do the bytes of one."""
+    """The cells of a text. What is drawn as one shares a cell, such as a letter and its marks, or joined emoji.
+
+    So do the bytes of a character.
+    """
     text, members = "", list[Shaded]()
     for character, own in _whole(characters, unit):
         if character is None or character in "\n\t":
@@ -117,7 +119,7 @@ def cells(characters: Iterable[Shaded], scale: Scale, unit: Unit = "character") 
             shown = _END if character is None else _NEWLINE if character == "\n" else "\t"
             yield _cell(shown, own, scale)._replace(ends_line=character != "\t")
             text, members = "", []
-        elif 0 < len(members) < _MOST_JOINED and is_joined(character):
+        elif 0 < len(members) < _MOST_JOINED and is_joined_to(text, character):
             text, members = text + character, members + own
         else:
             if members:
@@ -129,9 +131,7 @@ def cells(characters: Iterable[Shaded], scale: Scale, unit: Unit = "character") 
 
 def _cell(text: str, members: list[Shaded], scale: Scale) -> TextCell:
     values = [each.value for each in members if each.value is not None]
-    return TextCell(
-        text, columns(text), scale.join(values) if values else None, "; ".join(each.title for each in members)
-    )
+    return TextCell(text, scale.join(values) if values else None, "; ".join(each.title for each in members))
 
 
 def _whole(characters: Iterable[Shaded], unit: Unit) -> Iterator[tuple[str | None, list[Shaded]]]:

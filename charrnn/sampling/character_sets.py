@@ -18,9 +18,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 def matches(pattern: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.bool_]:
     """Mask (N,) of the N characters of a vocabulary that are in the set of `pattern`.
 
-    A pattern is a row of literal characters and of classes: \\d \\w \\s and their opposites \\D \\W \\S; \\p{Lu}, \\p{Han}
-    or \\p{Emoji} for a property of Unicode: a general category, a script, a block or another; \\P{Lu} for all that lack
-    it. \\n, \\t, \\r and \\\\ are those characters. For a model of bytes, only ASCII characters can be named.
+    A pattern is a row of literal characters and of classes. \\d \\w \\s are classes, and \\D \\W \\S their opposites.
+    \\p{Lu}, \\p{Han} or \\p{Emoji} is a property of Unicode: a general category, a script, a block or another; \\P{Lu}
+    is all that lack it. \\n, \\t, \\r and \\\\ are those characters. For a model of bytes, only ASCII can be named.
 
     Raises:
         UsageError: a class that is not known, or a character beyond ASCII for a model of bytes; names the setting.

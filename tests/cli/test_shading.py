@@ -2,14 +2,15 @@
 
 import html.parser
 import re
-import unicodedata
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from charrnn.cli.render.shading import Colours, colours, picture
+from charrnn.export.character_names import escaped, is_joined
 from charrnn.export.shaded_page import page
 from charrnn.export.shading import SURPRISE, Scale, Shaded, cells, is_dark
 from charrnn.messages import safe
@@ -24,10 +25,8 @@ def shaded(text: str, value: float | None = 1.0) -> list[Shaded]:
 
 
 def columns(text: str) -> int:
-    """How many columns a terminal gives a text."""
-    joined = [c for c in text if unicodedata.category(c) in ("Mn", "Me", "Cf") or "\u1160" <= c <= "\u11ff"]
-    wide = [c for c in text if unicodedata.east_asian_width(c) in "WF"]
-    return len(text) - len(joined) + len([c for c in wide if c not in joined])
+    """Columns that a terminal gives a text, or fewer where a joiner stands between letters."""
+    return cell_len(text)
 
 
 def rows(text: list[Shaded], how: Colours | None, width: int = 80) -> list[str]:
@@ -45,19 +44,41 @@ def test_a_symbol_stands_below_each_character() -> None:
 def test_what_shares_a_place_costs_the_sum() -> None:
     text = "\u1112\u1161\u11abe\u0301\u0323x"  # 한 in jamo, and a letter with two marks
     found = list(cells([Shaded(c, k + 1.0, f"t{k}") for k, c in enumerate(text)], SURPRISE))
-    assert [(cell.text, cell.width, cell.value) for cell in found] == [
-        ("\u1112\u1161\u11ab", 2, 1 + 2 + 3),
-        ("e\u0301\u0323", 1, 4 + 5 + 6),
-        ("x", 1, 7),
+    assert [(cell.text, cell.value) for cell in found] == [
+        ("\u1112\u1161\u11ab", 1 + 2 + 3),
+        ("e\u0301\u0323", 4 + 5 + 6),
+        ("x", 7),
     ]
     assert found[0].title == "t0; t1; t2"
     known = list(cells([Shaded("e", 1.0), Shaded("\u0301", None)], SURPRISE))
-    assert [(cell.value, cell.width) for cell in known] == [(1.0, 1)]
+    assert [cell.value for cell in known] == [1.0]
 
 
 def test_a_mark_without_a_letter_has_a_place_of_its_own() -> None:
     found = list(cells(shaded("\u0301\n\u0301"), SURPRISE))
-    assert [(cell.text, cell.width) for cell in found] == [("◌\u0301", 1), ("↵", 1), ("◌\u0301", 1)]
+    assert [cell.text for cell in found] == ["◌\u0301", "↵", "◌\u0301"]
+
+
+FAMILY = "👨\u200d👩\u200d👧"
+
+
+@pytest.mark.parametrize(
+    ("emoji", "wide"), [(FAMILY, 2), ("👍🏽", 2), ("🇰🇷", 2), ("❤\ufe0f", 2), ("🏳\ufe0f\u200d🌈", 2), ("क\u093f", 1)]
+)
+def test_what_is_drawn_as_one_is_one_cell_as_wide_as_a_terminal_draws_it(emoji: str, wide: int) -> None:
+    assert [cell.text for cell in cells(shaded(f"a{emoji}{emoji}b"), SURPRISE)] == ["a", emoji, emoji, "b"]
+    bits = [Shaded("a", 2.0), *shaded(emoji, 0.1), Shaded("b", 3.0)]
+    assert rows(bits, None) == [f"a{emoji}b", f"2.{' ' * (wide - 1)}3"]
+    assert rows(shaded(emoji * 3), None, 2 * wide)[::2] == [emoji * 2, emoji]
+
+
+def test_a_joiner_between_letters_joins_no_cells() -> None:
+    assert [cell.text for cell in cells(shaded("a\u200db\u200d\x1b"), SURPRISE)] == ["a\u200d", "b\u200d", r"\x1b"]
+
+
+def test_every_character_has_a_width_or_is_joined() -> None:
+    seen = [character for character in map(chr, range(0x110000)) if escaped(character) == character]
+    assert [each for each in seen if columns(each) == 0 and not is_joined(each)] == []
 
 
 def test_marks_without_end_do_not_make_one_endless_cell() -> None:

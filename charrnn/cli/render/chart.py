@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 
-from charrnn.export.character_names import columns
+from charrnn.cli.render.widths import columns
 
 __all__ = ["chart", "scatter"]
 

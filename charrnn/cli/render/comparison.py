@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from charrnn.cli.process.terminal import note
 from charrnn.cli.render.display import clock, finished_lines, live_table, loss_text, print_table
+from charrnn.cli.render.widths import columns, on_the_left, on_the_right
 from charrnn.events import Finished, Notice, Reported
 from charrnn.training.comparison import Compared, ComparisonEvent, Planned, Started, Tried
 
@@ -158,11 +159,11 @@ def _in_order(rows: Sequence[Compared]) -> list[tuple[str, ...]]:
 def plain_table(rows: Sequence[Compared]) -> str:
     """The table in columns of words, aligned by spaces."""
     lines = [tuple(name.replace("\n", "") for name in _COLUMNS), *_in_order(rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
     last = len(widths) - 1
     return "".join(
         "  ".join(
-            value.rjust(width) if 0 < place < last else value.ljust(width)
+            (on_the_right if 0 < place < last else on_the_left)(value, width)
             for place, (value, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         + "\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from charrnn.cli.render.score_rows import json_line, on_one_line
-from charrnn.export.character_names import columns
+from charrnn.cli.render.widths import columns, on_the_right
 from charrnn.settings.text import Unit
 from charrnn.text.units import readable
 
@@ -65,12 +65,8 @@ class Confusion:
     def _table(self) -> Iterator[str]:
         widest = max(columns(label) for label in (*self._labels, "own label"))
         widths = [max(columns(label), len(f"{max(self._counts.values()):,}")) for label in self._labels]
-        header = [_aligned(label, width) for label, width in zip(self._labels, widths, strict=True)]
-        yield "  ".join([_aligned("own label", widest), *header])
+        header = [on_the_right(label, width) for label, width in zip(self._labels, widths, strict=True)]
+        yield "  ".join([on_the_right("own label", widest), *header])
         for own in self._labels:
             row = [f"{self._counts[own, found]:,}".rjust(n) for found, n in zip(self._labels, widths, strict=True)]
-            yield "  ".join([_aligned(own, widest), *row])
-
-
-def _aligned(text: str, width: int) -> str:
-    return " " * (width - columns(text)) + text
+            yield "  ".join([on_the_right(own, widest), *row])

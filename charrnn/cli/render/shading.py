@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from charrnn.cli.process.terminal import is_terminal
+from charrnn.cli.render.widths import columns
 from charrnn.export.shading import RGB, SPECIAL, TAB, Scale, TextCell, is_dark
 
 __all__ = ["Colours", "colours", "is_light", "picture"]
@@ -53,18 +54,28 @@ def picture(cells: Iterable[TextCell], scale: Scale, colours: Colours | None, wi
         yield "".join(shown) + f"{_RESET}\n"
 
 
-def _rows(cells: Iterable[TextCell], width: int) -> Iterator[list[TextCell]]:
+class _Placed(NamedTuple):
+    """A cell's text, with the columns that it takes in its row, and its value."""
+
+    text: str
+    width: int
+    value: float | None
+
+
+def _rows(cells: Iterable[TextCell], width: int) -> Iterator[list[_Placed]]:
     """Rows of the cells that fit side by side; tabs are filled up with spaces."""
-    row, column = list[TextCell](), 0
+    row, column = list[_Placed](), 0
     for cell in cells:
-        if column + cell.width > width and row:
+        wide = 1 if cell.text == "\t" else columns(cell.text)
+        if column + wide > width and row:
             yield row
             row, column = [], 0
-        if cell.text == "\t":
+        text = cell.text
+        if text == "\t":
             wide = max(min(_TAB_STOPS - column % _TAB_STOPS, width - column), 1)
-            cell = cell._replace(text=TAB.ljust(wide), width=wide)
-        row.append(cell)
-        column += cell.width
+            text = TAB.ljust(wide)
+        row.append(_Placed(text, wide, cell.value))
+        column += wide
         if cell.ends_line:
             yield row
             row, column = [], 0
