@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from charrnn.cli.common import ModelInput, PrimeInput, Quiet, open_model, tell_model
 from charrnn.cli.looking import LineJson
 from charrnn.cli.options import with_options
-from charrnn.cli.process.terminal import TextWriter, is_terminal, note
+from charrnn.cli.process.terminal import TextWriter, is_terminal, note, shows_all
 from charrnn.cli.render.score_rows import as_value, columns_line, json_line
 from charrnn.export.character_names import name_of
 from charrnn.settings.lookup import NextConfig
@@ -63,5 +63,7 @@ def _row(candidate: "Candidate", unit: Unit) -> tuple[str, str, str, str]:
     """A row of the table: a name, two numbers and a bar."""
     eighths = round(candidate.probability * _BAR * 8)
     bar = _EIGHTHS[7] * (eighths // 8) + (_EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
+    if not shows_all("stdout"):
+        bar = "#" * round(eighths / 8)
     bits = "-" if candidate.bits is None else f"{candidate.bits:.2f}"
     return name_of(candidate.character, unit), f"{candidate.probability:.2%}", bits, bar

@@ -11,7 +11,7 @@ from charrnn.errors import CharrnnError, ReaderGoneError, ResourceError
 from charrnn.files import open_new
 from charrnn.messages import for_command_line, safe
 
-__all__ = ["TextWriter", "as_told", "is_terminal", "note", "output_error"]
+__all__ = ["TextWriter", "as_told", "is_terminal", "note", "output_error", "shows_all"]
 
 _FLUSH_SECONDS = 0.1
 
@@ -22,6 +22,14 @@ def is_terminal(stream: Literal["stdout", "stderr"]) -> bool:
     """True if a standard stream is open and a terminal."""
     file = getattr(sys, stream)
     return file is not None and file.isatty()
+
+
+def shows_all(stream: Literal["stdout", "stderr"]) -> bool:
+    """True if what is written to a standard stream is UTF-8, and a terminal of this locale shows that."""
+    from locale import getencoding  # which Python's UTF-8 mode, its choice for the locale C, leaves as it is
+
+    written = getattr(getattr(sys, stream), "encoding", None) or ""
+    return all("utf" in each.lower() for each in (written, getencoding()))
 
 
 def as_told(message: str) -> str:

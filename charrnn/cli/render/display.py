@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from charrnn.cli.process.terminal import as_told, is_terminal, note
+from charrnn.cli.process.terminal import as_told, is_terminal, note, shows_all
+from charrnn.cli.render.console import as_shown, open_console, own_words
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
-from charrnn.messages import safe
 
 __all__ = [
     "clock",
@@ -32,7 +32,9 @@ Show = Callable[[Event], None]
 
 _PLAIN_SECONDS = 10.0  # between lines of a training that is not watched on a terminal
 _PACE_KNOWN_AFTER = 2  # reports; the first includes work that is done only once
-_BARS = "▁▂▃▄▅▆▇█"
+_BARS, _ASCII_BARS = "▁▂▃▄▅▆▇█", "_.,-=+*#"
+_WIDEST_BAR, _NARROWEST_BAR = 30, 8  # columns
+_WIDEST_CURVE, _NARROWEST_CURVE = 40, 8
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def training_display(quiet: bool, *, in_lines: bool = False) -> Iterator[Show]:
         yield _PlainDisplay().show
     else:
         # rich would otherwise take stdout for its own; that belongs to the command's product.
-        console = Console(stderr=True, highlight=False)
+        console = open_console("stderr")
         display = _LiveDisplay(console)
         with Live(
             get_renderable=display.render,
@@ -119,15 +121,15 @@ class _LiveDisplay:
         """Take in an event for the next picture, or print a line above it."""
         match event:
             case Notice():
-                self._console.print(Text(as_told(event.message), style="dim"))
+                self._console.print(Text(own_words(as_told(event.message), "stderr"), style="dim"))
             case Began():
-                self._console.print(Text(safe(_began(event))))
+                self._console.print(Text(own_words(_began(event), "stderr")))
             case Reported():
                 self._report, self._report_time = event, time.monotonic()
                 self._losses.append(event.loss)
             case Skipped():
                 if _is_told(event):
-                    self._console.print(Text(safe(_skipped(event))))
+                    self._console.print(Text(own_words(_skipped(event), "stderr")))
             case Validated():
                 self._validated = event
                 self._validation_losses.append(event.loss)
@@ -142,33 +144,53 @@ class _LiveDisplay:
         """Print the result below the last picture."""
         if self._finished:
             for line in finished_lines(self._finished):
-                self._console.print(Text(safe(line)))
+                self._console.print(Text(own_words(line, "stderr")))
 
     def render(self) -> RenderableType:
         """The picture: progress bar, losses with their curves, and the latest sample."""
         if (report := self._report) is None:
-            return Text("warming up …" if not self._finished else "", style="dim")
-        left = max(report.seconds_left - (time.monotonic() - self._report_time), 0.0)
-        bar = Table.grid(padding=(0, 2))
-        bar.add_row(
-            ProgressBar(total=report.total_steps, completed=report.step, width=30),
-            f"{report.step / report.total_steps:.0%}",
-            f"step {report.step:,} of {report.total_steps:,}",
-            f"epoch {report.epoch:.1f}",
-            f"{report.characters_per_second:,.0f} characters/s",
-            "done" if self._finished else f"{clock(left)} left",
-        )
-        losses = Table.grid(padding=(0, 2))
-        losses.add_row("training", loss_text(report.loss), Text(_curve(self._losses), style="cyan"))
+            return Text(own_words("warming up …", "stderr") if not self._finished else "", style="dim")
+        parts: list[RenderableType] = [self._progress(report)]
+        parts.append(self._loss("training  ", report.loss, self._losses, "cyan"))
         if self._validated:
-            losses.add_row(
-                "validation", loss_text(self._validated.loss), Text(_curve(self._validation_losses), "green")
-            )
-        parts: list[RenderableType] = [bar, losses]
+            parts.append(self._loss("validation", self._validated.loss, self._validation_losses, "green"))
         if self._sample:
-            text = Text(safe(self._sample.text), style="yellow")
+            text = Text(as_shown(self._sample.text, "stderr"), style="yellow")
             parts.append(Padding(Group(Text(f"it writes, at step {self._sample.step:,}:", "dim"), text), (1, 0, 0, 0)))
         return Padding(Group(*parts), (1, 0))
+
+    def _progress(self, report: Reported) -> RenderableType:
+        """The bar and what stands beside it, of which the least important is left out where it does not fit."""
+        left = max(report.seconds_left - (time.monotonic() - self._report_time), 0.0)
+        words = {
+            "share": f"{report.step / report.total_steps:.0%}",
+            "steps": f"step {report.step:,} of {report.total_steps:,}",
+            "epoch": f"epoch {report.epoch:.1f}",
+            "pace": f"{report.characters_per_second:,.0f} characters/s",
+            "left": "done" if self._finished else f"{clock(left)} left",
+        }
+        for least in ("epoch", "pace", "steps"):
+            if self._room(words.values()) < _NARROWEST_BAR:
+                del words[least]
+        width = max(min(self._room(words.values()), _WIDEST_BAR), 1)
+        grid = Table.grid(padding=(0, 2))
+        for _ in range(1 + len(words)):
+            grid.add_column(no_wrap=True)
+        grid.add_row(ProgressBar(total=report.total_steps, completed=report.step, width=width), *words.values())
+        return grid
+
+    def _loss(self, name: str, loss: float, losses: list[float], style: str) -> Text:
+        """A loss and its curve; in nats alone where both units do not fit."""
+        told = loss_text(loss)
+        if self._room((name, told)) < _NARROWEST_CURVE:
+            told = told.partition("  ")[0]
+        width = min(self._room((name, told)), _WIDEST_CURVE)
+        line = Text(f"{name}  {told}  ", no_wrap=True, overflow="crop")
+        return line.append(_curve(losses, width) if width > 0 else "", style)
+
+    def _room(self, words: Iterable[str]) -> int:
+        """Columns that are left in a line beside these words, with two spaces after each."""
+        return self._console.width - sum(len(each) + 2 for each in words)
 
 
 @contextmanager
@@ -177,17 +199,18 @@ def working(what: str, quiet: bool) -> Iterator[None]:
     if quiet or not is_terminal("stderr"):
         yield
         return
-    with Live(Text(f"{what} …", "dim"), console=Console(stderr=True), redirect_stdout=False, transient=True):
+    words = Text(own_words(f"{what} …", "stderr"), "dim")
+    with Live(words, console=open_console("stderr"), redirect_stdout=False, transient=True):
         yield
 
 
 def score_table(title: str, values: Mapping[str, float | int | str | None]) -> None:
     """Write a table of scores on stdout, which is a terminal."""
-    table = Table(title=Text(safe(title)), title_justify="left", show_header=False)
+    table = Table(title=Text(as_shown(title, "stdout")), title_justify="left", show_header=False)
     for name, value in values.items():
         shown = f"{value:,.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-        table.add_row(name.replace("_", " "), Text(safe(shown)))
-    Console().print(table)
+        table.add_row(name.replace("_", " "), Text(as_shown(shown, "stdout")))
+    open_console("stdout").print(table)
 
 
 Row = Sequence[str]
@@ -201,12 +224,14 @@ def live_table(
 
     The function that is yielded writes a line above them.
     """
-    console = Console(stderr=True, highlight=False)
+    console = open_console("stderr")
 
     def render() -> RenderableType:
         """The table and the line below it, as `picture` gives them now."""
         rows, line = picture()
-        return Group(_table(columns, rows), Text(safe(line), "dim")) if rows else Text(safe(line), "dim")
+        below = Text(own_words(line, "stderr"), "dim")
+        shown = [[own_words(value, "stderr") for value in row] for row in rows]
+        return Group(_table(columns, shown), below) if rows else below
 
     with Live(
         get_renderable=render,
@@ -216,12 +241,13 @@ def live_table(
         redirect_stderr=False,
         transient=transient,
     ):
-        yield lambda line: console.print(Text(as_told(line)))
+        yield lambda line: console.print(Text(own_words(as_told(line), "stderr")))
 
 
 def print_table(columns: Row, rows: Sequence[Row]) -> None:
     """Write a table on stdout, which is a terminal."""
-    Console().print(_table(columns, rows))
+    shown = [[as_shown(value, "stdout") for value in row] for row in rows]
+    open_console("stdout").print(_table(columns, shown))
 
 
 def _table(columns: Row, rows: Sequence[Row]) -> Table:
@@ -231,7 +257,7 @@ def _table(columns: Row, rows: Sequence[Row]) -> Table:
         table.add_column(column, justify="right" if column != columns[0] else "left", no_wrap=True)
     table.add_column(columns[-1], overflow="fold")
     for row in rows:
-        table.add_row(*(Text(safe(value)) for value in row))
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -244,14 +270,15 @@ def loss_text(nats: float) -> str:
     return f"{nats:.4f} nats  {_bits(nats):.4f} bits/character"
 
 
-def _curve(values: list[float], width: int = 40) -> str:
-    """A curve of values as a line of block characters, the latest at the right."""
+def _curve(values: list[float], width: int) -> str:
+    """A curve of values as a line of at most `width` characters, the latest at the right."""
     if len(values) > width:
         edges = [len(values) * k // width for k in range(width + 1)]
         values = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
     low, high = min(values), max(values)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((value - low) * scale)] for value in values)
+    bars = _BARS if shows_all("stderr") else _ASCII_BARS
+    scale = (len(bars) - 1) / (high - low) if high > low else 0.0
+    return "".join(bars[round((value - low) * scale)] for value in values)
 
 
 def clock(seconds: float) -> str:
