@@ -181,15 +181,7 @@ class Model:
 
         given = {"device": self._engine.device} | checked_keywords(settings, [ScoringConfig], "score")
         config = ScoringConfig(**given)
-        reading = open_reading(
-            self.checkpoint,
-            encoding=config.encoding,
-            protocol=config.protocol,
-            window=config.window,
-            device=config.device,
-            text=text,
-        )
-        return Score(reading)
+        return Score(open_reading(self.checkpoint, **vars(config), text=text))
 
     @property
     def description(self) -> str:

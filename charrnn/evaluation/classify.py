@@ -75,7 +75,7 @@ def _nats(reading: Reading, first: int, last: int) -> NDArray[np.float64]:
     """-log p(text | label), (documents, labels)."""
     vocabulary = reading.model_vocabulary
     places = reading.tokens.offsets[first : last + 1].astype(np.int64)
-    ids = reading.vocabulary.translation(vocabulary)[reading.tokens.ids[places[0] : places[-1]]]
+    ids = reading.translation[reading.tokens.ids[places[0] : places[-1]]]
     offsets = places - places[0]
     after_each = np.tile(ids, (len(vocabulary.labels), 1))
     after_each[:, offsets[:-1]] = np.array(vocabulary.starts)[:, None]

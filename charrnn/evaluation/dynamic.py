@@ -55,7 +55,6 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
     for bit.
     """
     model, tokens, vocabulary = reading.model, reading.tokens, reading.model_vocabulary
-    translation = reading.vocabulary.translation(vocabulary)
     parameters = list(model.parameters())
     device = parameters[0].device
     trained = [parameter.detach().clone() for parameter in parameters]
@@ -68,7 +67,7 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
             state = model.initial_state(1)
             for start in range(first, end - 1, SEGMENT):
                 places = np.arange(start + 1, min(start + 1 + SEGMENT, end))
-                ids = translation[tokens.ids[start : places[-1] + 1]].astype(np.int64)
+                ids = reading.translation[tokens.ids[start : places[-1] + 1]].astype(np.int64)
                 targets = torch.from_numpy(np.where(ids[1:] == vocabulary.unknown, IGNORED, ids[1:])).to(device)
                 gradients = None
                 with torch.enable_grad(), without_cudnn():  # cuDNN: backward in training mode only

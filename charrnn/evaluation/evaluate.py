@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from charrnn.checkpoint.format import Checkpoint
@@ -19,7 +20,7 @@ from charrnn.settings.training import Device
 from charrnn.text.corpus import read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.training_text import own_text
-from charrnn.text.vocabulary import Vocabulary, known_form
+from charrnn.text.vocabulary import Ids, Vocabulary, check_label, known_form
 
 __all__ = ["Evaluation", "Reading", "evaluate", "open_reading"]
 
@@ -54,11 +55,19 @@ class Reading:
     text: str
     notices: tuple[str, ...]
     bytes_before: Fraction = Fraction(1)
+    label: str | None = None
+
+    @cached_property
+    def translation(self) -> Ids:
+        """The model's id of each id of the text, (V,). Every document starts with the `label`, if there is one."""
+        found = self.vocabulary.translation(self.model_vocabulary)
+        if self.label is not None:
+            found[list(self.vocabulary.starts)] = self.model_vocabulary.start_of(self.label)
+        return found
 
     def score(self) -> ScoreSums:
         """The sums over all targets. Bytes are those of the text before it was treated, in UTF-8."""
-        translation = self.vocabulary.translation(self.model_vocabulary)
-        found = score(self.model, self.tokens, self.segments, self.model_vocabulary, translation=translation)
+        found = score(self.model, self.tokens, self.segments, self.model_vocabulary, translation=self.translation)
         _check(found.nats)
         ends = len(self.tokens.lengths)  # a byte each, however the text is treated
         return found._replace(bytes=ends + round((found.bytes - ends) * self.bytes_before))
@@ -78,8 +87,7 @@ class Reading:
 
     def characters(self) -> Iterator[CharacterScore]:
         """The score of each target, in the order of the text. Their nats sum exactly to those of `score`."""
-        translation = self.vocabulary.translation(self.model_vocabulary)
-        pieces = scored(self.model, self.tokens, self.segments, self.model_vocabulary, translation=translation)
+        pieces = scored(self.model, self.tokens, self.segments, self.model_vocabulary, translation=self.translation)
         for each in character_scores(pieces, self.tokens, self.vocabulary):
             _check(each.nats or 0.0)
             yield each
@@ -108,6 +116,7 @@ def open_reading(
     window: int = WINDOW,
     device: Device = "auto",
     may_lack_label: bool = False,
+    label: str | None = None,
     text: str | None = None,
 ) -> Reading:
     """The model, and the `text`, or that of `sources`, or else the validation text of the model's own run.
@@ -116,17 +125,21 @@ def open_reading(
     units and documents as that was. `carried` reads each document
     in one go; `windowed` reads windows of `window` targets, each from a zero state.
     Where the training text had labels, each document must have one that the model knows, unless it `may_lack_label`.
+    With a `label`, every document is read as one of that label, whether it has one or not.
 
     Raises:
         DataError: the text has nothing to score, or the run's own has changed or holds out nothing; a document has no
             label, or an unknown label.
+        UsageError: the model does not know the `label`.
         CharrnnError: as `read_corpus` and `choose_device` do.
     """
     run, vocabulary = checkpoint.config, checkpoint.vocabulary
+    label = check_label(label, vocabulary)
     tokens: Tokens | None
     if is_given := text is not None or bool(sources):
+        needs_label = not may_lack_label and label is None
         named_text = replace(run.text, corpus=sources, encoding=encoding or TextConfig.encoding)
-        corpus = read_corpus(named_text, labels=vocabulary.labels if may_lack_label else None, text=text)
+        corpus = read_corpus(named_text, labels=None if needs_label else vocabulary.labels, text=text)
         tokens, name = corpus.tokens, ", ".join(sources) or "the text"
         if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
             raise DataError(f"{name} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}")
@@ -140,9 +153,8 @@ def open_reading(
     model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
     told = protocol if protocol == "carried" else f"windowed {window}"
-    return Reading(
-        model, vocabulary, tokens, corpus.vocabulary, segments, told, name, corpus.notices, corpus.bytes_before
-    )
+    notices, before = corpus.notices, corpus.bytes_before
+    return Reading(model, vocabulary, tokens, corpus.vocabulary, segments, told, name, notices, before, label)
 
 
 def _check(nats: float) -> None:

@@ -52,7 +52,7 @@ def memory(reading: Reading, targets: int = 300) -> Memory:
         CheckpointError: a cost is no finite number, as huge weights can make it.
     """
     model, tokens, vocabulary = reading.model, reading.tokens, reading.model_vocabulary
-    translation = reading.vocabulary.translation(vocabulary)
+    translation = reading.translation
     longest, places = target_places(tokens.offsets, targets)
     known = places[translation[tokens.ids[places]] != vocabulary.unknown]
     if not len(known):

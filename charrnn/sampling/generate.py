@@ -11,11 +11,10 @@ from charrnn.messages import named
 from charrnn.recurrent.states import State
 from charrnn.sampling.chooser import Chooser, surprisals
 from charrnn.sampling.stream import Stream
-from charrnn.settings.fields import suggestion
 from charrnn.settings.sampling import SamplingConfig
-from charrnn.text.vocabulary import Ids, Vocabulary, as_label
+from charrnn.text.vocabulary import Ids, Vocabulary, check_label
 
-__all__ = ["Engine", "check_label", "generate", "start_after", "start_token", "written"]
+__all__ = ["Engine", "generate", "start_after", "start_token", "written"]
 
 
 class Engine(Protocol):
@@ -97,20 +96,6 @@ def start_after(label: str | None, vocabulary: Vocabulary) -> int:
         one = named("label")
         raise UsageError(f"the model writes in several manners; say which by {one}: {vocabulary.listed_labels}")
     return vocabulary.start if label is None else vocabulary.start_of(label)
-
-
-def check_label(label: str | None, vocabulary: Vocabulary) -> str | None:
-    """The label in the form that the model has. UsageError if the model does not have it."""
-    if label is None:
-        return None
-    if not vocabulary.labels:
-        raise UsageError(
-            f"{named('label')} {label!r:.60}: the model has no labels; train one with {named('labels', True)}"
-        )
-    if (found := as_label(label)) not in vocabulary.labels:
-        near = suggestion(found, list(vocabulary.labels))
-        raise UsageError(f"{named('label')} {label!r:.60}: the model knows {vocabulary.listed_labels}{near}")
-    return found
 
 
 def start_token(vocabulary: Vocabulary, config: SamplingConfig, stream: Stream) -> int:

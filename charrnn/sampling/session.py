@@ -16,12 +16,12 @@ from charrnn.messages import named
 from charrnn.sampling.batched import Begin, Piece, PrimePiece, write_batched
 from charrnn.sampling.chooser import forbidden_ids
 from charrnn.sampling.engines import open_engine
-from charrnn.sampling.generate import check_label, start_token
+from charrnn.sampling.generate import start_token
 from charrnn.sampling.prefill import after_each, after_prime, started
 from charrnn.sampling.prime import as_model_text, encode_pieces, encode_prime
 from charrnn.sampling.stream import Stream
 from charrnn.settings.sampling import EngineConfig, PrimeConfig, SamplingConfig
-from charrnn.text.vocabulary import Ids
+from charrnn.text.vocabulary import Ids, check_label
 
 __all__ = ["Prime", "Session"]
 

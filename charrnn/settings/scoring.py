@@ -23,6 +23,9 @@ class ScoringConfig(Settings):
     """The settings of a scoring. `carried` reads each document in one go, `windowed` in windows from zero states."""
 
     encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=_IN, metavar="NAME", shows_default=False)
+    label: str | None = setting(
+        None, "Read every document as one of this label, whatever its own.", panel=_IN, metavar="LABEL"
+    )
     protocol: Protocol = setting(
         "carried", "Carry the state through each document, or read windows from a zero state.", panel=_READ
     )

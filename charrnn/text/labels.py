@@ -13,11 +13,15 @@ from charrnn.text.sources import Source
 from charrnn.text.units import readable
 from charrnn.text.vocabulary import Ids, Vocabulary, as_label, is_label, normalized
 
-__all__ = ["Labels"]
+__all__ = ["Labels", "UnlabelledError"]
 
 _MOST = 1000  # different labels
 _SHOWN = 12
 _LONGEST = 1000  # characters, or bytes, in which a label must end; more than any label has
+
+
+class UnlabelledError(DataError):
+    """A document without the label that each must have."""
 
 
 class Labels:
@@ -36,7 +40,8 @@ class Labels:
         """A source's marked documents in pieces, which are not treated yet, without their labels.
 
         Raises:
-            DataError: a document without a label, or more labels than there can be.
+            UnlabelledError: a document without a label.
+            DataError: more labels than there can be.
         """
         mark = mark_of(self._config)
         beginning: str | None = ""  # of a document, until its label and some text have been read; then None
@@ -66,7 +71,7 @@ class Labels:
         if self._known is not None and label not in self._known:
             label, text = "", beginning
         elif not is_label(label):
-            raise DataError(self._complaint(label, source))
+            raise UnlabelledError(self._complaint(label, source))
         if text:
             index = self._found.setdefault(label, len(self._found))
             if index >= _MOST:

@@ -10,9 +10,14 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.errors import UsageError
+from charrnn.messages import named
+from charrnn.settings.fields import suggestion
 from charrnn.settings.text import Newlines, Normalization, Unit
 
-__all__ = ["MARK", "Ids", "Vocabulary", "as_label", "code_points", "is_label", "known_form", "normalized"]
+__all__ = [
+    *("MARK", "Ids", "Vocabulary", "as_label", "check_label", "code_points", "is_label", "known_form", "normalized"),
+]
 
 MARK = "\ufeff"  # of byte order, which files begin with; elsewhere it is a character
 
@@ -154,6 +159,20 @@ class Vocabulary:
     def to_bytes(self, text: str) -> bytes:
         """The bytes of a text in this vocabulary's units, as a file has them: themselves, or UTF-8."""
         return text.encode("latin-1" if self.unit == "byte" else "utf-8")
+
+
+def check_label(label: str | None, vocabulary: Vocabulary) -> str | None:
+    """The label in the form that the model has. UsageError if the model does not have it."""
+    if label is None:
+        return None
+    if not vocabulary.labels:
+        raise UsageError(
+            f"{named('label')} {label!r:.60}: the model has no labels; train one with {named('labels', True)}"
+        )
+    if (found := as_label(label)) not in vocabulary.labels:
+        near = suggestion(found, list(vocabulary.labels))
+        raise UsageError(f"{named('label')} {label!r:.60}: the model knows {vocabulary.listed_labels}{near}")
+    return found
 
 
 def known_form(text: str, vocabulary: Vocabulary) -> Normalization | None:

@@ -1,6 +1,7 @@
 """Labels on the command line, in real processes: learned, written in the manner of, and found again."""
 
 import json
+import math
 import unicodedata
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_labels_are_learned_and_written(names: Path, charrnn: Command) -> None:
     assert sampled.returncode == 0
     assert set(sampled.stdout.decode()) <= set("kroluma")
     assert charrnn("eval", "--classify").stderr.endswith(b"of 4 documents\n")
+    assert json.loads(charrnn("eval", "--label", "sea", "--json").stdout)["label"] == "sea"
 
 
 def test_a_label_says_in_whose_manner(model: str, charrnn: Command) -> None:
@@ -96,7 +98,7 @@ def test_an_unknown_label_is_refused(model: str, charrnn: Command, label: str, m
 
 
 def test_a_model_without_labels_says_so(plain_model: str, charrnn: Command) -> None:
-    for arguments in (("sample", "--label", "sea"), ("eval", "-", "--classify")):
+    for arguments in (("sample", "--label", "sea"), ("eval", "-", "--classify"), ("eval", "-", "--label", "sea")):
         done = charrnn(*arguments, "--model", plain_model, stdin=b"ah\n")
         assert (done.returncode, done.stdout) == (2, b"")
         assert b"the model has no labels" in done.stderr
@@ -147,6 +149,49 @@ def test_a_text_to_score_must_have_labels(model: str, charrnn: Command) -> None:
     done = charrnn("eval", "-", "--model", model, stdin=b"bb\n")
     assert (done.returncode, done.stdout) == (3, b"")
     assert b"document 1 does not begin with one and a tab" in done.stderr
+    assert b"where it has none, --label says as which to read it, and --classify finds the likeliest" in done.stderr
+    assert len(done.stderr.splitlines()) == 3  # the model is the first
+
+
+def test_a_text_is_scored_with_a_given_label(model: str, charrnn: Command) -> None:
+    def scored(text: str, *arguments: str) -> dict[str, object]:
+        done = charrnn("eval", "-", "--model", model, "--json", *arguments, stdin=text.encode())
+        assert done.returncode == 0, done.stderr.decode()
+        found: dict[str, object] = json.loads(done.stdout)
+        return found
+
+    assert scored("b\nbb\n", "--label", "hill")["nats"] == pytest.approx(-math.log(0.75**3 * 0.25**2))
+    assert scored("b\nbb\n", "--label", "sea")["nats"] == pytest.approx(-math.log(0.25**3 * 0.25**2))
+    labelled, read_so = scored("sea\tab\nsea\tb\n"), scored("ab\nb\n", "--label", "sea")
+    assert {**labelled, "label": "sea"} == read_so
+    # A label of the text's own gives way, and one that the model does not know is text, as in --classify.
+    assert scored("hill\tab\n하늘\tb\n", "--label", "sea") == read_so
+    assert scored("what\tb\n", "--label", "sea")["unknown"] == len("wht\t")
+    assert scored("b\n", "--label", unicodedata.normalize("NFD", "하늘"))["label"] == "하늘"
+
+
+def test_every_view_reads_with_the_given_label(model: str, charrnn: Command) -> None:
+    arguments = ("eval", "-", "--model", model, "--label", "sea", "-q")
+    rows = charrnn(*arguments, "--per-character", stdin=b"ab\n").stdout.decode().splitlines()
+    assert [float(row.split("\t")[5]) for row in rows] == pytest.approx([0.5, 0.25, 0.25])
+    (line,) = charrnn(*arguments, "--per-line", stdin=b"ab\n").stdout.decode().splitlines()
+    assert float(line.split("\t")[7]) == pytest.approx(0.5 * 0.25 * 0.25)
+    dynamic = json.loads(charrnn(*arguments, "--dynamic", "--dynamic-rate", "0", "--json", stdin=b"ab\n").stdout)
+    assert dynamic["dynamic_nats_per_character"] == pytest.approx(dynamic["nats_per_character"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--label", "seaa"), "--label 'seaa': the model knows hill, sea, 하늘; did you mean sea?"),
+        (("--label", "sea", "--classify"), "--classify finds labels out; it cannot go with --label"),
+        (("--label", "sea", "--novelty"), "--novelty compares texts and scores nothing; it cannot go with --label"),
+    ],
+)
+def test_a_label_that_cannot_be_given(model: str, charrnn: Command, arguments: tuple[str, ...], message: str) -> None:
+    done = charrnn("eval", "-", "--model", model, *arguments, stdin=b"b\n")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert message in done.stderr.decode()
 
 
 def test_classification_is_one_view_of_whole_documents(model: str, charrnn: Command) -> None:

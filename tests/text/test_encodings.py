@@ -13,13 +13,12 @@ from charrnn.cli.process.stdin import lines_of, pieces_of
 from charrnn.errors import UsageError
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.evaluation.novelty import novelty
-from charrnn.sampling.generate import check_label
 from charrnn.sampling.prime import encode_pieces, encode_prime
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.run import RunConfig
 from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import read_corpus
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, check_label
 from tests.conftest import InProcess, random_checkpoint
 
 MODEL = ModelConfig("rnn", 1, 4, "one-hot", None, 0.0)

@@ -12,7 +12,7 @@ from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render import evaluation as views
 from charrnn.cli.render.novelty import write_novelty
 from charrnn.cli.render.score_rows import columns_line, json_line
-from charrnn.errors import UsageError
+from charrnn.errors import DataError, UsageError
 from charrnn.files import check_new
 from charrnn.messages import named
 from charrnn.settings.fields import FORCE_HELP, Settings, setting
@@ -129,6 +129,9 @@ def _check(scoring: ScoringConfig, dynamic: DynamicConfig, view: EvalView, outpu
     if output.as_json and (view.heat or view.html is not None):
         has = f"{named('per_character')} {as_json} has what it shows"
         raise UsageError(f"{named(asked[0])} is a picture and has no {as_json}; {has}")
+    if scoring.label is not None and (view.classify or view.novelty):
+        reason = "finds labels out" if view.classify else "compares texts and scores nothing"
+        raise UsageError(f"{named(asked[0])} {reason}; it cannot go with {named('label')}")
     if view.classify and scoring.protocol == "windowed":
         raise UsageError(f"{named('classify')} reads each document in one go; it cannot go with {windowed}")
     if dynamic.dynamic and (asked or scoring.protocol != "carried"):
@@ -142,9 +145,16 @@ def _read(
     """Open a text for the model to score, and write the notices about it."""
     from charrnn.cli.render.display import working
     from charrnn.evaluation.evaluate import open_reading
+    from charrnn.text.labels import UnlabelledError
 
-    with working("reading", quiet):
-        reading = open_reading(opened.checkpoint, sources, **vars(scoring), may_lack_label=may_lack_label)
+    try:
+        with working("reading", quiet):
+            reading = open_reading(opened.checkpoint, sources, **vars(scoring), may_lack_label=may_lack_label)
+    except UnlabelledError as error:
+        hint = (
+            f"where it has none, {named('label')} says as which to read it, and {named('classify')} finds the likeliest"
+        )
+        raise DataError(f"{error.message.partition(chr(10))[0]}\n{hint}") from error
     for notice in reading.notices:
         note(notice, quiet=quiet)
     return reading
@@ -162,6 +172,12 @@ def _values(score: "ScoreSums") -> "Values":
         "characters": score.characters,
         "unknown": score.unknown,
     }
+
+
+def _about(reading: "Reading", model: str) -> "Values":
+    """The protocol, the label if one was given, and the model."""
+    label = {} if reading.label is None else {"label": reading.label}
+    return {"protocol": reading.protocol, **label, "model": model}
 
 
 def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, output: EvalOutput) -> None:
@@ -190,7 +206,7 @@ def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: Scorin
     for name, score in rows:
         values = _values(score)
         if output.as_json:
-            writer.write(json_line({"text": name, **values, "protocol": reading.protocol, "model": str(opened.path)}))
+            writer.write(json_line({"text": name, **values, **_about(reading, str(opened.path))}))
         else:
             writer.write(columns_line(name, *values.values()))
     writer.close()
@@ -207,7 +223,7 @@ def _write_score(reading: "Reading", model: str, dynamic: DynamicConfig, output:
         score = reading.score()
     for notice in reading.about_unknown(score):
         note(notice, quiet=output.quiet)
-    values = _values(score) | {"protocol": reading.protocol, "model": model}
+    values = _values(score) | _about(reading, model)
     if dynamic.dynamic:
         from charrnn.evaluation.dynamic import DECAY, RATE, dynamic_score
 

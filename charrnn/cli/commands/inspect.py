@@ -104,8 +104,7 @@ def _write_units(
     reading = open_reading(checkpoint, source.text, encoding=source.encoding, device="cpu", may_lack_label=True)
     vocabulary = reading.vocabulary
     with working("reading", output.quiet):
-        translation = vocabulary.translation(reading.model_vocabulary)
-        layers, documents = read_inside(checkpoint, reading.tokens, translation, source.characters)
+        layers, documents = read_inside(checkpoint, reading.tokens, reading.translation, source.characters)
     if sum(map(len, documents)) == source.characters:
         first = f"the first {source.characters:,} characters of {reading.text}"
         note(f"{first}; {named('characters')} reads more", quiet=output.quiet)
