@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from charrnn.checkpoint.store import FoundModel, find_resumable, load_model
 from charrnn.errors import CheckpointError, UsageError
-from charrnn.messages import for_python
+from charrnn.messages import counted, for_python
 from charrnn.settings.fields import Settings, declared
 from charrnn.settings.lookup import FillConfig, NextConfig
 from charrnn.settings.model import ModelConfig
@@ -188,7 +188,7 @@ class Model:
         """Cell and sizes, in a few words."""
         model = self.checkpoint.config.model
         parameters = sum(array.size for array in self.checkpoint.model.values())
-        return f"{model.cell} {model.layers}×{model.hidden_size}, {parameters:,} parameters"
+        return f"{model.cell} {model.layers}×{model.hidden_size}, {counted(parameters, 'parameter')}"
 
     def __repr__(self) -> str:
         return f"<charrnn.Model {self.path}: {self.description}>"
@@ -280,7 +280,7 @@ class Score:
         return shaded_text(cells(shaded(self.by_character, unit), SURPRISE, unit), f"{self.name}: {self._told()}")
 
     def _told(self) -> str:
-        return f"{self.bits_per_character:.4f} bits per character over {self.characters:,} characters"
+        return f"{self.bits_per_character:.4f} bits per character over {counted(self.characters, 'character')}"
 
 
 @_takes(TextConfig, ModelConfig, TrainingConfig)

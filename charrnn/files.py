@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from charrnn.errors import ResourceError, UsageError
+from charrnn.messages import counted
 
 if sys.platform != "win32":  # where nobody can remove a file that another has open
     import fcntl
@@ -57,7 +58,7 @@ def write_file(path: Path, data: bytes) -> None:
     try:
         _write_aside(path, _in_order([data]), _replace)
     except OSError as error:
-        raise _cannot_write(path, f" ({len(data):,} bytes)", error) from error
+        raise _cannot_write(path, f" ({counted(len(data), 'byte')})", error) from error
 
 
 def write_new(path: Path, pieces: Iterable[bytes], *, replaces: bool = False) -> None:
@@ -156,7 +157,7 @@ def append(path: Path, data: bytes) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _cannot_write(path, f" ({len(data):,} bytes)", error) from error
+        raise _cannot_write(path, f" ({counted(len(data), 'byte')})", error) from error
 
 
 def open_own(path: Path, flags: int) -> int:

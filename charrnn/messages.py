@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["for_command_line", "for_python", "named", "safe", "without_long"]
+__all__ = ["counted", "for_command_line", "for_python", "named", "safe", "without_long"]
 
 # Noncharacters of Unicode, which no text has (and `repr` escapes). They enclose a name and separate it from its value.
 _OPEN, _PART, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2"
 _NAMED = re.compile(f"{_OPEN}([^{_PART}{_CLOSE}]*){_PART}([^{_PART}{_CLOSE}]*){_PART}([^{_PART}{_CLOSE}]*){_CLOSE}")
 _NO_VALUE: Any = object()
 _LONGEST = 80
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 # Characters that could drive a terminal: C0 except tab and newline, DEL, C1, bidirectional overrides and isolates.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -39,12 +40,32 @@ def for_command_line(message: str, flags: Mapping[str, str]) -> str:
 
 
 def without_long(message: str, words: Iterable[str]) -> str:
-    """The message with each of these words, as it is or as `repr` and `ascii` have it, cut to 80 characters."""
-    for word in sorted(set(words), key=len, reverse=True):
-        for shown in (word, repr(word)[1:-1], ascii(word)[1:-1]):
-            if len(shown) > _LONGEST:
-                message = message.replace(shown, f"{shown[: _LONGEST // 2]}…{shown[-_LONGEST // 2 + 1 :]}")
-    return message
+    """The message with whatever it repeats of these words, as they are or escaped, cut to 80 characters in a row."""
+    shown = {each for word in words for each in _forms(word)}
+    repeated = {each[k : k + _LONGEST + 1] for each in shown for k in range(len(each) - _LONGEST)}
+    kept, place = [], 0
+    while repeated and place < len(message):
+        end = place
+        while message[end : end + _LONGEST + 1] in repeated:
+            end += 1
+        if end > place:
+            end += _LONGEST
+            kept.append(f"{message[place : place + _LONGEST // 2]}…{message[end - _LONGEST // 2 + 1 : end]}")
+        else:
+            end += 1
+            kept.append(message[place:end])
+        place = end
+    return "".join(kept) if repeated else message
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """The word as it is, and as `repr`, `ascii` and the reader of the command line show it."""
+    return word, repr(word)[1:-1], ascii(word)[1:-1], _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", word)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things in words, such as 1 character or 2,000 characters."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def safe(text: str) -> str:

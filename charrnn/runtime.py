@@ -14,7 +14,7 @@ import charrnn
 from charrnn.distributed import own_ranks
 from charrnn.errors import UsageError
 from charrnn.machine import core_count
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.settings.training import Device, Precision
 
 __all__ = [
@@ -137,7 +137,7 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         words = f"cuda ({torch.cuda.get_device_name(device)})"
     elif device.type == "cpu":
-        words = f"cpu ({torch.get_num_threads()} threads)"
+        words = f"cpu ({counted(torch.get_num_threads(), 'thread')})"
     return words if (ranks := own_ranks().count) == 1 else f"{ranks} × {words}"
 
 

@@ -267,6 +267,29 @@ def test_commands_write_json_in_one_way() -> None:
     assert writers == {"cli.render.score_rows", "cli.commands.dry_run"}
 
 
+NUMBER_AND_PLURAL = re.compile(
+    r"\} (character|byte|step|document|line|file|thread|text|trial|run|label|sample|token|parameter)s\b(?!/)"
+)
+
+
+def test_messages_count_in_words_that_are_right_for_one_thing() -> None:
+    """By `counted`, but in these modules, where there are always several."""
+    several = {"evaluation.memory", "training.loss_monitor", "checkpoint.header", "checkpoint.store", "sampling.fill"}
+    found = [
+        (name, node.lineno)
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr) and NUMBER_AND_PLURAL.search(as_written(node)) and name not in several
+    ]
+    assert found == []
+
+
+def as_written(text: ast.JoinedStr) -> str:
+    """The text with {} for whatever is filled in."""
+    parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in text.values]
+    return "".join(map(str, parts))
+
+
 def test_the_python_versions_are_those_that_torch_has() -> None:
     """So that an installer says which Python it takes, and not that something cannot be resolved."""
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]

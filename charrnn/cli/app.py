@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 from importlib import import_module
+from itertools import chain
 from typing import Annotated, NamedTuple, NoReturn, get_args
 
 import typer
@@ -232,8 +233,8 @@ def _explain(error: Exception) -> int:
 
 def _given_words() -> Iterator[str]:
     """The words that a person has given, and the paths that are made of them."""
-    variables = [value for name, value in os.environ.items() if name.startswith("CHARRNN_")]
-    for word in (*sys.argv[1:], *variables):
+    variables = [pair for pair in os.environ.items() if pair[0].startswith("CHARRNN_")]
+    for word in (*sys.argv[1:], *chain.from_iterable(variables)):
         for part in (word, *word.split("=", 1), word[2:]):
             yield part
             yield os.path.normpath(part)

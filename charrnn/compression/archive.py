@@ -23,7 +23,7 @@ from charrnn.compression.prediction import decoded_text, encode_text
 from charrnn.compression.range_coder import RangeDecoder, RangeEncoder
 from charrnn.compression.text_codec import TextCodec, text_codecs
 from charrnn.errors import CheckpointError, DataError
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.text.sources import Source
 from charrnn.text.spool import SMALL, Spool
@@ -143,7 +143,7 @@ def _header(source: Source) -> _Header:
     if not before.startswith(_MAGIC):
         raise DataError(f"{source.name} is no archive of charrnn: it does not begin with {_MAGIC.decode()}")
     if source.size < LARGEST_OVERHEAD:
-        raise _damaged(source, f"its {source.size} bytes are too few")
+        raise _damaged(source, f"it has {counted(source.size, 'byte')}, which is too short")
     header = _Header(*_HEADER.unpack(before))
     if header.version != _VERSION:
         raise DataError(f"{source.name} has format version {header.version}; this charrnn reads version {_VERSION}")

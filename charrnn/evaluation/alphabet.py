@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError
 from charrnn.layout import EMBEDDING, layer_prefix
+from charrnn.messages import counted
 from charrnn.recurrent.registry import core_equations
 
 __all__ = ["Alphabet", "Kind", "kinds", "learned_alphabet"]
@@ -48,7 +49,8 @@ def learned_alphabet(checkpoint: Checkpoint) -> Alphabet:
     """
     characters, config, arrays = checkpoint.vocabulary.characters, checkpoint.config.model, checkpoint.model
     if len(characters) < 3:
-        raise DataError(f"the model knows {len(characters)} characters; an alphabet to look at has at least three")
+        known = counted(len(characters), "character")
+        raise DataError(f"the model knows {known}; an alphabet to look at has at least three")
     if config.encoder == "embedding":
         vectors = arrays[EMBEDDING]
     else:

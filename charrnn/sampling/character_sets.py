@@ -11,7 +11,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["matches"]
 
-_PART = re.compile(r"(\\[pP]\{[\w =:^.-]+\})|\\(.)|([^\\])", re.DOTALL)
+_PART = re.compile(r"(\\[pP]\{[\w =:^.-]{1,60}\})|\\(.)|([^\\])", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
 
@@ -61,7 +61,7 @@ def _of_property(part: str, vocabulary: Vocabulary, setting: str) -> NDArray[np.
 
     try:
         kind = regex.compile(part)
-    except regex.error as error:
+    except (regex.error, ArithmeticError, ValueError) as error:  # the latter two of a number that names none
         raise UsageError(
             f"{named(setting)} has the unknown class {part}\n"
             "known are Unicode's general categories such as L, Lu or Nd, its scripts such as Latin, Han or Cyrillic, "

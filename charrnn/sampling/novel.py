@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.recurrent.states import State
 from charrnn.sampling.batched import Begin, Piece
 from charrnn.sampling.chooser import Chooser, surprisals
@@ -153,7 +153,7 @@ def written_novel(
 
 def _all_copied(guard: CopyGuard) -> DataError:
     return DataError(
-        f"whatever is written here, {guard.k} characters in a row stand in the text not to be copied\n"
+        f"whatever is written here has {counted(guard.k, 'character')} in a row of the text not to be copied\n"
         f"ask for a larger {named('novel')}, or begin with another prime"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from charrnn.errors import DataError
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.settings.sampling import Unknown
 from charrnn.settings.text import TextConfig
 from charrnn.text.documents import normalized_pieces, with_end
@@ -127,7 +127,4 @@ def _complaint(prime: str, ids: Ids, vocabulary: Vocabulary, name: str, first: i
     hint = f"leave them out with {skip}, or have them read as the unknown token with {token}"
     if form := known_form(prime, vocabulary):
         hint = f"the model knows all of them in {form.upper()}: normalise the prime, or {hint}"
-    return (
-        f"{name} has {len(places)} character{'s' if len(places) > 1 else ''} that the model never saw: "
-        f"{'; '.join(shown)}{more}\n{hint}"
-    )
+    return f"{name} has {counted(len(places), 'character')} that the model never saw: {'; '.join(shown)}{more}\n{hint}"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import DataError
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.settings.text import TextConfig
 
 __all__ = ["Split", "split"]
@@ -33,7 +33,7 @@ def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None) -> S
         return nothing
     fraction, characters, count = config.validation, int(lengths.sum()), len(lengths)
     if characters < 2:
-        raise DataError(f"the text has {_characters(characters)}; training needs at least 2")
+        raise DataError(f"the text has {counted(characters, 'character')}; training needs at least 2")
     if not fraction:
         return nothing
     if config.documents == "none":
@@ -48,11 +48,7 @@ def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None) -> S
         held_out[np.random.default_rng(seed).permutation(count)[:share]] = True
     if (left := int(lengths[~held_out].sum())) < 2:
         raise DataError(
-            f"the text has {_characters(characters)}, of which {left} would be left to train on after the "
+            f"the text has {counted(characters, 'character')}, of which {left} would be left to train on after the "
             f"validation text is held out; training needs at least 2: use {named('validation', 0)}"
         )
     return Split(lengths, held_out)
-
-
-def _characters(count: int) -> str:
-    return "1 character" if count == 1 else f"{count} characters"

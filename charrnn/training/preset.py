@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.recurrent.fused import FusedCore
 from charrnn.recurrent.registry import CORES, core_class
 from charrnn.runtime import multiplies_bf16
@@ -130,7 +130,7 @@ def _below(steps: list[tuple[float, float]], number: float) -> float:
 def _with_budget(training: TrainingConfig, size: _Size) -> tuple[TrainingConfig, list[str]]:
     if training.time is not None or training.epochs is not None or training.steps is not None:
         return training, []
-    end = f"{size.epochs:g} epochs" if size.epochs else f"{size.steps:,} steps" if size.steps else ""
+    end = f"{size.epochs:g} epochs" if size.epochs else counted(size.steps, "step") if size.steps else ""
     or_sooner = f", or {end} if they end first" if end else ""
     notice = (
         f"no budget given: {_BUDGET_SECONDS / 60:g} minutes{or_sooner} "

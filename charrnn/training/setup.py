@@ -9,7 +9,7 @@ import torch
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.distributed import own_ranks
 from charrnn.errors import UsageError
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.runtime import choose_device
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batches, Episodes, Tapes
@@ -75,7 +75,7 @@ def prepare(
     corpus = read_corpus(config.text, config.training.seed, vocabulary=own, known=known)
     notices += corpus.notices
     if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
-        notices.append(f"{new:,} characters are new to the model")
+        notices.append(f"{counted(new, 'character')} {'is' if new == 1 else 'are'} new to the model")
     record = replace(config.record, corpus_sha256=corpus.sha256)
     if config.record.plan and config.record.corpus_sha256 != corpus.sha256:
         notices.append("the text is not the one of the recorded run: this is a new run with the same settings")

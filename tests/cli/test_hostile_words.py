@@ -12,6 +12,7 @@ from charrnn.cli.render.score_rows import json_line
 from tests.conftest import Command, InProcess
 
 LONG, NAME, BYTES = "a" * 100_000, "b" * 300, "x\udcff"
+MIXED = "가'\"\\ \t\x1b é" * 5000
 TRAIN = ("train", "small.txt", "--steps", "1", "--hidden-size", "4", "--layers", "1")
 PLACES: list[tuple[str, ...]] = [
     *[
@@ -26,6 +27,7 @@ PLACES: list[tuple[str, ...]] = [
     *[("sample", "--load-state", "X"), ("sample", "--save-state", "X", "-n", "1"), ("sample", "--label", "X")],
     *[
         ("sample", "--allow", "\\p{X}"),
+        ("sample", "--ban", "ab\\p{X}"),
         ("sample", "--novel", "5", "--corpus", "X"),
         ("sample", "-nX"),
         ("sample", "--X"),
@@ -33,20 +35,23 @@ PLACES: list[tuple[str, ...]] = [
     *[("eval", "X"), ("eval", "--encoding", "X", "small.txt"), ("eval", "small.txt", "--html", "X"), ("eval", "--X=1")],
     *[("next", "--model", "X"), ("fill", "X"), ("compare", "X"), ("compare", "small.txt", "--cells", "X")],
     *[("memory", "X"), ("inspect", "--find", "X"), ("inspect", "--model", "X"), ("compress", "X"), ("decompress", "X")],
-    *[("completion", "X"), ("X",)],
+    *[("completion", "X"), ("help", "X"), ("help", "--search", "X"), ("eval", "small.txt", "--label", "X"), ("X",)],
+    *[(*TRAIN, "--time", "X"), (*TRAIN, "--learning-rate", "X"), ("compare", "small.txt", "--learning-rates", "X")],
+    *[("eval", "small.txt", "--protocol", "X"), ("sample", "a", "X"), ("train", "small.txt", "--seed=X")],
 ]
 
 
 @pytest.mark.usefixtures("small_text")
 @pytest.mark.parametrize("place", PLACES, ids=" ".join)
 def test_no_message_repeats_a_long_word(in_process: InProcess, place: tuple[str, ...]) -> None:
-    for word in (LONG, NAME):
+    for word in (LONG, NAME, MIXED):
         arguments = [each.replace("X", word) for each in place]
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("COLUMNS", "100")
             out, told = run(in_process, arguments)
         assert len(told) < 3000
-        assert word[:81] not in told
+        forms = (word, repr(word), ascii(word), repr(word).replace("\\", "\\\\"))
+        assert not [told[k : k + 81] for k in range(len(told)) if any(told[k : k + 81] in each for each in forms)][:-81]
         assert word not in out
 
 

@@ -73,7 +73,10 @@ def test_a_model_of_bytes_knows_ascii() -> None:
             matches(pattern, BYTES, "allow")
 
 
-@pytest.mark.parametrize("pattern", ["\\", r"\q", r"\p{Klingon}", r"\p{", r"\p{}", r"\p{Lu|L}", r"\p", r"a\é", r"\0"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["\\", r"\q", r"\p{Klingon}", r"\p{", r"\p{}", r"\p{Lu|L}", r"\p{nv=1e999}", r"\p", r"a\é", r"\0"],
+)
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match="ban"):
         matches(pattern, LETTERS, "ban")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from charrnn.cli.common import ModelInput, Quiet, open_model, tell_model
 from charrnn.cli.process.terminal import TextWriter, note
+from charrnn.messages import counted
 from charrnn.settings.fields import FORCE_HELP, setting
 from charrnn.settings.sampling import OUT
 
@@ -55,7 +56,7 @@ def convert(
         converted = compressed if direction == "compress" else decompressed
         size = 0
 
-        def counted() -> Iterator[bytes]:
+        def measured() -> Iterator[bytes]:
             nonlocal size
             for data in converted(source, opened.checkpoint):
                 size += len(data)
@@ -63,10 +64,11 @@ def convert(
 
         if name == "-":
             writer = TextWriter("latin-1")
-            for data in counted():
+            for data in measured():
                 writer.write(data.decode("latin-1"))
             writer.close()
         else:
             with working(f"{direction}ing", output.quiet):
-                write_new(Path(name), counted(), replaces=output.force)
-            note(f"{source.name}, {source.size:,} bytes, to {name}, {size:,} bytes", quiet=output.quiet)
+                write_new(Path(name), measured(), replaces=output.force)
+            before, after = counted(source.size, "byte"), counted(size, "byte")
+            note(f"{source.name}, {before}, to {name}, {after}", quiet=output.quiet)

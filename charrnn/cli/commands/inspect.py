@@ -17,7 +17,7 @@ from charrnn.cli.render.shading import colours, is_light, picture
 from charrnn.errors import UsageError
 from charrnn.export.character_names import name_of
 from charrnn.export.shading import Scale, Shaded, cells, ramp
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.settings.fields import TEXT_ENCODING_HELP, Settings, setting
 from charrnn.settings.sampling import IN, OUT
 from charrnn.settings.scoring import Property
@@ -106,7 +106,7 @@ def _write_units(
     with working("reading", output.quiet):
         layers, documents = read_inside(checkpoint, reading.tokens, reading.translation, source.characters)
     if sum(map(len, documents)) == source.characters:
-        first = f"the first {source.characters:,} characters of {reading.text}"
+        first = f"the first {counted(source.characters, 'character')} of {reading.text}"
         note(f"{first}; {named('characters')} reads more", quiet=output.quiet)
     if view.find is not None:
         _write_found(writer, layers, documents, vocabulary, view, as_json=output.as_json)

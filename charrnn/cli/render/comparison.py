@@ -9,6 +9,7 @@ from charrnn.cli.process.terminal import note
 from charrnn.cli.render.display import clock, finished_lines, live_table, loss_text, print_table
 from charrnn.cli.render.widths import columns, on_the_left, on_the_right
 from charrnn.events import Finished, Notice, Reported
+from charrnn.messages import counted
 from charrnn.training.comparison import Compared, ComparisonEvent, Planned, Started, Tried
 
 __all__ = ["comparison_display", "plain_table", "show_table"]
@@ -103,7 +104,7 @@ class _Progress:
 
 def _planned(event: Planned) -> Iterator[str]:
     each = [
-        f"{count} {what}{'s' * (count > 1)}{f' of {clock(seconds)}' if seconds else ''}"
+        f"{counted(count, what)}{f' of {clock(seconds)}' if seconds else ''}"
         for count, what, seconds in (
             (event.trials, "trial", event.trial_seconds),
             (len(event.grids), "run", event.run_seconds),

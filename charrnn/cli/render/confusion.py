@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.cli.render.score_rows import json_line, on_one_line
 from charrnn.cli.render.widths import columns, on_the_right
+from charrnn.messages import counted
 from charrnn.settings.text import Unit
 from charrnn.text.units import readable
 
@@ -60,7 +61,7 @@ class Confusion:
             yield from self._table()
         right = sum(self._counts[label, label] for label in self._labels)
         without = f"; without a label: {self._without:,}" if self._without else ""
-        yield f"accuracy {right / count:.4f}: {right:,} of {count:,} documents{without}"
+        yield f"accuracy {right / count:.4f}: {right:,} of {counted(count, 'document')}{without}"
 
     def _table(self) -> Iterator[str]:
         widest = max(columns(label) for label in (*self._labels, "own label"))

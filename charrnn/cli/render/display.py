@@ -16,6 +16,7 @@ from rich.text import Text
 from charrnn.cli.process.terminal import as_told, is_terminal, note, shows_all
 from charrnn.cli.render.console import as_shown, open_console, own_words
 from charrnn.events import Began, Event, Finished, Notice, Reported, Sampled, Saved, Skipped, Validated
+from charrnn.messages import counted
 
 __all__ = [
     "clock",
@@ -289,11 +290,12 @@ def clock(seconds: float) -> str:
 
 
 def _began(event: Began) -> str:
+    parameters, characters = counted(event.parameters, "parameter"), counted(event.training_characters, "character")
     held_out = f"{event.validation_characters:,} held out" if event.validation_characters else "none held out"
     place = f" from step {event.step:,} on" if event.step else ""
     return (
-        f"{event.run}{place}: {event.model}: {event.parameters:,} parameters, vocabulary {event.vocabulary_size:,}, "
-        f"{event.training_characters:,} characters to learn, {held_out}; on {event.device}"
+        f"{event.run}{place}: {event.model}: {parameters}, vocabulary {event.vocabulary_size:,}, "
+        f"{characters} to learn, {held_out}; on {event.device}"
     )
 
 
@@ -301,7 +303,7 @@ def _expected(report: Reported) -> str:
     epochs = report.epoch * report.total_steps / report.step
     return (
         f"about {clock(report.seconds_left)} to go at {report.characters_per_second:,.0f} characters/s: "
-        f"{report.total_steps:,} steps, {epochs:.1f} epochs in all"
+        f"{counted(report.total_steps, 'step')}, {epochs:.1f} epochs in all"
     )
 
 
@@ -328,8 +330,7 @@ def finished_lines(event: Finished) -> list[str]:
     if event.best_loss is not None:
         lines[0] += f"; best validation loss {loss_text(event.best_loss)} at step {event.best_step:,}"
     if event.skipped:
-        steps = "1 step" if event.skipped == 1 else f"{event.skipped:,} steps"
-        lines.append(f"{steps} skipped, whose loss or gradient was not finite")
+        lines.append(f"{counted(event.skipped, 'step')} skipped, whose loss or gradient was not finite")
     lines.append(f"go on:  charrnn train --resume {event.run}" if event.reason == "stopped" else "")
     lines.append(f"sample: charrnn sample --model {event.run}")
     return [line for line in lines if line]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charrnn.export.character_names import name_of
+from charrnn.messages import counted
 from charrnn.settings.text import Unit
 from charrnn.text.units import readable
 
@@ -106,6 +107,5 @@ class Total:
 
     def __str__(self) -> str:
         bits = f"{self._nats / math.log(2) / self._characters:.4f}" if self._characters else "no"
-        characters = "1 character" if self._characters == 1 else f"{self._characters:,} characters"
         unknown = f", {self._unknown:,} unknown and not scored" if self._unknown else ""
-        return f"{characters}, {self._nats} nats, {bits} bits per character{unknown}"
+        return f"{counted(self._characters, 'character')}, {self._nats} nats, {bits} bits per character{unknown}"
