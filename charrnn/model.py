@@ -64,6 +64,6 @@ def model_from_arrays(config: ModelConfig, vocabulary: Vocabulary, arrays: Mappi
     return model.eval()
 
 
-def model_arrays(model: CharacterModel) -> dict[str, NDArray[np.float32]]:
-    """The model's parameters as numpy arrays, which share the memory of parameters on a CPU."""
-    return {name: parameter.detach().cpu().numpy() for name, parameter in model.named_parameters()}
+def model_arrays(model: CharacterModel, *, copy: bool = False) -> dict[str, NDArray[np.float32]]:
+    """The model's parameters as numpy arrays, which share the memory of parameters on a CPU unless `copy`."""
+    return {name: parameter.detach().to("cpu", copy=copy).numpy() for name, parameter in model.named_parameters()}

@@ -32,9 +32,16 @@ class OpenedEngine(NamedTuple):
 
 
 def open_engine(
-    checkpoint: Checkpoint, config: SamplingConfig, engine: Literal["auto", "numpy", "torch"], device: Device
+    checkpoint: Checkpoint,
+    config: SamplingConfig,
+    engine: Literal["auto", "numpy", "torch"],
+    device: Device,
+    *,
+    streams: int | None = None,
 ) -> OpenedEngine:
     """The engine asked for, or with "auto" the one that is likely to finish the text first.
+
+    `streams` are stepped side by side; by default as many as `config` asks for.
 
     Raises:
         UsageError: the numpy engine on another device than a CPU, or a device that does not exist.
@@ -44,7 +51,7 @@ def open_engine(
     if engine == "numpy" or (engine == "auto" and device == "cpu"):
         return _in_numpy(checkpoint)
     may_be_numpy = engine == device == "auto"
-    if may_be_numpy and not (has_cuda_device() and _gpu_pays(_parameters(checkpoint), config)):
+    if may_be_numpy and not (has_cuda_device() and _gpu_pays(checkpoint, config, streams)):
         return _in_numpy(checkpoint)
 
     from charrnn.runtime import choose_device
@@ -69,9 +76,9 @@ def _in_numpy(checkpoint: Checkpoint) -> OpenedEngine:
     return OpenedEngine(NumpyEngine(checkpoint.config.model, checkpoint.model), "numpy on the CPU", threads)
 
 
-def _gpu_pays(parameters: int, config: SamplingConfig) -> bool:
+def _gpu_pays(checkpoint: Checkpoint, config: SamplingConfig, streams: int | None) -> bool:
     """True if a step is large enough for a GPU and, where the length is known, all steps repay the time to start it."""
-    step = parameters * min(config.num_samples, sum(BLOCKS))
+    step = _parameters(checkpoint) * min(streams or config.beam or config.num_samples, sum(BLOCKS))
     return step > _WORTH_A_GPU and (not config.length or step * config.length > _WORTH_THE_START)
 
 

@@ -66,7 +66,8 @@ class Session:
             from charrnn.sampling.novel import copy_guard  # few need this
 
             self._guard = copy_guard(checkpoint, config.novel, config.corpus, reading.encoding)
-        opened = open_engine(checkpoint, config, engine.engine, engine.device)
+        streams = None if self._lines is None else len(self._lines)
+        opened = open_engine(checkpoint, config, engine.engine, engine.device, streams=streams)
         self._engine, self.device, self._threads, self._blocks = opened
         self._primed = None
         if reading.load_state is not None:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from charrnn.settings.search import Search
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids
 from charrnn.training.loop import default_name, train_prepared
+from charrnn.training.pace import measured_pace
 from charrnn.training.preset import choose
 from charrnn.training.setup import Setup, prepare
 
@@ -215,8 +217,10 @@ class _Clock:
 
 def _grid(config: RunConfig, search: Search, setup: Setup) -> Iterator[RunConfig]:
     """The configurations to try of a cell, in order; open settings are chosen as `charrnn train` would."""
+    pace = partial(measured_pace, vocabulary_size=setup.vocabulary.size, device=setup.device)
     for hidden_size in search.hidden_sizes or (config.model.hidden_size,):
-        chosen, _ = choose(config.override({"hidden_size": hidden_size}), setup.training, setup.device.type)
+        sized = config.override({"hidden_size": hidden_size})
+        chosen, _ = choose(sized, setup.training, setup.device.type, pace=pace)
         assert chosen.training.learning_rate is not None
         for learning_rate in search.rates(chosen.training.learning_rate):
             yield chosen.override({"learning_rate": learning_rate})

@@ -153,7 +153,7 @@ def capture(optimizer: Optimizer, state: StackState, device: str) -> Arrays:
     for index, layer in enumerate(state):
         for key, value in layer._asdict().items():
             tensors[f"state.{index}.{key}"] = value
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+    return {name: tensor.detach().to("cpu", copy=True).numpy() for name, tensor in tensors.items()}
 
 
 def restore(arrays: Arrays, model: CharacterModel, optimizer: Optimizer) -> StackState:

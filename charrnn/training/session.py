@@ -82,9 +82,7 @@ class Session:
         state_of_all, device = self.learner.state_of_all(batch), self.setup.device.type
         if self.ranks.rank:
             return None
-        weights = model_arrays(self.model)
-        if self.aside.is_beside:  # else they are read before the next step
-            weights = {name: array.copy() for name, array in weights.items()}
+        weights = model_arrays(self.model, copy=self.aside.is_beside)  # else they are read before the next step
         taken = Snapshot(self.step, weights, capture(self.learner.optimizer, state_of_all, device))
         if bad := [name for name, array in {**taken.model, **taken.training}.items() if not np.isfinite(array).all()]:
             raise NotFiniteError(f"the loss was {self.monitor.last_loss:g}, but {bad[0]} is no longer finite")

@@ -20,6 +20,7 @@ from charrnn.sampling.batched import BLOCKS, ONE_BLOCK
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.sampling.session import Session
 from charrnn.sampling.torch_engine import TorchEngine
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.sampling import SamplingConfig
@@ -170,6 +171,16 @@ def test_a_gpu_is_for_large_steps_if_torch_knows_it(
     opened = open_engine(checkpoint, config, "auto", "auto")
     assert isinstance(opened.engine, TorchEngine if pays and torch_knows else NumpyEngine)
     assert opened.blocks == (ONE_BLOCK if pays and torch_knows else BLOCKS)
+
+
+@pytest.mark.parametrize("lines", [1, 64])
+def test_a_line_that_is_gone_on_from_is_a_stream(monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
+    checkpoint = random_checkpoint(ModelConfig("lstm", 2, 300, "embedding", 5, 0.0), VOCABULARY)
+    monkeypatch.setattr(engines_module, "has_cuda_device", lambda: True)
+    monkeypatch.setattr(runtime, "choose_device", lambda _: torch.device("meta"))
+    primes = [(f"line {number}", VOCABULARY.characters[0]) for number in range(lines)]
+    assert ("torch" in Session(checkpoint, SamplingConfig(length=0), primes).device) == (lines == 64)
+    assert ("torch" in Session(checkpoint, SamplingConfig(length=10**6, beam=lines)).device) == (lines == 64)
 
 
 def test_without_a_device_file_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

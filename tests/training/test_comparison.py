@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
@@ -18,6 +19,8 @@ from charrnn.events import Event, Finished
 from charrnn.recurrent.registry import CORES
 from charrnn.settings.run import RunConfig
 from charrnn.settings.search import Search
+from charrnn.text.tokens import Tokens
+from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import comparison, loop
 from charrnn.training.comparison import Compared, Planned, Started, Tried, compare, hold_out
 from charrnn.training.setup import Setup, prepare
@@ -283,3 +286,15 @@ def test_without_a_text_to_report_or_to_judge_by_there_is_no_comparison(folder: 
         list(compare(tiny_run(folder / "two.txt", documents="line"), FAST))
     search = Search(("gru",), trial_steps=0)
     assert of(Compared, compare(tiny_run(folder / "two.txt", documents="line"), search))
+
+
+@pytest.mark.parametrize(("pace", "hidden_size"), [(1e3, 256), (1e9, 1024)])
+def test_open_sizes_on_a_gpu_follow_the_pace_that_is_measured_there(
+    monkeypatch: pytest.MonkeyPatch, pace: float, hidden_size: int
+) -> None:
+    text = Tokens(np.zeros(500_002, np.uint8), np.array([0, 500_002]))
+    config = RunConfig().override({"time": 60.0, "cell": "lstm"})
+    setup = Setup(config, Vocabulary("ab"), text, None, torch.device("cuda"), (), None, True)
+    monkeypatch.setattr(comparison, "measured_pace", lambda *_, **__: pace)
+    (chosen,) = comparison._grid(config, Search(learning_rates=(1e-3,)), setup)
+    assert chosen.model.hidden_size == hidden_size
