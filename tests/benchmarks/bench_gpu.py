@@ -12,7 +12,7 @@ exact     the same with CUBLAS_WORKSPACE_CONFIG set, with which torch promises i
 laws      pytest -m gpu
 
 All parts, if none is named. Each is a process of its own, so that one that spoils the device spoils no other, and has
-its share of the budget. The tree need not be installed, and the network is not used. `--device cpu` tries the script.
+its share of the budget. The tree need not be installed, and the network is not used. `--device cpu` rehearses it.
 """
 
 import argparse
@@ -38,8 +38,18 @@ def main() -> None:
     parser.add_argument("--device", choices=["cuda", "mps", "cpu"], default="cuda")
     parser.add_argument("--budget", type=float, default=480, help="seconds, for all parts together")
     arguments = parser.parse_args()
+    if not is_there(arguments.device):
+        parser.exit(2, f"torch has no {arguments.device} here; --device cpu rehearses all parts with tiny networks\n")
     text = str(Path(arguments.text).resolve())
     show(list(arguments.parts) or list(SHARES), text, arguments.device, arguments.budget)
+
+
+def is_there(device: str) -> bool:
+    """True if torch can compute on a kind of device."""
+    import torch  # here, so that --help needs none
+
+    backends = {"cuda": torch.cuda, "mps": torch.backends.mps, "cpu": torch.cpu}
+    return backends[device].is_available()
 
 
 def show(parts: list[str], text: str, device: str, budget: float) -> None:
