@@ -60,8 +60,13 @@ def parameter_count(model: nn.Module) -> int:
 def model_from_arrays(config: ModelConfig, vocabulary: Vocabulary, arrays: Mapping[str, Any]) -> CharacterModel:
     """Make a model, in evaluation mode, whose parameters are the arrays of a checkpoint."""
     model = CharacterModel(config, vocabulary.size, vocabulary.unknown)
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=True)
+    put_arrays(model, arrays)
     return model.eval()
+
+
+def put_arrays(model: CharacterModel, arrays: Mapping[str, Any]) -> None:
+    """Give a model's parameters the values of arrays of the same names and shapes."""
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=True)
 
 
 def model_arrays(model: CharacterModel, *, copy: bool = False) -> dict[str, NDArray[np.float32]]:

@@ -25,6 +25,7 @@ __all__ = [
     "low_type",
     "multiplies_bf16",
     "multiply_exactly",
+    "rounding_products",
     "versions",
     "without_cudnn",
 ]
@@ -81,6 +82,11 @@ def multiplies_bf16(device: str) -> bool:
 def low_type(precision: Precision) -> torch.dtype | None:
     """The type of half precision in which a training multiplies; None if it stays in single precision."""
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+
+
+def rounding_products(device: torch.device, low: torch.dtype | None) -> torch.autocast:
+    """A context in which products are rounded to a type of half precision, or not at all without one."""
+    return torch.autocast(device.type, low or torch.bfloat16, enabled=low is not None)
 
 
 def multiply_exactly(device: str, *, exactly: bool = True) -> None:

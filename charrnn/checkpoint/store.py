@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from charrnn.checkpoint.format import Checkpoint
 
 __all__ = [
+    "DIVERGED",
     "RUNS",
     "FoundModel",
     "Resumable",
@@ -31,11 +32,12 @@ __all__ = [
 ]
 
 RUNS = Path("checkpoints")
+DIVERGED = "diverged.json"
 
 _LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 …
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
-_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|diverged\.json|text\.txt")
+_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|{re.escape(DIVERGED)}|text\.txt")
 
 
 class Run:
@@ -167,13 +169,13 @@ class Run:
         Raises:
             ResourceError: it cannot be written.
         """
-        path = self.path / "diverged.json"
+        path = self.path / DIVERGED
         write_file(path, to_json(record, indent=1))
         return path
 
     def _forget_divergence(self, step: int) -> None:
         """Remove the `diverged.json` of a step that a resumed training got past; errors in that are ignored."""
-        path = self.path / "diverged.json"
+        path = self.path / DIVERGED
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             if json.loads(path.read_bytes())["step"] <= step:
                 remove(path)

@@ -17,7 +17,7 @@ from charrnn.runtime import choose_device, keep_memory
 from charrnn.settings.scoring import WINDOW
 from charrnn.settings.text import TextConfig
 from charrnn.settings.training import Device
-from charrnn.text.corpus import read_corpus
+from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.tokens import Tokens
 from charrnn.text.training_text import own_text
 from charrnn.text.vocabulary import Ids, Vocabulary, check_label, known_form
@@ -118,6 +118,7 @@ def open_reading(
     may_lack_label: bool = False,
     label: str | None = None,
     text: str | None = None,
+    model: CharacterModel | None = None,
 ) -> Reading:
     """The model, and the `text`, or that of `sources`, or else the validation text of the model's own run.
 
@@ -125,7 +126,8 @@ def open_reading(
     units and documents as that was. `carried` reads each document
     in one go; `windowed` reads windows of `window` targets, each from a zero state.
     Where the training text had labels, each document must have one that the model knows, unless it `may_lack_label`.
-    With a `label`, every document is read as one of that label, whether it has one or not.
+    With a `label`, every document is read as one of that label, whether it has one or not. A `model` that has been
+    opened for another text is used again.
 
     Raises:
         DataError: the text has nothing to score, or the run's own has changed or holds out nothing; a document has no
@@ -135,26 +137,35 @@ def open_reading(
     """
     run, vocabulary = checkpoint.config, checkpoint.vocabulary
     label = check_label(label, vocabulary)
-    tokens: Tokens | None
-    if is_given := text is not None or bool(sources):
-        needs_label = not may_lack_label and label is None
+    if text is not None or sources:
         named_text = replace(run.text, corpus=sources, encoding=encoding or TextConfig.encoding)
-        corpus = read_corpus(named_text, labels=None if needs_label else vocabulary.labels, text=text)
-        tokens, name = corpus.tokens, ", ".join(sources) or "the text"
-        if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
-            raise DataError(f"{name} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}")
+        may_lack_label = may_lack_label or label is not None
+        corpus, tokens, name = _given_text(named_text, text, vocabulary, may_lack_label=may_lack_label)
     else:
         corpus = own_text(run, vocabulary, _HINT)
+        if corpus.validation is None:
+            raise DataError(f"the model was trained without a validation text; {_HINT}")
         tokens, name = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
-    if tokens is None or not tokens.targets:
-        nothing = f"{name} has nothing to score"
-        raise DataError(nothing if is_given else f"the model was trained without a validation text; {_HINT}")
-    keep_memory()
-    model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
+    if model is None:
+        keep_memory()
+        model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
     told = protocol if protocol == "carried" else f"windowed {window}"
     notices, before = corpus.notices, corpus.bytes_before
     return Reading(model, vocabulary, tokens, corpus.vocabulary, segments, told, name, notices, before, label)
+
+
+def _given_text(
+    config: TextConfig, text: str | None, vocabulary: Vocabulary, *, may_lack_label: bool
+) -> tuple[Corpus, Tokens, str]:
+    """A text that was given, its tokens and its name. DataError as `open_reading`."""
+    corpus = read_corpus(config, labels=vocabulary.labels if may_lack_label else None, text=text)
+    name = ", ".join(config.corpus) or "the text"
+    if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
+        raise DataError(f"{name} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}")
+    if not corpus.tokens.targets:
+        raise DataError(f"{name} has nothing to score")
+    return corpus, corpus.tokens, name
 
 
 def _check(nats: float) -> None:

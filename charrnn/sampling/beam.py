@@ -10,6 +10,7 @@ from charrnn.errors import overflow
 from charrnn.recurrent.states import State, take_rows
 from charrnn.sampling.batched import Begin, Piece
 from charrnn.sampling.chooser import forbidden_ids
+from charrnn.sampling.filters import below_best
 from charrnn.sampling.generate import Engine
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
@@ -140,10 +141,8 @@ def _is_over(vocabulary: Vocabulary, config: SamplingConfig, ids: Ids, lines: in
 
 def log_probabilities(logits: NDArray[np.floating[Any]]) -> Log:
     """The logarithm of the softmax (..., V). CheckpointError if a logit is no number, or all are -inf."""
-    best = logits.max(axis=-1, keepdims=True).astype(np.float64)
-    if not (best > -np.inf).all():
+    if not (logits.max(axis=-1) > -np.inf).all():
         raise overflow("the model gives no character a probability")
-    with np.errstate(over="ignore", invalid="ignore"):
-        below = np.where(logits == best, 0, logits - best)
+    below = below_best(logits.astype(np.float64))
     log: Log = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
     return log

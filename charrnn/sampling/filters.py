@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 from charrnn.errors import overflow
 from charrnn.settings.sampling import SamplingConfig
 
-__all__ = ["FILTERS", "draw", "keep_min_p", "keep_top_k", "keep_top_p", "keep_typical", "penalized", "probabilities"]
+__all__ = [
+    "FILTERS",
+    "below_best",
+    "draw",
+    "keep_min_p",
+    "keep_top_k",
+    "keep_top_p",
+    "keep_typical",
+    "penalized",
+    "probabilities",
+]
 
 Logits = NDArray[np.floating[Any]]
 
@@ -34,7 +44,7 @@ def keep_top_p(logits: Logits, p: float) -> Logits:
 
 def keep_min_p(logits: Logits, p: float) -> Logits:
     """-inf for all tokens less likely than `p` times the likeliest (Nguyen et al. 2024)."""
-    return np.where(_below_best(logits) < np.log(p), -np.inf, logits)
+    return np.where(below_best(logits) < np.log(p), -np.inf, logits)
 
 
 def keep_typical(logits: Logits, p: float) -> Logits:
@@ -73,12 +83,12 @@ def penalized(logits: Logits, recent: NDArray[np.integer[Any]], penalty: float) 
 
 def softmax(logits: Logits) -> Logits:
     """exp(logits) normalised to the sum 1, in the logits' own precision."""
-    exponentials: Logits = np.exp(_below_best(logits))
+    exponentials: Logits = np.exp(below_best(logits))
     exponentials /= exponentials.sum(axis=-1, keepdims=True)
     return exponentials
 
 
-def _below_best(logits: Logits) -> Logits:
+def below_best(logits: Logits) -> Logits:
     """Difference of each logit to the largest, 0 or less: 0 for the largest itself, even if it is infinite."""
     best = logits.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -99,7 +109,7 @@ def probabilities(logits: Logits, config: SamplingConfig) -> Logits:
         logits = np.where(is_best, 0.0, -np.inf)
     else:
         with np.errstate(over="ignore"):  # to -inf, at a tiny temperature
-            logits = _below_best(logits) / config.temperature
+            logits = below_best(logits) / config.temperature
     for name, keep in FILTERS.items():
         if (bound := getattr(config, name)) is not None:
             logits = keep(logits, bound)

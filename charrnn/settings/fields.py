@@ -17,8 +17,11 @@ from charrnn.messages import named
 __all__ = [
     "DEVICE_HELP",
     "FORCE_HELP",
+    "IN",
     "JSON_LINES_HELP",
     "LABEL_HELP",
+    "MACHINE",
+    "OUT",
     "QUIET_HELP",
     "TEXT_ENCODING_HELP",
     "UNKNOWN_HELP",
@@ -29,6 +32,9 @@ __all__ = [
     "setting",
     "suggestion",
 ]
+
+# Panels of the help that several groups have.
+IN, OUT, MACHINE = "What goes in", "What comes out", "Machine"
 
 # Sentences of settings that several groups have.
 DEVICE_HELP = "Device that computes. auto is cuda if there is one, else cpu."

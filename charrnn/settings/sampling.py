@@ -5,7 +5,7 @@ from typing import Literal
 
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import DEVICE_HELP, FORCE_HELP, UNKNOWN_HELP, Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, FORCE_HELP, IN, MACHINE, OUT, UNKNOWN_HELP, Settings, setting
 from charrnn.settings.training import Device
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 EngineName = Literal["auto", "numpy", "torch"]
 Unknown = Literal["error", "skip", "token"]
 
-IN, DRAWN, STOPS, OUT, MACHINE = "What goes in", "How it is drawn", "Where it stops", "What comes out", "Machine"
+DRAWN, STOPS = "How it is drawn", "Where it stops"
 
 
 @dataclass(frozen=True)

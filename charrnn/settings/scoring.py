@@ -5,7 +5,7 @@ from typing import Literal
 
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import DEVICE_HELP, TEXT_ENCODING_HELP, Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, IN, MACHINE, TEXT_ENCODING_HELP, Settings, setting
 from charrnn.settings.training import Device
 
 __all__ = ["WINDOW", "DynamicConfig", "Property", "Protocol", "ScoringConfig"]
@@ -15,22 +15,22 @@ Property = Literal["quotes", "brackets", "line-length"]  # of a text, that units
 
 WINDOW = 256  # targets in a window by default
 
-_IN, _READ, _MACHINE = "What goes in", "How it is read", "Machine"
+_READ = "How it is read"
 
 
 @dataclass(frozen=True)
 class ScoringConfig(Settings):
     """The settings of a scoring. `carried` reads each document in one go, `windowed` in windows from zero states."""
 
-    encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=_IN, metavar="NAME", shows_default=False)
+    encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=IN, metavar="NAME", shows_default=False)
     label: str | None = setting(
-        None, "Read every document as one of this label, whatever its own.", panel=_IN, metavar="LABEL"
+        None, "Read every document as one of this label, whatever its own.", panel=IN, metavar="LABEL"
     )
     protocol: Protocol = setting(
         "carried", "Carry the state through each document, or read windows from a zero state.", panel=_READ
     )
     window: int = setting(WINDOW, "Targets in a window.", panel=_READ, least=1, most=2**30)
-    device: Device = setting("auto", DEVICE_HELP, panel=_MACHINE)
+    device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
 
 
 @dataclass(frozen=True)

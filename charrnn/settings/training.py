@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from charrnn.errors import UsageError
-from charrnn.settings.fields import DEVICE_HELP, Settings, setting
+from charrnn.settings.fields import DEVICE_HELP, MACHINE, Settings, setting
 
-__all__ = ["Device", "OptimizerName", "Precision", "Record", "TrainingConfig", "parse_duration"]
+__all__ = ["Device", "OptimizerName", "Plan", "Precision", "Record", "TrainingConfig", "parse_duration"]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 OptimizerName = Literal["auto", "adamw", "muon"]
+Plan = tuple[tuple[int, int], ...]  # (step, total steps) pairs
 
-_BUDGET, _TRAINING, _MACHINE = "Budget (the one that ends first counts)", "Training", "Machine"
+_BUDGET, _TRAINING = "Budget (the one that ends first counts)", "Training"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -72,12 +73,12 @@ class TrainingConfig(Settings):
         metavar="MODEL",
     )
     seed: int = setting(1, "Seed of weights, dropout, order and split.", panel=_TRAINING, least=0, below=2**63)
-    device: Device = setting("auto", DEVICE_HELP, panel=_MACHINE)
+    device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
     precision: Precision = setting(
-        "auto", "Precision of products. auto is bf16 or fp16 where that is faster.", panel=_MACHINE
+        "auto", "Precision of products. auto is bf16 or fp16 where that is faster.", panel=MACHINE
     )
     threads: int | None = setting(
-        None, "Threads of the CPU that compute (default: one a core).", panel=_MACHINE, least=1, most=1024
+        None, "Threads of the CPU that compute (default: one a core).", panel=MACHINE, least=1, most=1024
     )
 
 
@@ -91,7 +92,7 @@ class Record(Settings):
 
     corpus_sha256: str | None = None
     from_sha256: str | None = None
-    plan: tuple[tuple[int, int], ...] = ()
+    plan: Plan = ()
 
     def __post_init__(self) -> None:
         steps = [step for step, _ in self.plan]

@@ -8,8 +8,8 @@ import math
 import time
 
 from charrnn.distributed import Ranks
-from charrnn.settings.training import TrainingConfig
-from charrnn.training.schedule import Plan, total_at
+from charrnn.settings.training import Plan, TrainingConfig
+from charrnn.training.schedule import total_at
 
 __all__ = ["Clock"]
 

@@ -35,12 +35,12 @@ from charrnn.text.vocabulary import Ids
 from charrnn.training.loop import default_name, train_prepared
 from charrnn.training.pace import measured_pace
 from charrnn.training.preset import choose
+from charrnn.training.schedule import NEVER
 from charrnn.training.setup import Setup, prepare
 
 __all__ = ["Compared", "ComparisonEvent", "Planned", "Started", "Tried", "compare", "hold_out"]
 
 _SAMPLED = 2_000  # characters, to tell how fast they come
-_NEVER = 2**62  # steps
 
 Stop = Callable[[], bool]
 
@@ -237,7 +237,7 @@ def _started(config: RunConfig, clock: _Clock, trial: int | None, trials: int | 
 
 def _try(setup: Setup, config: RunConfig, search: Search, stop: Stop) -> Generator[Event, None, Tried | None]:
     """Train a point of the grid in a temporary folder; None if it was stopped."""
-    budget = replace(config.training, time=search.trial_time, steps=search.trial_steps, validate_every=_NEVER)
+    budget = replace(config.training, time=search.trial_time, steps=search.trial_steps, validate_every=NEVER)
     # Nothing is left to choose but a shape that the shorter text can fill.
     config, _ = choose(replace(config, training=budget), setup.training, setup.device.type)
     loss = None

@@ -8,14 +8,13 @@ from collections.abc import Collection
 from dataclasses import fields, replace
 
 import numpy as np
-import torch
 
 from charrnn.checkpoint.format import Checkpoint, model_sha256
 from charrnn.checkpoint.store import load_model
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.layout import model_shapes
 from charrnn.messages import named
-from charrnn.model import CharacterModel, model_arrays
+from charrnn.model import CharacterModel, model_arrays, put_arrays
 from charrnn.recurrent.registry import CORES
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.run import RunConfig
@@ -91,4 +90,4 @@ def begin_from(start: Checkpoint, model: CharacterModel, vocabulary: Vocabulary)
         sides = [ids if a != b else np.arange(a) for a, b in zip(old[name], new[name], strict=True)]
         weights[name] = weights[name].copy()
         weights[name][np.ix_(*sides)] = array
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    put_arrays(model, weights)

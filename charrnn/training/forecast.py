@@ -13,12 +13,11 @@ from charrnn.checkpoint.store import Run
 from charrnn.events import Began, Reported, Saved
 from charrnn.settings.training import Record
 from charrnn.training.loop import train_prepared
-from charrnn.training.schedule import step_limit
+from charrnn.training.schedule import NEVER, step_limit
 from charrnn.training.setup import Setup
 
 __all__ = ["Forecast", "forecast"]
 
-_ENDLESS = 2**62
 _SECONDS = 1.0  # that are measured, from the first report on: work that is done only once comes before
 
 
@@ -45,7 +44,7 @@ def forecast(setup: Setup) -> Forecast:
     Raises:
         CharrnnError: as `train` does.
     """
-    budget = {"time": None, "epochs": None, "steps": _ENDLESS, "validate_every": _ENDLESS, "report_every": None}
+    budget = {"time": None, "epochs": None, "steps": NEVER, "validate_every": NEVER, "report_every": None}
     endless = replace(setup, config=replace(setup.config.override(budget), record=Record()))
     reports: list[Reported] = []
 

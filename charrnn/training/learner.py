@@ -17,7 +17,7 @@ from charrnn.distributed import Ranks
 from charrnn.model import CharacterModel
 from charrnn.recurrent.stack import StackState
 from charrnn.recurrent.states import map_state
-from charrnn.runtime import low_type
+from charrnn.runtime import low_type, rounding_products
 from charrnn.settings.training import TrainingConfig
 from charrnn.text.batches import IGNORED, Batch
 from charrnn.text.vocabulary import Ids
@@ -55,7 +55,7 @@ class Learner:
         config, model = self._config, self._model
         inputs, targets = self._read(own_batch(batch, self._ranks))
         self._ranks.seed(config.seed, step)
-        with torch.autocast(self._device.type, self._low or torch.bfloat16, enabled=self._low is not None):
+        with rounding_products(self._device, self._low):
             logits, state = model(inputs, self._enter(batch))
             nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
             targets_of_all = int(batch.counts.sum())

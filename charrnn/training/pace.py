@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from charrnn.model import CharacterModel
-from charrnn.runtime import compute_with, low_type
+from charrnn.runtime import compute_with, low_type, rounding_products
 from charrnn.settings.run import RunConfig
 
 __all__ = ["measured_pace"]
@@ -27,7 +27,7 @@ def measured_pace(config: RunConfig, vocabulary_size: int, device: torch.device)
     state = model.initial_state(len(ids))
     start, steps = time.monotonic(), -_STEPS_BEFORE
     while steps < 1 or time.monotonic() - start < _SECONDS:
-        with torch.autocast(device.type, low or torch.bfloat16, enabled=low is not None):
+        with rounding_products(device, low):
             logits, _ = model(ids, state)
             loss = F.cross_entropy(logits.flatten(0, 1), ids.flatten())
         model.zero_grad()

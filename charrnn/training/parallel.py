@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from charrnn.checkpoint.format import Checkpoint, from_file
-from charrnn.checkpoint.store import Run
+from charrnn.checkpoint.store import DIVERGED, Run
 from charrnn.distributed import Ranks, own_ranks
 from charrnn.errors import DataError
 from charrnn.recurrent.stack import StackState
@@ -34,7 +34,7 @@ class FollowedRun(Run):
 
     def write_divergence(self, record: Mapping[str, Any]) -> Path:  # noqa: ARG002
         """Do nothing; the path at which rank 0 writes it."""
-        return self.path / "diverged.json"
+        return self.path / DIVERGED
 
 
 def announce(setup: Setup, run: Run, resumed: Path | None = None) -> None:

@@ -2,11 +2,11 @@
 
 import math
 
-from charrnn.settings.training import TrainingConfig
+from charrnn.settings.training import Plan, TrainingConfig
 
-__all__ = ["Plan", "extended", "learning_rate", "step_limit", "total_at"]
+__all__ = ["NEVER", "extended", "learning_rate", "step_limit", "total_at"]
 
-Plan = tuple[tuple[int, int], ...]  # (step, total steps) pairs, as in settings.training.Record
+NEVER = 2**62  # a step that no run comes to
 
 _FINAL_SHARE = 0.02  # of the peak, where the cosine ends
 

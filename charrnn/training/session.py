@@ -10,7 +10,7 @@ from charrnn.checkpoint.format import Arrays, Checkpoint, Counters
 from charrnn.checkpoint.store import Run
 from charrnn.distributed import Ranks, own_ranks
 from charrnn.events import Began, Finished
-from charrnn.model import CharacterModel, model_arrays, parameter_count
+from charrnn.model import CharacterModel, model_arrays, parameter_count, put_arrays
 from charrnn.runtime import compute_with, describe_device
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch, Batches
@@ -143,7 +143,7 @@ def open_session(setup: Setup, run: Run, resumed: Checkpoint | None) -> Session:
         begin_from(setup.start, model, setup.vocabulary)
     counters = Counters()
     if resumed:
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in resumed.model.items()})
+        put_arrays(model, resumed.model)
         learner.state = own_state(restore(resumed.training, model, learner.optimizer), ranks)
         counters = resumed.counters
     batches = setup.batches()

@@ -140,16 +140,25 @@ def _check(scoring: ScoringConfig, dynamic: DynamicConfig, view: EvalView, outpu
 
 
 def _read(
-    opened: OpenedModel, sources: tuple[str, ...], scoring: ScoringConfig, quiet: bool, *, may_lack_label: bool = False
+    opened: OpenedModel,
+    sources: tuple[str, ...],
+    scoring: ScoringConfig,
+    quiet: bool,
+    *,
+    may_lack_label: bool = False,
+    before: "Reading | None" = None,
 ) -> "Reading":
-    """Open a text for the model to score, and write the notices about it."""
+    """Open a text for the model to score, perhaps that of the reading `before`, and write the notices about it."""
     from charrnn.cli.render.display import working
     from charrnn.evaluation.evaluate import open_reading
     from charrnn.text.labels import UnlabelledError
 
     try:
         with working("reading", quiet):
-            reading = open_reading(opened.checkpoint, sources, **vars(scoring), may_lack_label=may_lack_label)
+            model = before.model if before else None
+            reading = open_reading(
+                opened.checkpoint, sources, **vars(scoring), may_lack_label=may_lack_label, model=model
+            )
     except UnlabelledError as error:
         hint = (
             f"where it has none, {named('label')} says as which to read it, and {named('classify')} finds the likeliest"
@@ -186,13 +195,15 @@ def _write_scores(opened: OpenedModel, sources: tuple[str, ...], scoring: Scorin
     from charrnn.evaluation.scoring import ScoreSums
 
     rows: list[tuple[str, ScoreSums]] = []
+    reading = None
     for each in sources:
-        reading = _read(opened, (each,), scoring, output.quiet)
+        reading = _read(opened, (each,), scoring, output.quiet, before=reading)
         with working(f"scoring {each}", output.quiet):
             score = reading.score()
         rows.append((each, score))
         for notice in reading.about_unknown(score):
             note(notice, quiet=output.quiet)
+    assert reading is not None
     total = ScoreSums(*map(sum, zip(*(score for _, score in rows), strict=True)))
     rows.append(("sum", total))
     if is_terminal("stdout") and not output.as_json:

@@ -19,7 +19,7 @@ from charrnn.cli.render.events import event_record
 from charrnn.cli.render.score_rows import json_line
 from charrnn.errors import UsageError, is_out_of_memory
 from charrnn.messages import named
-from charrnn.settings.fields import QUIET_HELP, Settings, setting
+from charrnn.settings.fields import MACHINE, QUIET_HELP, Settings, setting
 from charrnn.settings.model import ModelConfig, bidirectional_error
 from charrnn.settings.run import RunConfig
 from charrnn.settings.text import TextConfig
@@ -63,7 +63,7 @@ class RunOptions(Settings):
         False, "Write the events of the training as JSON lines on stdout.", panel=_RUN, flag="--json"
     )
     quiet: bool = setting(False, QUIET_HELP, panel=_RUN, short="q")
-    nproc: int = setting(1, "Processes that train together, each on its own GPU.", panel="Machine", least=1, most=1024)
+    nproc: int = setting(1, "Processes that train together, each on its own GPU.", panel=MACHINE, least=1, most=1024)
     bidirectional: bool = setting(False, "Refused, with the reason.", hidden=True)
 
     def __post_init__(self) -> None:

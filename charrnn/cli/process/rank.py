@@ -7,7 +7,6 @@ from typing import NoReturn
 
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import check_range
 
 __all__ = ["MEETING", "ProcessRank", "leave", "own_process_rank"]
 
@@ -27,9 +26,8 @@ def own_process_rank(nproc: int) -> ProcessRank:
     """Read the rank that torchrun or `launcher.start` has put in the environment; rank 0 of 1 without them.
 
     Raises:
-        UsageError: `nproc` is out of range, or is not the number of processes that torchrun has started.
+        UsageError: `nproc` is not the number of processes that torchrun has started.
     """
-    check_range("nproc", nproc, least=1, most=1024)
     if "LOCAL_RANK" not in os.environ:  # others leave a RANK and a WORLD_SIZE of their own there
         return ProcessRank()
     rank, count = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
