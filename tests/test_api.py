@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import subprocess
 import sys
 from dataclasses import fields
@@ -251,3 +252,13 @@ def test_a_hostile_text_does_nothing_in_a_notebook(folder: Path) -> None:
         assert "<script" not in shown
         assert "\x1b" not in shown
         assert "\u202e" not in shown
+
+
+def test_a_text_without_labels_is_scored_with_one(folder: Path) -> None:
+    known: dict[str, dict[str | None, float]] = {"hill": {"b": 0.75, None: 0.25}, "sea": {"b": 0.5, None: 0.5}}
+    (folder / "model.safetensors").write_bytes(to_bytes(labelled_unigram(known, {"hill": 2, "sea": 1})))
+    model = charrnn.load("model.safetensors")
+    assert model.score("bb", label="hill").nats == pytest.approx(-math.log(0.75**2 * 0.25))
+    assert model.score("bb", label="sea").nats == pytest.approx(-math.log(0.5**3))
+    with pytest.raises(charrnn.UsageError, match="label 'see': the model knows hill, sea; did you mean sea"):
+        model.score("bb", label="see")
