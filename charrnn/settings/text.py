@@ -7,11 +7,12 @@ from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import Settings, setting
 
-__all__ = ["Documents", "Newlines", "Normalization", "TextConfig", "Unit"]
+__all__ = ["Documents", "Errors", "Newlines", "Normalization", "TextConfig", "Unit"]
 
 Unit = Literal["character", "byte"]
 Normalization = Literal["nfc", "nfd", "nfkc"]
 Newlines = Literal["keep", "lf"]
+Errors = Literal["strict", "replace", "skip"]
 Documents = Literal["none", "line", "blank", "file"]
 
 _TEXT = "Text"
@@ -21,8 +22,8 @@ _TEXT = "Text"
 class TextConfig(Settings):
     """The settings of a text: its sources, and their division into documents of characters or bytes.
 
-    With `labels` every document has a label, and documents are lines unless another division is chosen. (The default is
-    None, not false, so that the record of a run without labels is the same as before there were labels.)
+    With `labels` every document has a label, and documents are lines unless another division is chosen. (What came
+    later has the default None, so that the record of a run without it is the same as before.)
     """
 
     corpus: tuple[str, ...] = setting(
@@ -31,9 +32,28 @@ class TextConfig(Settings):
         argument=True,
         shows_default=False,
     )
+    include: tuple[str, ...] | None = setting(
+        None,
+        "Kind of file to read in folders (default: '*.txt', '*.md'). Can be given several times.",
+        panel=_TEXT,
+        metavar="PATTERN",
+        shows_default=False,
+    )
+    exclude: tuple[str, ...] | None = setting(
+        None,
+        "Files or folders to leave out in folders. Can be given several times.",
+        panel=_TEXT,
+        metavar="PATTERN",
+        shows_default=False,
+    )
     unit: Unit = setting("character", "Unit that the network reads and writes.", panel=_TEXT)
-    encoding: str = setting(
-        "utf-8", "Encoding of the text. Bytes that do not fit are an error.", panel=_TEXT, metavar="NAME"
+    encoding: str = setting("utf-8", "Encoding of the text.", panel=_TEXT, metavar="NAME")
+    errors: Errors | None = setting(
+        None,
+        "Bytes that do not fit: strict is an error, replace reads them as U+FFFD, skip leaves their file out "
+        "(default: strict).",
+        panel=_TEXT,
+        metavar="KIND",
     )
     normalize: Normalization | None = setting(
         None, "Unicode normalisation. nfd takes Korean syllables apart into jamo.", panel=_TEXT
@@ -74,6 +94,8 @@ class TextConfig(Settings):
             raise UsageError(f"{named('normalize')} works on characters; it cannot go with {unit}")
         if self.encoding != TextConfig.encoding:
             raise UsageError(f"{unit} reads the bytes as they are; it cannot go with {named('encoding')}")
+        if self.errors:
+            raise UsageError(f"{unit} takes any bytes; it cannot go with {named('errors')}")
         if self.newlines != "keep":
             raise UsageError(
                 f"{unit} reads the bytes as they are; it cannot go with {named('newlines', self.newlines)}"

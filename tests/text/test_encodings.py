@@ -21,6 +21,7 @@ from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import InProcess, random_checkpoint
+from tests.text.reading import documents_of, read
 
 MODEL = ModelConfig("rnn", 1, 4, "one-hot", None, 0.0)
 # An encoding, and letters that it has.
@@ -99,7 +100,7 @@ def test_a_text_in_utf8_that_is_read_as_another_is_noticed(folder: Path) -> None
 def test_many_marks_are_one_notice(folder: Path) -> None:
     for number in range(9):
         (folder / f"{number}.txt").write_bytes(codecs.BOM_UTF8 + b"text\n")
-    (notice,) = read_corpus(TextConfig(corpus=("*.txt",))).notices
+    _, notice = read_corpus(TextConfig(corpus=("*.txt",))).notices
     assert notice == "left out the byte order mark at the start of 0.txt, 1.txt, 2.txt and 6 more"
 
 
@@ -130,6 +131,11 @@ def test_marks_elsewhere_are_left_out_or_told(folder: Path) -> None:
     assert read_corpus(TextConfig(corpus=("a.tsv",), labels=True)).vocabulary.label_counts == (2,)
     (folder / "a.txt").write_bytes((codecs.BOM_UTF8 + b"ab\n") * 2)
     assert any("are kept as characters" in notice for notice in read_corpus(TextConfig(corpus=("a.txt",))).notices)
-    (folder / "a.txt").write_text("\ufeffab", "utf-16-le")
-    config = TextConfig(corpus=("a.txt",), encoding="utf-16-le")
-    assert any("are kept as characters" in notice for notice in read_corpus(config).notices)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_mark_is_left_out_whatever_the_encoding(folder: Path, encoding: str) -> None:
+    (folder / "a.txt").write_bytes("\ufeffab".encode(encoding))
+    corpus = read("a.txt", encoding=encoding)
+    assert documents_of(corpus) == ("ab",)
+    assert corpus.notices == ("left out the byte order mark at the start of a.txt",)
