@@ -58,6 +58,14 @@ class TextConfig(Settings):
     normalize: Normalization | None = setting(
         None, "Unicode normalisation. nfd takes Korean syllables apart into jamo.", panel=_TEXT
     )
+    min_count: int | None = setting(
+        None,
+        "Learn characters met less than N times as unknown.",
+        panel=_TEXT,
+        metavar="N",
+        least=1,
+        most=2**31,
+    )
     newlines: Newlines = setting("keep", "Keep line ends, or turn CRLF and CR into LF.", panel=_TEXT)
     documents: Documents = setting(
         "none", "none reads one running text; line, blank or file reads many documents.", panel=_TEXT, metavar="KIND"
@@ -96,6 +104,8 @@ class TextConfig(Settings):
             raise UsageError(f"{unit} reads the bytes as they are; it cannot go with {named('encoding')}")
         if self.errors:
             raise UsageError(f"{unit} takes any bytes; it cannot go with {named('errors')}")
+        if self.min_count:
+            raise UsageError(f"{unit} knows all 256 of them; it cannot go with {named('min_count')}")
         if self.newlines != "keep":
             raise UsageError(
                 f"{unit} reads the bytes as they are; it cannot go with {named('newlines', self.newlines)}"

@@ -9,7 +9,7 @@ import hashlib
 import math
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.errors import DataError
+from charrnn.messages import named
 from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
 from charrnn.text.decoding import NotDecodableError, has_mark
@@ -27,9 +29,11 @@ from charrnn.text.spool import SMALL, Spool
 from charrnn.text.spooled import SpooledText, sha256_of
 from charrnn.text.tokens import Tokens, encoded, offsets_of
 from charrnn.text.undecodable import error_of, listed, without_undecodable
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, code_points
 
 __all__ = ["Corpus", "read_corpus"]
+
+_SHOWN = 10  # characters in a notice
 
 _FORMAT = 3  # version of the ids in a cache; a change in their making needs another number
 
@@ -162,14 +166,16 @@ def _laid_out(
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
     """The text's own vocabulary, the notes to keep with its token ids, their shapes, and the ids in pieces."""
     parts = split(text.lengths, config, seed)
-    own = _own_vocabulary(text, parts, config, known)
+    least = config.min_count if seed is not None else None
+    characters, about_rare = _learned_characters(text, parts, least, known.characters if known else "")
+    own = _own_vocabulary(characters, text.labels, parts, config, known)
     vocabulary = vocabulary or own
     notes = {
         "characters": own.characters,
         "labels": dict(zip(own.labels, own.label_counts, strict=True)),
         "all characters": text.characters,
         "bytes": text.bytes,
-        "notices": [*text.notices, *text.labels.notices(), *parts.notices],
+        "notices": [*text.notices, *text.labels.notices(), *parts.notices, *about_rare],
     }
     return own, notes, _shapes(parts, vocabulary), _pieces(text, parts, vocabulary)
 
@@ -181,10 +187,39 @@ def _told(cached: cache.Cached) -> str:
     return f"{cached.path} ({cached.size / 1e6:,.0f} MB), which can be deleted at any time"
 
 
-def _own_vocabulary(text: SpooledText, parts: Split, config: TextConfig, known: Vocabulary | None) -> Vocabulary:
-    characters, counts = text.learned_characters(parts), {}
-    if config.labels:
-        counts = text.labels.counts(parts.held_out)
+def _learned_characters(text: SpooledText, parts: Split, min_count: int | None, known: str) -> tuple[str, list[str]]:
+    """The characters that are learned, and a notice of those that are met too seldom, and are not `known`, either.
+
+    Raises:
+        DataError: all of them are.
+    """
+    characters = text.learned_characters(parts)
+    if min_count is None or not characters:
+        return characters, []
+    counts = text.counts(parts)[code_points(characters)]
+    rarest_first = np.argsort(counts, kind="stable")
+    rare = [index for index in rarest_first if counts[index] < min_count and characters[index] not in known]
+    if len(rare) == len(characters):
+        most = f"the commonest, {_shown(characters[rare[-1]])}, is met {counts.max():,} times"
+        raise DataError(f"{named('min_count', min_count)} leaves no character to learn: {most}")
+    if not rare:
+        return characters, []
+    which = [characters[index] for index in rare]
+    are = f"{len(rare):,} characters are" if len(rare) > 1 else "1 character is"
+    notice = f"{are} met less than {min_count:,} times, {counts[rare].sum():,} in all, and learned as unknown"
+    return "".join(sorted(set(characters) - set(which))), [f"{notice}: {_shown(which)}"]
+
+
+def _shown(characters: Sequence[str]) -> str:
+    """The first characters of a list, as Python writes them."""
+    shown = ", ".join(repr(each) if each.isprintable() else ascii(each) for each in characters[:_SHOWN])
+    return f"{shown}, …" if len(characters) > _SHOWN else shown
+
+
+def _own_vocabulary(
+    characters: str, labels: Labels, parts: Split, config: TextConfig, known: Vocabulary | None
+) -> Vocabulary:
+    counts = labels.counts(parts.held_out) if config.labels else {}
     if known:
         characters += known.characters
     if known and config.labels:
@@ -239,8 +274,8 @@ def _key(
         "validation": None if seed is None else config.validation,
         "seed": None if config.documents == "none" else seed,
     }
-    if config.errors == "replace":
-        key["errors"] = "replace"
+    chosen = {"errors": config.errors if config.errors == "replace" else None, "min count": config.min_count}
+    key |= {name: value for name, value in chosen.items() if value is not None}
     if config.labels:
         key["labels"] = None if labels is None else list(labels)
     return key | {"known": _digest_of(known)} if known else key

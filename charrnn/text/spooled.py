@@ -142,6 +142,14 @@ class SpooledText:
                 break
         return "".join(map(chr, np.flatnonzero(is_learned)))
 
+    def counts(self, parts: Split) -> NDArray[np.int64]:
+        """The number of times that each code point is met in the documents that are not held out, (0x110000,)."""
+        counts = np.zeros(sys.maxunicode + 1, np.int64)
+        for points in self._learned(parts):
+            found = np.bincount(points)
+            counts[: len(found)] += found
+        return counts
+
     def _learned(self, parts: Split) -> Iterator[CodePoints]:
         """The code points of the documents that are not held out, in pieces."""
         ends, place = np.cumsum(parts.lengths), 0
