@@ -1,5 +1,6 @@
 """The settings of the text: its sources, its units, and its division into documents."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,15 +8,33 @@ from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import Settings, setting
 
-__all__ = ["Documents", "Errors", "Newlines", "Normalization", "TextConfig", "Unit"]
+__all__ = ["Documents", "Errors", "Newlines", "Normalization", "TextConfig", "Unit", "unescaped"]
 
 Unit = Literal["character", "byte"]
 Normalization = Literal["nfc", "nfd", "nfkc"]
 Newlines = Literal["keep", "lf"]
 Errors = Literal["strict", "replace", "skip"]
-Documents = Literal["none", "line", "blank", "file"]
+Documents = Literal["none", "line", "blank", "file", "separator", "start", "row"]
 
 _TEXT = "Text"
+
+# Settings that say by what a text is divided, and the kind of documents that this gives.
+_DIVIDED_BY: dict[str, Documents] = {"separator": "separator", "starts_with": "start", "column": "row"}
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
+
+
+def unescaped(text: str, name: str) -> str:
+    r"""The text of a setting of this name, with \n, \t and \\ for a line's end, a tab and a backslash.
+
+    Raises:
+        UsageError: a backslash before anything else.
+    """
+    parts = re.split(r"\\(.?)", text, flags=re.DOTALL)
+    for escaped in parts[1::2]:
+        if escaped not in _ESCAPES:
+            raise UsageError(f"{named(name)} takes \\n, \\t and \\\\ after a backslash, got \\{escaped:.1}")
+    parts[1::2] = [_ESCAPES[escaped] for escaped in parts[1::2]]
+    return "".join(parts)
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,15 @@ class TextConfig(Settings):
     documents: Documents = setting(
         "none", "none reads one running text; line, blank or file reads many documents.", panel=_TEXT, metavar="KIND"
     )
+    separator: str | None = setting(
+        None, r"Text that separates documents, such as %, <s> or \n%\n.", panel=_TEXT, metavar="TEXT"
+    )
+    starts_with: str | None = setting(
+        None, "Text with which the first line of each document starts.", panel=_TEXT, metavar="TEXT"
+    )
+    column: str | None = setting(
+        None, "Column of CSV, TSV or JSON lines to read; each row is a document.", panel=_TEXT, metavar="NAME"
+    )
     labels: bool | None = setting(
         None,
         "Each document has a label: LABEL, a tab, its text; or the name of its folder.",
@@ -82,9 +110,12 @@ class TextConfig(Settings):
     )
 
     def __post_init__(self) -> None:
-        if self.labels and self.documents == "none":
-            object.__setattr__(self, "documents", "line")  # as a frozen dataclass sets its own fields
+        kinds = [kind for name, kind in _DIVIDED_BY.items() if getattr(self, name) is not None]
+        kinds += ["line"] if self.labels else []
+        if kinds and self.documents == "none":
+            object.__setattr__(self, "documents", kinds[0])  # as a frozen dataclass sets its own fields
         super().__post_init__()
+        self._check_documents()
         self._check_bytes()
         try:
             "".encode(self.encoding)
@@ -93,6 +124,19 @@ class TextConfig(Settings):
                 f"{named('encoding')} must be a text encoding that Python knows, such as utf-8, cp949 or latin-1, "
                 f"got {self.encoding!r:.40}"
             ) from None
+
+    def _check_documents(self) -> None:
+        for name, kind in _DIVIDED_BY.items():
+            value = getattr(self, name)
+            if value is None and self.documents == kind:
+                raise UsageError(f"{named('documents', kind)} needs {named(name)}")
+            if value is not None and self.documents != kind:
+                by = "another setting" if self.documents in _DIVIDED_BY.values() else named("documents", self.documents)
+                raise UsageError(f"{named(name)} divides the text into documents; it cannot go with {by}")
+            if value == "":
+                raise UsageError(f"{named(name)} must be some text, got an empty one")
+            if value is not None and name != "column":
+                unescaped(value, name)
 
     def _check_bytes(self) -> None:
         if self.unit != "byte":
@@ -104,6 +148,8 @@ class TextConfig(Settings):
             raise UsageError(f"{unit} reads the bytes as they are; it cannot go with {named('encoding')}")
         if self.errors:
             raise UsageError(f"{unit} takes any bytes; it cannot go with {named('errors')}")
+        if self.column is not None:
+            raise UsageError(f"{named('column')} reads characters; it cannot go with {unit}")
         if self.min_count:
             raise UsageError(f"{unit} knows all 256 of them; it cannot go with {named('min_count')}")
         if self.newlines != "keep":

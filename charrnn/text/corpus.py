@@ -21,6 +21,7 @@ from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
+from charrnn.text.columns import TableKind, kind_of
 from charrnn.text.decoding import NotDecodableError, has_mark
 from charrnn.text.labels import Labels
 from charrnn.text.sources import Source, find_sources, text_source
@@ -98,7 +99,9 @@ def read_corpus(
     with Spool(SMALL) as copies:
         config, sources, notices = _sources(config, text, copies, learns=seed is not None)
         sha256 = sha256_of(sources)
-        key, is_small = _key(config, sha256, seed, known, labels), sum(source.size for source in sources) <= SMALL
+        tables = [kind_of(source, learns=seed is not None) for source in sources]
+        key = _key(config, sha256, seed, known, labels, tables)
+        is_small = sum(source.size for source in sources) <= SMALL
         if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
             notices.append(f"the text is large: read it encoded from {_told(cached)}")
@@ -260,6 +263,7 @@ def _key(
     seed: int | None,
     known: Vocabulary | None,
     labels: tuple[str, ...] | None,
+    tables: list[TableKind | None],
 ) -> dict[str, object]:
     """Everything that the ids depend on, except a vocabulary that is not the text's own."""
     key: dict[str, object] = {
@@ -274,7 +278,13 @@ def _key(
         "validation": None if seed is None else config.validation,
         "seed": None if config.documents == "none" else seed,
     }
-    chosen = {"errors": config.errors if config.errors == "replace" else None, "min count": config.min_count}
+    chosen = {
+        "errors": config.errors if config.errors == "replace" else None,
+        "min count": config.min_count,
+        "separator": config.separator,
+        "starts with": config.starts_with,
+        "column": config.column and [config.column, *tables],
+    }
     key |= {name: value for name, value in chosen.items() if value is not None}
     if config.labels:
         key["labels"] = None if labels is None else list(labels)

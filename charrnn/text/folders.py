@@ -8,9 +8,15 @@ from pathlib import Path
 
 from charrnn.settings.text import TextConfig
 
-__all__ = ["TEXT_KINDS", "files_in"]
+__all__ = ["files_in", "kinds"]
 
-TEXT_KINDS = ("*.txt", "*.md")
+_TEXTS = ("*.txt", "*.md")
+_TABLES = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson")
+
+
+def kinds(config: TextConfig) -> tuple[str, ...]:
+    """The patterns of the files that are read in folders: those asked for, or texts, or tables to read a column of."""
+    return config.include or (_TEXTS if config.column is None else _TABLES)
 
 
 def files_in(folder: Path, config: TextConfig) -> tuple[list[Path], Counter[str]]:
@@ -30,7 +36,7 @@ def files_in(folder: Path, config: TextConfig) -> tuple[list[Path], Counter[str]
             path = Path(parent, name)
             if _is_hidden(name) or not path.is_file():
                 continue
-            if _fits(within / name, config.include or TEXT_KINDS) and not _fits(within / name, config.exclude):
+            if _fits(within / name, kinds(config)) and not _fits(within / name, config.exclude):
                 included.append(path)
             else:
                 left_out[path.suffix or "without a suffix"] += 1

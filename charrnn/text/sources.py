@@ -20,7 +20,7 @@ from charrnn.errors import DataError, UsageError
 from charrnn.files import NotAFileError, open_strange
 from charrnn.messages import named
 from charrnn.settings.text import TextConfig
-from charrnn.text.folders import TEXT_KINDS, files_in
+from charrnn.text.folders import files_in, kinds
 from charrnn.text.spool import CHUNK, Spool
 from charrnn.text.vocabulary import code_points
 
@@ -87,9 +87,9 @@ def find_sources(config: TextConfig, spool: Spool, *, learns: bool) -> tuple[lis
         raise UsageError("no text given: name files, folders or globs, or - for standard input")
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
-    kinds = [named(name) for name in ("include", "exclude") if getattr(config, name)]
-    if learns and kinds and not any(_is_folder(name) for name in config.corpus):
-        raise UsageError(f"{' and '.join(kinds)} choose among the files of a folder, and no folder is given")
+    patterns = [named(name) for name in ("include", "exclude") if getattr(config, name)]
+    if learns and patterns and not any(_is_folder(name) for name in config.corpus):
+        raise UsageError(f"{' and '.join(patterns)} choose among the files of a folder, and no folder is given")
     sources: list[Source] = []
     notices: list[str] = []
     for name in config.corpus:
@@ -187,7 +187,7 @@ def _about_files(name: str, sources: list[Source], left_out: Counter[str]) -> st
 
 def _nothing_in(path: Path, left_out: Counter[str], config: TextConfig, learns: bool) -> str:
     """The message that a folder has no files of the kinds that are read."""
-    nothing = f"the folder {str(path)!r} has no {' or '.join(config.include or TEXT_KINDS)}"
+    nothing = f"the folder {str(path)!r} has no {' or '.join(kinds(config))}"
     if not left_out:
         return f"{nothing}, nor any other file that is not hidden"
     commonest = next((kind for kind, _ in left_out.most_common() if kind.startswith(".")), ".*")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.text import TextConfig
+from charrnn.text.columns import about_rows, rows
 from charrnn.text.decoding import Utf8Watch, decoded
 from charrnn.text.documents import about_line_ends, mark_of, marked_documents, treated
 from charrnn.text.labels import Labels
@@ -81,6 +82,11 @@ class SpooledText:
             decoded(source, config, watch.passing(_digested(source, digest)), replaced)
             for source, watch in zip(sources, watches, strict=True)
         )
+        counts = Counter[str]()  # of rows
+        if config.column is not None:
+            texts = (
+                rows(text, source, config, counts, learns=learns) for text, source in zip(texts, sources, strict=True)
+            )
         if config.documents == "none":
             texts = iter([chain.from_iterable(texts)])
         marked = (marked_documents(text, config, line_ends) for text in texts)
@@ -99,6 +105,7 @@ class SpooledText:
         utf8 = [source.name for source, watch in zip(sources, watches, strict=True) if watch.sees_utf8]
         self.notices = [
             *about_replaced(replaced, config),
+            *about_rows(counts, config),
             *about_line_ends(line_ends, config, may_change=learns),
             *_about_utf8(utf8, config),
             *self._about_marks(config),

@@ -13,15 +13,14 @@ from charrnn.text.sources import Source
 
 __all__ = ["about_replaced", "error_of", "listed", "without_undecodable"]
 
-_SHOWN = 3  # names in a message
 _SAMPLE = 2**20  # bytes by which an encoding is told
 _GOOD_FOR_BAD = 10  # characters beyond ASCII that are right, for each place that is not, in a text that is damaged
 
 
-def listed(names: Sequence[str], separator: str = ", ") -> str:
-    """The first names, and how many more there are."""
-    more = f"{separator.strip(', ')} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return separator.join(names[:_SHOWN]) + more
+def listed(names: Sequence[str], separator: str = ", ", most: int = 3) -> str:
+    """The first names, at most so many, and the number of the others."""
+    more = f"{separator.strip(', ')} and {len(names) - most:,} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
 
 
 def without_undecodable(sources: list[Source], config: TextConfig, *, learns: bool) -> tuple[list[Source], list[str]]:

@@ -104,6 +104,7 @@ def encoded_texts(draw: st.DrawFn) -> tuple[str, str]:
     return encoding, text.encode(encoding, "ignore").decode(encoding)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500)
 @given(case=encoded_texts())
 def test_a_guess_gives_the_text_that_was_meant_or_there_is_none(case: tuple[str, str]) -> None:

@@ -78,6 +78,7 @@ def test_bytes_are_all_known() -> None:
         TextConfig(unit="byte", min_count=2)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_is_scored_with_them_unknown(folder: Path) -> None:
     Path("a.txt").write_text("the cat sat. " * 30 + "Ω" + "the cat sat. " * 30 + "xΩ the cat sat")
     config = tiny_run(Path("a.txt").absolute(), validation=0.1, min_count=3)
