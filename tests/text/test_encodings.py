@@ -13,10 +13,13 @@ from charrnn.cli.process.stdin import lines_of, pieces_of
 from charrnn.errors import UsageError
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.evaluation.novelty import novelty
+from charrnn.sampling.fill import fill_gap
 from charrnn.sampling.generate import check_label
 from charrnn.sampling.prime import encode_pieces, encode_prime
+from charrnn.settings.lookup import FillConfig
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import EngineConfig
 from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary
@@ -139,3 +142,17 @@ def test_a_mark_is_left_out_whatever_the_encoding(folder: Path, encoding: str) -
     corpus = read("a.txt", encoding=encoding)
     assert documents_of(corpus) == ("ab",)
     assert corpus.notices == ("left out the byte order mark at the start of a.txt",)
+
+
+def test_settings_in_a_file_may_begin_with_a_mark(folder: Path, in_process: InProcess) -> None:
+    (folder / "a.txt").write_text("some text " * 9)
+    (folder / "a.toml").write_text('\ufeff[model]\ncell = "rnn"\nlayers = 1\nhidden_size = 4\n', "utf-8")
+    in_process("train", "a.txt", "--config", "a.toml", "--steps", "1", "--validation", "0", "--name", "run")
+    assert 'cell = "rnn"' in (folder / "checkpoints/run/run.toml").read_text()
+
+
+@pytest.mark.parametrize("text", ["\ufeff_bc", "\ufeffa_c"])
+def test_a_mark_before_a_text_with_a_gap_is_no_text(text: str) -> None:
+    vocabulary = Vocabulary.of("abc", "character")
+    filled = fill_gap(random_checkpoint(MODEL, vocabulary), text, FillConfig(top=1), EngineConfig())
+    assert filled.before in ("", "a")
