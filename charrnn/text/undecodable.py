@@ -1,5 +1,6 @@
 """Sources that are not text in their encoding: the places, the reason as far as the bytes tell it, and a way on."""
 
+import codecs
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,9 @@ from charrnn.text.sources import Source
 __all__ = ["about_replaced", "error_of", "listed", "without_undecodable"]
 
 _SAMPLE = 2**20  # bytes by which an encoding is told
-_GOOD_FOR_BAD = 10  # characters beyond ASCII that are right, for each place that is not, in a text that is damaged
+# Characters beyond ASCII that are right, for each place that is not, in a text that is damaged: in UTF-8 few are by
+# chance, and in other encodings many.
+_GOOD_FOR_BAD, _GOOD_ELSEWHERE = 3, 100
 
 
 def listed(names: Sequence[str], separator: str = ", ", most: int = 3) -> str:
@@ -103,7 +106,13 @@ def _is_in(source: Source, encoding: str) -> bool:
 
 
 def _damage(problem: NotDecodableError, config: TextConfig, *, learns: bool) -> str | None:
-    """The advice about a text that is right but for its end or a few places; None if it is not."""
+    """The advice about a text that is right but for its end or a few places; None if it is not.
+
+    Of an encoding with a byte for each character none can be told, as all bytes are right in most.
+    """
+    each = bytes(range(256)).decode(config.encoding, "replace")
+    if len(each) == 256 and each.count("\ufffd") < 128:
+        return None
     source, replaced = problem.source, Counter[str]()
     good = 0
     for text in decoded(source, replace(config, errors="replace"), source.chunks(), replaced):
@@ -115,12 +124,22 @@ def _damage(problem: NotDecodableError, config: TextConfig, *, learns: bool) -> 
         if learns
         else f"leave the bytes out: iconv -c -f {config.encoding} -t utf-8 FILE > TEXT"
     )
-    if bad == 1 and good > 1 and source.size - (problem.offset or 0) < 4:
+    if good > 1 and _is_sound_but_for_the_end(source, config):
         return f"it ends within a character, so it was cut off: get it whole, or {go_on}"
-    if good >= _GOOD_FOR_BAD * bad:
+    if good >= bad * (_GOOD_FOR_BAD if encoding_of(config) == "utf-8" else _GOOD_ELSEWHERE):
         places = f"{bad:,} place{'s' * (bad > 1)}"
         return f"it is {config.encoding} but for {places}, so it is damaged: get a sound copy, or {go_on}"
     return None
+
+
+def _is_sound_but_for_the_end(source: Source, config: TextConfig) -> bool:
+    decoder = codecs.getincrementaldecoder(config.encoding)()
+    try:
+        for chunk in source.chunks():
+            decoder.decode(chunk)  # without being told of the end
+    except UnicodeError:
+        return False
+    return True
 
 
 def _sample(source: Source, offset: int) -> bytes:

@@ -9,8 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import DataError
+from charrnn.sampling.prime import encode_pieces
+from charrnn.settings.text import TextConfig
 from charrnn.text import encodings
 from charrnn.text.encodings import guess
+from charrnn.text.vocabulary import Vocabulary
 from tests.text.reading import documents_of, read
 
 in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
@@ -220,6 +223,20 @@ def test_another_encoding_than_the_one_named_is_told(folder: Path) -> None:
     said = refusal(path, text.encode(), encoding="cp949")
     assert "it is valid UTF-8: read it with encoding='utf-8'" in said
     assert followed(path, said) == text
+
+
+def test_damage_is_told_of_encodings_in_which_it_can_be(folder: Path) -> None:
+    path = folder / "a.txt"
+    assert "it is cp949 but for 1 place" in refusal(path, "똠방".encode("cp949") * 99 + b"\xff.", encoding="cp949")
+    assert "do not tell" in refusal(path, "éèß".encode("cp1252") * 99 + b"\x81.", encoding="cp1252")
+    assert "but for 1 place" in refusal(path, "“a” “b”".encode() + b"\xff.")
+
+
+def test_a_prime_in_another_encoding_is_told() -> None:
+    vocabulary = Vocabulary.of("abc", "character")
+    text = "\n".join(LANGUAGES["French"][0].split("/"))
+    with pytest.raises(DataError, match="read it with encoding='cp1252'"):
+        list(encode_pieces([text.encode("cp1252")], TextConfig(), vocabulary))
 
 
 def test_several_files_are_told_together(folder: Path) -> None:
