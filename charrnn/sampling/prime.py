@@ -11,6 +11,7 @@ from charrnn.messages import counted, named
 from charrnn.settings.sampling import Unknown
 from charrnn.settings.text import TextConfig
 from charrnn.text.documents import normalized_pieces, with_end
+from charrnn.text.encodings import Guess, guess
 from charrnn.text.vocabulary import MARK, Ids, Vocabulary, known_form, normalized
 
 __all__ = ["as_model_text", "encode_pieces", "encode_prime"]
@@ -88,19 +89,23 @@ def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[str]:
         try:
             text = decoder.decode(piece, is_last)
         except UnicodeDecodeError as error:
-            raise _undecodable("the prime", encoding, error, start) from error
+            raise _undecodable("the prime", encoding, error, start, guess(error.object)) from error
         if text:
             yield text.removeprefix(MARK) if is_first and codecs.lookup(encoding).name.startswith("utf") else text
             is_first = False
 
 
-def _undecodable(name: str, encoding: str, error: UnicodeDecodeError, first: int = 0) -> DataError:
+def _undecodable(
+    name: str, encoding: str, error: UnicodeDecodeError, first: int = 0, found: Guess | None = None
+) -> DataError:
+    hint = f"name the encoding of a file by {named('encoding')}"
+    if found:
+        hint = f"as {found.encoding} it is {found.kind}: read it with {named('encoding', found.encoding)}"
     shown = "UTF-8" if codecs.lookup(encoding).name == "utf-8" else encoding
     return DataError(
         f"{name} is not {shown} text: byte 0x{error.object[error.start]:02x} at offset {first + error.start} "
         f"({error.reason})\n"
-        f"name the encoding of a file by {named('encoding')}; only a model of bytes ({named('unit', 'byte')}) "
-        "takes any bytes"
+        f"{hint}; only a model of bytes ({named('unit', 'byte')}) takes any bytes"
     )
 
 

@@ -82,7 +82,7 @@ def checked_keywords(values: Mapping[str, Any], groups: Sequence[type[Settings]]
     for name, value in values.items():
         if name not in hints:
             raise UsageError(f"{function} has no setting {name!r:.40}{suggestion(name, hints)}")
-        if isinstance(value, str) and get_origin(hints[name]) is tuple:
+        if isinstance(value, str) and tuple in (get_origin(hints[name]), *map(get_origin, get_args(hints[name]))):
             value = (value,)
         if isinstance(value, str) and (parse := declarations[name].parse):
             found[name] = parse(value)

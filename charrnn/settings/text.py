@@ -1,5 +1,6 @@
 """The settings of the text: its sources, its units, and its division into documents."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,22 +8,41 @@ from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import Settings, setting
 
-__all__ = ["Documents", "Newlines", "Normalization", "TextConfig", "Unit"]
+__all__ = ["Documents", "Errors", "Newlines", "Normalization", "TextConfig", "Unit", "unescaped"]
 
 Unit = Literal["character", "byte"]
 Normalization = Literal["nfc", "nfd", "nfkc"]
 Newlines = Literal["keep", "lf"]
-Documents = Literal["none", "line", "blank", "file"]
+Errors = Literal["strict", "replace", "skip"]
+Documents = Literal["none", "line", "blank", "file", "separator", "start", "row"]
 
 _TEXT = "Text"
+
+# Settings that say by what a text is divided, and the kind of documents that this gives.
+_DIVIDED_BY: dict[str, Documents] = {"separator": "separator", "starts_with": "start", "column": "row"}
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
+
+
+def unescaped(text: str, name: str) -> str:
+    r"""The text of a setting of this name, with \n, \t and \\ for a line's end, a tab and a backslash.
+
+    Raises:
+        UsageError: a backslash before anything else.
+    """
+    parts = re.split(r"\\(.?)", text, flags=re.DOTALL)
+    for escaped in parts[1::2]:
+        if escaped not in _ESCAPES:
+            raise UsageError(f"{named(name)} takes \\n, \\t and \\\\ after a backslash, got \\{escaped:.1}")
+    parts[1::2] = [_ESCAPES[escaped] for escaped in parts[1::2]]
+    return "".join(parts)
 
 
 @dataclass(frozen=True)
 class TextConfig(Settings):
     """The settings of a text: its sources, and their division into documents of characters or bytes.
 
-    With `labels` every document has a label, and documents are lines unless another division is chosen. (The default is
-    None, not false, so that the record of a run without labels is the same as before there were labels.)
+    With `labels` every document has a label, and documents are lines unless another division is chosen. (What came
+    later has the default None, so that the record of a run without it is the same as before.)
     """
 
     corpus: tuple[str, ...] = setting(
@@ -31,16 +51,52 @@ class TextConfig(Settings):
         argument=True,
         shows_default=False,
     )
+    include: tuple[str, ...] | None = setting(
+        None,
+        "Kind of file to read in folders (default: '*.txt', '*.md'). Can be given several times.",
+        panel=_TEXT,
+        metavar="PATTERN",
+        shows_default=False,
+    )
+    exclude: tuple[str, ...] | None = setting(
+        None,
+        "Files or folders to leave out in folders. Can be given several times.",
+        panel=_TEXT,
+        metavar="PATTERN",
+        shows_default=False,
+    )
     unit: Unit = setting("character", "Unit that the network reads and writes.", panel=_TEXT)
-    encoding: str = setting(
-        "utf-8", "Encoding of the text. Bytes that do not fit are an error.", panel=_TEXT, metavar="NAME"
+    encoding: str = setting("utf-8", "Encoding of the text.", panel=_TEXT, metavar="NAME")
+    errors: Errors | None = setting(
+        None,
+        "Bytes that do not fit: strict is an error, replace reads them as U+FFFD, skip leaves their file out "
+        "(default: strict).",
+        panel=_TEXT,
+        metavar="KIND",
     )
     normalize: Normalization | None = setting(
         None, "Unicode normalisation. nfd takes Korean syllables apart into jamo.", panel=_TEXT
     )
+    min_count: int | None = setting(
+        None,
+        "Learn characters met less than N times as unknown.",
+        panel=_TEXT,
+        metavar="N",
+        least=1,
+        most=2**31,
+    )
     newlines: Newlines = setting("keep", "Keep line ends, or turn CRLF and CR into LF.", panel=_TEXT)
     documents: Documents = setting(
         "none", "none reads one running text; line, blank or file reads many documents.", panel=_TEXT, metavar="KIND"
+    )
+    separator: str | None = setting(
+        None, r"Text that separates documents, such as %, <s> or \n%\n.", panel=_TEXT, metavar="TEXT"
+    )
+    starts_with: str | None = setting(
+        None, "Text with which the first line of each document starts.", panel=_TEXT, metavar="TEXT"
+    )
+    column: str | None = setting(
+        None, "Column of CSV, TSV or JSON lines to read; each row is a document.", panel=_TEXT, metavar="NAME"
     )
     labels: bool | None = setting(
         None,
@@ -54,9 +110,12 @@ class TextConfig(Settings):
     )
 
     def __post_init__(self) -> None:
-        if self.labels and self.documents == "none":
-            object.__setattr__(self, "documents", "line")  # as a frozen dataclass sets its own fields
+        kinds = [kind for name, kind in _DIVIDED_BY.items() if getattr(self, name) is not None]
+        kinds += ["line"] if self.labels else []
+        if kinds and self.documents == "none":
+            object.__setattr__(self, "documents", kinds[0])  # as a frozen dataclass sets its own fields
         super().__post_init__()
+        self._check_documents()
         self._check_bytes()
         try:
             "".encode(self.encoding)
@@ -66,6 +125,19 @@ class TextConfig(Settings):
                 f"got {self.encoding!r:.40}"
             ) from None
 
+    def _check_documents(self) -> None:
+        for name, kind in _DIVIDED_BY.items():
+            value = getattr(self, name)
+            if value is None and self.documents == kind:
+                raise UsageError(f"{named('documents', kind)} needs {named(name)}")
+            if value is not None and self.documents != kind:
+                by = "another setting" if self.documents in _DIVIDED_BY.values() else named("documents", self.documents)
+                raise UsageError(f"{named(name)} divides the text into documents; it cannot go with {by}")
+            if value == "":
+                raise UsageError(f"{named(name)} must be some text, got an empty one")
+            if value is not None and name != "column":
+                unescaped(value, name)
+
     def _check_bytes(self) -> None:
         if self.unit != "byte":
             return
@@ -74,6 +146,12 @@ class TextConfig(Settings):
             raise UsageError(f"{named('normalize')} works on characters; it cannot go with {unit}")
         if self.encoding != TextConfig.encoding:
             raise UsageError(f"{unit} reads the bytes as they are; it cannot go with {named('encoding')}")
+        if self.errors:
+            raise UsageError(f"{unit} takes any bytes; it cannot go with {named('errors')}")
+        if self.column is not None:
+            raise UsageError(f"{named('column')} reads characters; it cannot go with {unit}")
+        if self.min_count:
+            raise UsageError(f"{unit} knows all 256 of them; it cannot go with {named('min_count')}")
         if self.newlines != "keep":
             raise UsageError(
                 f"{unit} reads the bytes as they are; it cannot go with {named('newlines', self.newlines)}"

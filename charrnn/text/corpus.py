@@ -1,7 +1,7 @@
 """A text, large or small, as token ids: read, checked, divided and encoded without ever being in memory as a whole.
 
 Nothing is guessed, and nothing is changed unless asked for: bytes are decoded strictly, line ends and Unicode forms
-are kept, and a byte order mark that is left out is reported.
+are kept, and what is left out or replaced is reported.
 """
 
 import codecs
@@ -9,11 +9,9 @@ import hashlib
 import math
 import sys
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,20 +21,22 @@ from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
-from charrnn.text.decoding import Utf8Watch, decoded, has_mark
-from charrnn.text.documents import about_line_ends, mark_of, marked_documents, treated
+from charrnn.text.columns import TableKind, kind_of
+from charrnn.text.decoding import NotDecodableError, has_mark
 from charrnn.text.labels import Labels
 from charrnn.text.sources import Source, find_sources, text_source
 from charrnn.text.split import Split, split
 from charrnn.text.spool import SMALL, Spool
+from charrnn.text.spooled import SpooledText, sha256_of
 from charrnn.text.tokens import Tokens, encoded, offsets_of
-from charrnn.text.vocabulary import MARK, Vocabulary
+from charrnn.text.undecodable import error_of, listed, without_undecodable
+from charrnn.text.vocabulary import Vocabulary, code_points
 
 __all__ = ["Corpus", "read_corpus"]
 
-_SHOWN = 3  # names in a notice
+_SHOWN = 10  # characters in a notice
 
-_FORMAT = 2  # version of the ids in a cache; a change in their making needs another number
+_FORMAT = 3  # version of the ids in a cache; a change in their making needs another number
 
 Pieces = Iterator[tuple[str, NDArray[Any]]]
 
@@ -97,17 +97,17 @@ def read_corpus(
         ResourceError: no room on the disk for a large text.
     """
     with Spool(SMALL) as copies:
-        config, sources = _sources(config, text, copies)
-        sha256 = _sha256(sources)
-        marked = [source.name for source in sources if has_mark(source, config)]
-        notices = [f"left out the byte order mark at the start of {_listed(marked)}"] if marked else []
-        key, is_small = _key(config, sha256, seed, known, labels), sum(source.size for source in sources) <= SMALL
+        config, sources, notices = _sources(config, text, copies, learns=seed is not None)
+        sha256 = sha256_of(sources)
+        tables = [kind_of(source, learns=seed is not None) for source in sources]
+        key = _key(config, sha256, seed, known, labels, tables)
+        is_small = sum(source.size for source in sources) <= SMALL
         if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
             notices.append(f"the text is large: read it encoded from {_told(cached)}")
         else:
             with Spool(math.inf if is_small else 0) as spool:
-                documents = _Text(sources, config, sha256, spool, Labels(config, labels), seed is not None)
+                documents = _spooled(sources, config, sha256, spool, Labels(config, labels), seed is not None)
                 own, notes, shapes, pieces = _laid_out(documents, config, seed, vocabulary, known)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
@@ -139,26 +139,46 @@ def _corpus(
     )
 
 
-def _sources(config: TextConfig, text: str | None, copies: Spool) -> tuple[TextConfig, list[Source]]:
-    """The sources that `config` names, or a text in memory, which is in UTF-8."""
+def _sources(
+    config: TextConfig, text: str | None, copies: Spool, *, learns: bool
+) -> tuple[TextConfig, list[Source], list[str]]:
+    """The sources that `config` names, or a text in memory, which is in UTF-8; and notices of them."""
     if text is None:
-        return config, list(find_sources(config, copies))
-    return replace(config, encoding=TextConfig.encoding), [text_source(text, copies)]
+        sources, notices = find_sources(config, copies, learns=learns)
+    else:
+        config, sources, notices = replace(config, encoding=TextConfig.encoding), [text_source(text, copies)], []
+    if config.errors == "skip":
+        sources, left_out = without_undecodable(sources, config, learns=learns)
+        notices += left_out
+    if marked := [source.name for source in sources if has_mark(source, config)]:
+        notices.append(f"left out the byte order mark at the start of {listed(marked)}")
+    return config, sources, notices
+
+
+def _spooled(
+    sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels, learns: bool
+) -> SpooledText:
+    try:
+        return SpooledText(sources, config, sha256, spool, labels, learns)
+    except NotDecodableError as error:
+        raise error_of(sources, config, learns=learns) from error
 
 
 def _laid_out(
-    text: "_Text", config: TextConfig, seed: int | None, vocabulary: Vocabulary | None, known: Vocabulary | None
+    text: SpooledText, config: TextConfig, seed: int | None, vocabulary: Vocabulary | None, known: Vocabulary | None
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
     """The text's own vocabulary, the notes to keep with its token ids, their shapes, and the ids in pieces."""
     parts = split(text.lengths, config, seed)
-    own = _own_vocabulary(text, parts, config, known)
+    least = config.min_count if seed is not None else None
+    characters, about_rare = _learned_characters(text, parts, least, known.characters if known else "")
+    own = _own_vocabulary(characters, text.labels, parts, config, known)
     vocabulary = vocabulary or own
     notes = {
         "characters": own.characters,
         "labels": dict(zip(own.labels, own.label_counts, strict=True)),
         "all characters": text.characters,
         "bytes": text.bytes,
-        "notices": [*text.notices, *text.labels.notices(), *parts.notices],
+        "notices": [*text.notices, *text.labels.notices(), *parts.notices, *about_rare],
     }
     return own, notes, _shapes(parts, vocabulary), _pieces(text, parts, vocabulary)
 
@@ -170,162 +190,44 @@ def _told(cached: cache.Cached) -> str:
     return f"{cached.path} ({cached.size / 1e6:,.0f} MB), which can be deleted at any time"
 
 
-def _sha256(sources: Iterable[Source]) -> str:
-    digest = hashlib.sha256()
-    for source in sources:
-        for _ in _digested(source, digest):
-            pass
-    return digest.hexdigest()
-
-
-def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
-    """The bytes of a source; the digest takes their length, the name of a folder that is a label, and the bytes."""
-    digest.update(source.size.to_bytes(8, "little"))
-    if source.folder is not None:
-        digest.update(f"{source.folder}\0".encode("utf-8", "surrogateescape"))
-    for chunk in source.chunks():
-        digest.update(chunk)
-        yield chunk
-
-
-class _Text:
-    """The documents of the sources: their lengths, and their characters end to end, as code points in a spool.
-
-    `bytes` has how many they had in UTF-8 before they were treated, and how many after.
+def _learned_characters(text: SpooledText, parts: Split, min_count: int | None, known: str) -> tuple[str, list[str]]:
+    """The characters that are learned, and a notice of those that are met too seldom, and are not `known`, either.
 
     Raises:
-        DataError: a source that is undecodable, or has another digest than before; a document without its label.
+        DataError: all of them are.
     """
-
-    def __init__(
-        self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels, may_change: bool
-    ) -> None:
-        self.labels = labels
-        self._spool = spool
-        self._pieces: list[tuple[np.dtype[Any], int]] = []
-        self._is_there = np.zeros(sys.maxunicode + 1, dtype=bool)
-        digest, line_ends = hashlib.sha256(), Counter[str]()
-        watches = [Utf8Watch(config) for _ in sources]
-        texts: Iterator[Iterable[str]] = (
-            decoded(source, config, watch.passing(_digested(source, digest)))
-            for source, watch in zip(sources, watches, strict=True)
-        )
-        if config.documents == "none":
-            texts = iter([chain.from_iterable(texts)])
-        marked = (marked_documents(text, config, line_ends) for text in texts)
-        if config.labels:
-            marked = (labels.taken_off(pieces, source) for pieces, source in zip(marked, sources, strict=True))
-        self.bytes = (1, 1)
-        if is_changed := config.normalize is not None or config.newlines == "lf":
-            before, after = _ByteCounter(mark_of(config)), _ByteCounter(mark_of(config))
-            marked = (after.passing(treated(before.passing(pieces), config)) for pieces in marked)
-        characters, lengths = 0, [np.empty(0, dtype=np.int64)]
-        last_end = np.zeros(1, dtype=np.int64)
-        for piece in chain.from_iterable(marked):
-            points, marks = _points(piece, mark_of(config))
-            ends = np.concatenate([last_end, characters + marks])
-            own, last_end = ends[1:] - ends[:-1], ends[-1:]
-            lengths.append(own[own > 0])
-            characters += len(points)
-            if len(points):
-                self._append(points)
-        if digest.hexdigest() != sha256:
-            raise DataError(
-                f"{', '.join(config.corpus)} changed while it was being read; start again when nothing writes to it"
-            )
-        self.lengths = np.concatenate(lengths)
-        if is_changed and after.count:
-            self.bytes = (before.count, after.count)
-        self.characters = "".join(map(chr, np.flatnonzero(self._is_there)))
-        utf8 = [source.name for source, watch in zip(sources, watches, strict=True) if watch.sees_utf8]
-        self.notices = about_line_ends(line_ends, config, may_change=may_change) + _about_utf8(utf8, config)
-        if config.unit == "character" and self._is_there[ord(MARK)]:
-            self.notices.append(
-                "the text has byte order marks (U+FEFF) that are kept as characters: within it, as joined files have "
-                f"them, or at the start of a text whose {named('encoding')} was said to have none"
-            )
-
-    def _append(self, points: NDArray[np.unsignedinteger[Any]]) -> None:
-        if not self._is_there[points].all():  # reading is faster than writing, and new ones are rare
-            self._is_there[points] = True
-        self._pieces.append((points.dtype, len(points)))
-        self._spool.append(points.data.cast("B"))
-
-    def __iter__(self) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
-        place = 0
-        for dtype, count in self._pieces:
-            data = self._spool.read(place, count * dtype.itemsize)
-            place += len(data)
-            yield np.frombuffer(data, dtype)
+    characters = text.learned_characters(parts)
+    if min_count is None or not characters:
+        return characters, []
+    counts = text.counts(parts)[code_points(characters)]
+    rarest_first = np.argsort(counts, kind="stable")
+    rare = [index for index in rarest_first if counts[index] < min_count and characters[index] not in known]
+    if len(rare) == len(characters):
+        most = f"the commonest, {_shown(characters[rare[-1]])}, is met {counts.max():,} times"
+        raise DataError(f"{named('min_count', min_count)} leaves no character to learn: {most}")
+    if not rare:
+        return characters, []
+    which = [characters[index] for index in rare]
+    are = f"{len(rare):,} characters are" if len(rare) > 1 else "1 character is"
+    notice = f"{are} met less than {min_count:,} times, {counts[rare].sum():,} in all, and learned as unknown"
+    return "".join(sorted(set(characters) - set(which))), [f"{notice}: {_shown(which)}"]
 
 
-def _about_utf8(names: list[str], config: TextConfig) -> list[str]:
-    """A notice where texts are read in another encoding than they are in."""
-    if not names:
-        return []
-    is_utf8 = f"{_listed(names)} {'is' if len(names) == 1 else 'are'} valid UTF-8, with characters beyond ASCII"
-    return [f"{is_utf8}: read as {config.encoding} they differ; {named('encoding', 'utf-8')} reads them as they are"]
+def _shown(characters: Sequence[str]) -> str:
+    """The first characters of a list, as Python writes them."""
+    shown = ", ".join(repr(each) if each.isprintable() else ascii(each) for each in characters[:_SHOWN])
+    return f"{shown}, …" if len(characters) > _SHOWN else shown
 
 
-def _listed(names: list[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
-class _ByteCounter:
-    """Counts the bytes of documents in UTF-8 as their marked pieces pass."""
-
-    def __init__(self, mark: str) -> None:
-        self._mark = mark
-        self.count = 0
-
-    def passing(self, pieces: Iterable[str]) -> Iterator[str]:
-        size = len(self._mark.encode("utf-8", "surrogatepass"))
-        for piece in pieces:
-            self.count += len(piece.encode("utf-8", "surrogatepass")) - size * piece.count(self._mark)
-            yield piece
-
-
-def _learned_characters(text: _Text, parts: Split) -> str:
-    """The characters of the documents that are not held out."""
-    if not parts.held_out.any():
-        return text.characters
-    is_learned = np.zeros(sys.maxunicode + 1, dtype=bool)
-    ends, place = np.cumsum(parts.lengths), 0
-    for points in text:
-        first, last = np.searchsorted(ends, [place, place + len(points) - 1], "right")
-        inside = np.minimum(ends[first : last + 1], place + len(points))
-        counts = np.diff(inside, prepend=place)
-        is_learned[points[np.repeat(~parts.held_out[first : last + 1], counts)]] = True
-        place += len(points)
-        if np.count_nonzero(is_learned) == len(text.characters):  # as soon as all of them have been met
-            break
-    return "".join(map(chr, np.flatnonzero(is_learned)))
-
-
-def _own_vocabulary(text: _Text, parts: Split, config: TextConfig, known: Vocabulary | None) -> Vocabulary:
-    characters, counts = _learned_characters(text, parts), {}
-    if config.labels:
-        counts = text.labels.counts(parts.held_out)
+def _own_vocabulary(
+    characters: str, labels: Labels, parts: Split, config: TextConfig, known: Vocabulary | None
+) -> Vocabulary:
+    counts = labels.counts(parts.held_out) if config.labels else {}
     if known:
         characters += known.characters
     if known and config.labels:
         counts = dict(zip(known.labels, known.label_counts, strict=True)) | counts
     return Vocabulary.of(characters, config.unit, counts)
-
-
-def _points(piece: str, mark: str) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64]]:
-    """The code points of a piece without its marks, in the smallest type, and the number of them before each mark."""
-    points: NDArray[np.unsignedinteger[Any]]
-    try:
-        points = np.frombuffer(piece.encode("latin-1"), np.uint8)
-    except UnicodeEncodeError:
-        points = np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
-    is_mark = points == ord(mark)
-    marks = np.flatnonzero(is_mark)
-    points = points[~is_mark] if len(marks) else points
-    return points.astype(np.min_scalar_type(points.max(initial=0)), copy=False), marks - np.arange(len(marks))
 
 
 def _shapes(parts: Split, vocabulary: Vocabulary) -> cache.Shapes:
@@ -337,7 +239,7 @@ def _shapes(parts: Split, vocabulary: Vocabulary) -> cache.Shapes:
     return shapes
 
 
-def _pieces(text: _Text, parts: Split, vocabulary: Vocabulary) -> Pieces:
+def _pieces(text: SpooledText, parts: Split, vocabulary: Vocabulary) -> Pieces:
     """The arrays that `_shapes` describes, in pieces."""
     for name, is_held_out in zip(_PARTS, (False, True), strict=True):
         yield f"{name} offsets", offsets_of(parts.lengths[parts.held_out == is_held_out])
@@ -361,6 +263,7 @@ def _key(
     seed: int | None,
     known: Vocabulary | None,
     labels: tuple[str, ...] | None,
+    tables: list[TableKind | None],
 ) -> dict[str, object]:
     """Everything that the ids depend on, except a vocabulary that is not the text's own."""
     key: dict[str, object] = {
@@ -375,6 +278,14 @@ def _key(
         "validation": None if seed is None else config.validation,
         "seed": None if config.documents == "none" else seed,
     }
+    chosen = {
+        "errors": config.errors if config.errors == "replace" else None,
+        "min count": config.min_count,
+        "separator": config.separator,
+        "starts with": config.starts_with,
+        "column": config.column and [config.column, *tables],
+    }
+    key |= {name: value for name, value in chosen.items() if value is not None}
     if config.labels:
         key["labels"] = None if labels is None else list(labels)
     return key | {"known": _digest_of(known)} if known else key

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import chain
 
 from charrnn.messages import named
-from charrnn.settings.text import Newlines, Normalization, TextConfig
+from charrnn.settings.text import Newlines, Normalization, TextConfig, unescaped
 from charrnn.text.vocabulary import normalized
 
 __all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces", "treated", "with_end"]
@@ -43,6 +43,9 @@ def marked_documents(text: Iterable[str], config: TextConfig, line_ends: LineEnd
         pieces = (
             _AROUND_MARKS.sub(mark, _BLANK_LINES.sub(mark, piece)) for piece in _held_back(pieces, _before_line_end)
         )
+    elif border := _border(config):
+        divided = _held_back(_divided(pieces, *border), _before_border)
+        pieces = (_AROUND_MARKS.sub(mark, piece) for piece in divided)
     return iter(pieces)
 
 
@@ -104,6 +107,55 @@ def _seconds() -> frozenset[str]:
     parts = (unicodedata.decomposition(chr(point)).split() for point in range(sys.maxunicode + 1))
     listed = {chr(int(pair[1], 16)) for pair in parts if len(pair) == 2 and not pair[0].startswith("<")}
     return frozenset(listed | set(map(chr, range(0x1161, 0x11C3))))
+
+
+def _border(config: TextConfig) -> tuple[re.Pattern[str], int] | None:
+    """The pattern of what becomes a mark, if documents are divided by a text, and the length to look at to find it.
+
+    A line's end in the text is LF or CRLF, or the beginning or the end of a source. Where it is the last of a
+    separator, it is left for the next.
+    """
+    name, text = ("separator", config.separator) if config.separator else ("starts_with", config.starts_with)
+    if not text:
+        return None
+    text = unescaped(text, name)
+    text = text.encode().decode("latin-1") if config.unit == "byte" else text
+    line_end = rf"(?:\r?\n|{_MARK})"
+    if name == "starts_with":
+        pattern = f"{line_end}(?={_pattern(text)})"
+    else:
+        before, text = ("", text) if not text.startswith("\n") else (line_end, text[1:])
+        after, text = ("", text) if not text.endswith("\n") else (f"(?={line_end})", text[:-1])
+        pattern = before + _pattern(text) + after
+    return re.compile(pattern), 2 * len(text) + 4
+
+
+def _pattern(text: str) -> str:
+    return r"\r?\n".join(map(re.escape, text.split("\n")))
+
+
+def _divided(pieces: Iterable[str], border: re.Pattern[str], longest: int) -> Iterator[str]:
+    """The text with a mark for each border, none of which is found by looking at more than `longest` characters."""
+    held = ""
+    for piece in pieces:
+        held += piece
+        parts, place, limit = [], 0, len(held) - longest
+        for match in border.finditer(held):
+            if match.start() >= limit:
+                break
+            parts += [held[place : match.start()], _MARK]
+            place = match.end()
+        end = max(place, limit, 0)
+        parts.append(held[place:end])
+        held = held[end:]
+        yield "".join(parts)
+    yield border.sub(_MARK, held)
+
+
+def _before_border(piece: str) -> tuple[str, str]:
+    """Split a piece before line ends and marks at its end."""
+    place = len(piece.rstrip(f"\r\n{_MARK}"))
+    return piece[:place], piece[place:]
 
 
 def _counted(pieces: Iterable[str], line_ends: LineEnds) -> Iterator[str]:

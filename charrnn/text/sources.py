@@ -8,31 +8,27 @@ import glob
 import gzip
 import io
 import os
-import re
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from charrnn.errors import DataError, UsageError
 from charrnn.files import NotAFileError, open_strange
+from charrnn.messages import named
 from charrnn.settings.text import TextConfig
+from charrnn.text.folders import files_in, kinds
 from charrnn.text.spool import CHUNK, Spool
 from charrnn.text.vocabulary import code_points
 
 __all__ = ["Source", "find_sources", "one_source", "text_source"]
 
-_HEAD = 16  # bytes that identify a compression or a byte order mark
-_FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
+_HEAD = 64  # bytes that identify a compression, a byte order mark or another kind of file
+_SHOWN = 3  # kinds of files in a message
 _GZIP = b"\x1f\x8b"
-_OTHER_COMPRESSIONS = {
-    rb"\x28\xb5\x2f\xfd": "zstd -dc",
-    rb"\xfd7zXZ\x00": "xz -dc",
-    rb"BZh[1-9]1AY&SY": "bzip2 -dc",
-    rb"PK\x03\x04": "unzip -p",
-}
 
 
 @dataclass(frozen=True)
@@ -73,22 +69,46 @@ class Source:
             )
 
 
-def find_sources(config: TextConfig, spool: Spool) -> Iterator[Source]:
-    """The sources that `config` names, in their order.
+def find_sources(config: TextConfig, spool: Spool, *, learns: bool) -> tuple[list[Source], list[str]]:
+    """The sources that `config` names, in their order, and notices of the files in folders and of globs.
 
-    A folder means its .txt and .md files (and their .gz), at any depth, sorted by path; a glob its matches, sorted; `-`
-    standard input.
+    A folder means its files of the kinds that `config` includes, at any depth, sorted by path, but not hidden ones; a
+    glob its matches, sorted; `-` standard input.
+
+    Args:
+        learns: the text is to be learned, by a command that has all settings of a text.
 
     Raises:
-        DataError: a source that is missing, unreadable, or packed in a way that is not read.
-        UsageError: no source, or standard input twice.
+        DataError: a source that is missing or unreadable, or a damaged gzip file.
+        UsageError: no source, or standard input twice; kinds of files where there is no folder.
         ResourceError: no room to spool a source that has to be.
     """
     if not config.corpus or "" in config.corpus:  # Path("") would be the current folder
         raise UsageError("no text given: name files, folders or globs, or - for standard input")
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
-    return _found(config.corpus, spool, may_sniff=config.unit == "character", has_labels=bool(config.labels))
+    patterns = [named(name) for name in ("include", "exclude") if getattr(config, name)]
+    if learns and patterns and not any(_is_folder(name) for name in config.corpus):
+        raise UsageError(f"{' and '.join(patterns)} choose among the files of a folder, and no folder is given")
+    sources: list[Source] = []
+    notices: list[str] = []
+    for name in config.corpus:
+        _check_name(name)
+        try:
+            own, left_out = _named(name, config, spool, learns)
+        except (OSError, ValueError) as error:
+            raise _unreadable(name, error) from error
+        sources += own
+        if _is_folder(name) or len(own) > 1:
+            notices.append(_about_files(name, own, left_out))
+    return sources, notices
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return name != "-" and Path(name).is_dir()
+    except (OSError, ValueError):  # a name that no file can have, which is told where it is opened
+        return False
 
 
 def text_source(text: str, spool: Spool) -> Source:
@@ -129,37 +149,59 @@ def _standard_input() -> IO[bytes]:
     return sys.stdin.buffer
 
 
-def _found(names: Sequence[str], spool: Spool, *, may_sniff: bool, has_labels: bool) -> Iterator[Source]:
-    for name in names:
-        _check_name(name)
-        try:
-            if name == "-":
-                yield _unpacked(_spooled("standard input", _standard_input(), spool), spool, may_sniff)
-            else:
-                is_label = has_labels and Path(name).is_dir()
-                for path in _paths(name):
-                    source = _unpacked(_file(path, spool), spool, may_sniff)
-                    yield replace(source, folder=_folder(path)) if is_label else source
-        except (OSError, ValueError) as error:
-            raise _unreadable(name, error) from error
-
-
-def _paths(name: str) -> list[Path]:
+def _named(name: str, config: TextConfig, spool: Spool, learns: bool) -> tuple[list[Source], Counter[str]]:
+    """The sources of one name, and the kinds of the files in a folder that are left out."""
+    may_sniff = config.unit == "character"
+    if name == "-":
+        return [_unpacked(_spooled("standard input", _standard_input(), spool), spool, may_sniff)], Counter()
     path = Path(name)
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.name.endswith(_FOLDER_SUFFIXES) and p.is_file())
-        if not files:
-            raise DataError(
-                f"the folder {name!r} has no {', '.join(_FOLDER_SUFFIXES)} file; "
-                f"name other files by a glob, such as '{path / '**' / '*.py'}'"
-            )
-        return files
-    if not path.exists() and glob.has_magic(name):
-        matches = sorted(p for p in map(Path, glob.glob(name, recursive=True)) if not p.is_dir())
-        if not matches:
-            raise DataError(f"no file matches {name!r}")
-        return matches
-    return [path]
+        paths, left_out = files_in(path, config)
+        if not paths:
+            raise DataError(_nothing_in(path, left_out, config, learns))
+    else:
+        paths, left_out = _matches(name), Counter[str]()
+    sources = [_unpacked(_file(each, spool), spool, may_sniff) for each in paths]
+    if config.labels and path.is_dir():
+        sources = [replace(each, folder=_folder(file)) for each, file in zip(sources, paths, strict=True)]
+    return sources, left_out
+
+
+def _matches(name: str) -> list[Path]:
+    """The file of a name, or the files that match a glob."""
+    if Path(name).exists() or not glob.has_magic(name):
+        return [Path(name)]
+    matches = sorted(p for p in map(Path, glob.glob(name, recursive=True)) if not p.is_dir())
+    if not matches:
+        raise DataError(f"no file matches {name!r}")
+    return matches
+
+
+def _about_files(name: str, sources: list[Source], left_out: Counter[str]) -> str:
+    """A notice of the number and size of the files that were read, and of the kinds of those that were not."""
+    size, count = sum(source.size for source in sources), len(sources)
+    told = f"{count:,} file{'s' * (count != 1)} of {name}, "
+    told += f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size:,} bytes"
+    return f"read {told}; left out {_kinds(left_out)}" if left_out else f"read {told}"
+
+
+def _nothing_in(path: Path, left_out: Counter[str], config: TextConfig, learns: bool) -> str:
+    """The message that a folder has no files of the kinds that are read."""
+    nothing = f"the folder {str(path)!r} has no {' or '.join(kinds(config))}"
+    if not left_out:
+        return f"{nothing}, nor any other file that is not hidden"
+    commonest = next((kind for kind, _ in left_out.most_common() if kind.startswith(".")), ".*")
+    if learns:
+        how = f"{named('include')} '*{commonest}' reads such"
+    else:
+        how = f"name files by a glob, such as '{path / '**' / f'*{commonest}'}'"
+    return f"{nothing}; it has {_kinds(left_out)}: {how}"
+
+
+def _kinds(counts: Counter[str]) -> str:
+    told = [f"{count:,} {kind}" for kind, count in counts.most_common()]
+    more = f" and {len(told) - _SHOWN:,} other kinds" if len(told) > _SHOWN else ""
+    return ", ".join(told[:_SHOWN]) + more
 
 
 def _folder(path: Path) -> str:
@@ -208,11 +250,6 @@ def _unpacked(source: Source, spool: Spool, may_sniff: bool) -> Source:
                 return _spooled(source.name, file, spool)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{source.name}: damaged gzip data: {error}") from error
-    for magic, tool in _OTHER_COMPRESSIONS.items():
-        if may_sniff and re.match(magic, source.head):
-            raise DataError(
-                f"{source.name} is compressed in a way that is not read here; unpack it: {tool} FILE > TEXT"
-            )
     return source
 
 

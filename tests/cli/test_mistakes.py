@@ -65,7 +65,7 @@ MISTAKES = {
     "numpy on a gpu": (["sample", "--model", "good", "--engine", "numpy", "--device", "cuda"], 2, "--engine numpy"),
     # data
     "no such file": (["train", "none.txt"], 3, "cannot read the text 'none.txt': No such file"),
-    "a folder without text": (["train", "empty"], 3, "the folder 'empty' has no .txt"),
+    "a folder without text": (["train", "empty"], 3, "the folder 'empty' has no *.txt"),
     "an empty file": (["train", "empty.txt"], 3, "the text has 0 characters; training needs at least 2"),
     "one character": (["train", "one.txt"], 3, "the text has 1 character; training needs at least 2"),
     "no utf-8": (["train", "latin.txt"], 3, "latin.txt is not utf-8: byte 0xe9 at offset 3, line 1"),

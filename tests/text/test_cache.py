@@ -56,7 +56,7 @@ def test_a_large_text_is_encoded_once(text: Path, monkeypatch: pytest.MonkeyPatc
     assert "encoded it into" in first.notices[0]
     assert "can be deleted" in first.notices[0]
     before = path.stat()
-    monkeypatch.setattr(corpus_module, "decoded", None)  # by which it would be read again
+    monkeypatch.setattr(corpus_module, "SpooledText", None)  # by which it would be read again
     second = read(text, seed=1)
     assert same(first, second)
     assert "read it encoded from" in second.notices[0]

@@ -50,8 +50,6 @@ def test_a_bad_byte_is_found_where_it_is(folder: Path, before: str, after: str, 
         read(path)
     line = start.count(b"\n") + 1
     assert f"{path} is not utf-8: byte 0xff at offset {len(start)}, line {line} " in str(caught.value)
-    assert "encoding='cp949'" in str(caught.value)
-    assert "unit='byte'" in str(caught.value)
 
 
 def test_files_are_joined_in_the_order_given(folder: Path) -> None:
@@ -139,7 +137,7 @@ def test_documents(folder: Path) -> None:
     ],
 )
 def test_other_compressions_are_refused_with_a_way_out(folder: Path, data: bytes, tool: str) -> None:
-    with pytest.raises(DataError, match=f"unpack it: {tool}"):
+    with pytest.raises(DataError, match=f"make text of it first: {tool}"):
         read(write(folder / "a.txt", data))
 
 
@@ -168,7 +166,7 @@ def test_what_is_not_there(folder: Path) -> None:
     with pytest.raises(DataError, match="no file matches"):
         read("*.nothing")
     (folder / "empty").mkdir()
-    with pytest.raises(DataError, match=r"'empty' has no \.txt"):
+    with pytest.raises(DataError, match=r"'empty' has no \*\.txt"):
         read("empty")
     with pytest.raises(UsageError, match="no text given"):
         read()

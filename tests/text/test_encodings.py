@@ -13,13 +13,17 @@ from charrnn.cli.process.stdin import lines_of, pieces_of
 from charrnn.errors import UsageError
 from charrnn.evaluation.evaluate import open_reading
 from charrnn.evaluation.novelty import novelty
+from charrnn.sampling.fill import fill_gap
 from charrnn.sampling.prime import encode_pieces, encode_prime
+from charrnn.settings.lookup import FillConfig
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.run import RunConfig
+from charrnn.settings.sampling import EngineConfig
 from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary, check_label
 from tests.conftest import InProcess, random_checkpoint
+from tests.text.reading import documents_of, read
 
 MODEL = ModelConfig("rnn", 1, 4, "one-hot", None, 0.0)
 # An encoding, and letters that it has.
@@ -98,7 +102,7 @@ def test_a_text_in_utf8_that_is_read_as_another_is_noticed(folder: Path) -> None
 def test_many_marks_are_one_notice(folder: Path) -> None:
     for number in range(9):
         (folder / f"{number}.txt").write_bytes(codecs.BOM_UTF8 + b"text\n")
-    (notice,) = read_corpus(TextConfig(corpus=("*.txt",))).notices
+    _, notice = read_corpus(TextConfig(corpus=("*.txt",))).notices
     assert notice == "left out the byte order mark at the start of 0.txt, 1.txt, 2.txt and 6 more"
 
 
@@ -129,6 +133,25 @@ def test_marks_elsewhere_are_left_out_or_told(folder: Path) -> None:
     assert read_corpus(TextConfig(corpus=("a.tsv",), labels=True)).vocabulary.label_counts == (2,)
     (folder / "a.txt").write_bytes((codecs.BOM_UTF8 + b"ab\n") * 2)
     assert any("are kept as characters" in notice for notice in read_corpus(TextConfig(corpus=("a.txt",))).notices)
-    (folder / "a.txt").write_text("\ufeffab", "utf-16-le")
-    config = TextConfig(corpus=("a.txt",), encoding="utf-16-le")
-    assert any("are kept as characters" in notice for notice in read_corpus(config).notices)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_mark_is_left_out_whatever_the_encoding(folder: Path, encoding: str) -> None:
+    (folder / "a.txt").write_bytes("\ufeffab".encode(encoding))
+    corpus = read("a.txt", encoding=encoding)
+    assert documents_of(corpus) == ("ab",)
+    assert corpus.notices == ("left out the byte order mark at the start of a.txt",)
+
+
+def test_settings_in_a_file_may_begin_with_a_mark(folder: Path, in_process: InProcess) -> None:
+    (folder / "a.txt").write_text("some text " * 9)
+    (folder / "a.toml").write_text('\ufeff[model]\ncell = "rnn"\nlayers = 1\nhidden_size = 4\n', "utf-8")
+    in_process("train", "a.txt", "--config", "a.toml", "--steps", "1", "--validation", "0", "--name", "run")
+    assert 'cell = "rnn"' in (folder / "checkpoints/run/run.toml").read_text()
+
+
+@pytest.mark.parametrize("text", ["\ufeff_bc", "\ufeffa_c"])
+def test_a_mark_before_a_text_with_a_gap_is_no_text(text: str) -> None:
+    vocabulary = Vocabulary.of("abc", "character")
+    filled = fill_gap(random_checkpoint(MODEL, vocabulary), text, FillConfig(top=1), EngineConfig())
+    assert filled.before in ("", "a")

@@ -170,7 +170,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.usefixtures("by_folders")
 def test_a_large_text_is_kept_with_its_labels(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = read("texts", labels=True, seed=1)
-    monkeypatch.setattr(corpus_module, "decoded", None)  # by which it would be read again
+    monkeypatch.setattr(corpus_module, "SpooledText", None)  # by which it would be read again
     second = read("texts", labels=True, seed=1)
     assert all_of(first) == all_of(second)
     assert (first.vocabulary, first.vocabulary.label_counts) == (second.vocabulary, second.vocabulary.label_counts)

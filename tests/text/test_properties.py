@@ -110,8 +110,6 @@ def test_a_bad_sequence_is_found_where_it_begins(
     said = refusal(path, gzip.compress(data, 1) if packed else data)
     line = start.count(b"\n") + 1
     assert f"{path} is not utf-8: byte 0x{bad[0]:02x} at offset {len(start)}, line {line} " in said
-    assert "encoding" in said
-    assert "unit='byte'" in said
     assert len(said.splitlines()) == 2
 
 

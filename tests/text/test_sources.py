@@ -62,8 +62,9 @@ def test_what_is_no_text_is_refused(folder: Path) -> None:
     assert "File name too long" in refusal("x" * 5000)
     assert "null" in refusal("a\0b")
     assert "Not a directory" in refusal("pictures/a.png/b")
-    for name in ("pictures", "empty"):
-        assert f"the folder '{name}' has no .txt, .md" in refusal(name)
+    for name, has in {"pictures": "it has 1 .png", "empty": "nor any other file"}.items():
+        assert f"the folder '{name}' has no *.txt or *.md" in refusal(name)
+        assert has in refusal(name)
     if Path("/dev/zero").exists():
         assert refusal("/dev/zero") == "'/dev/zero' is neither a file nor a folder"
 

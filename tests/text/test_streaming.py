@@ -256,14 +256,14 @@ def test_blank_lines_without_end_take_no_room(folder: Path) -> None:
 
 def once_digested(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
     """Have something done between the two times that a source is read."""
-    real = corpus_module._sha256
+    real = corpus_module.sha256_of
 
     def digested(found: list[Source]) -> str:
         sha256 = real(found)
         change()
         return sha256
 
-    monkeypatch.setattr(corpus_module, "_sha256", digested)
+    monkeypatch.setattr(corpus_module, "sha256_of", digested)
 
 
 @pytest.mark.parametrize(("after", "said"), [(b"other text", "changed while"), (b"short", "became shorter while")])

@@ -195,7 +195,7 @@ def _read(path: str) -> RunConfig:
     import tomllib
 
     try:
-        tables = tomllib.loads(Path(path).read_text("utf-8"))
+        tables = tomllib.loads(Path(path).read_text("utf-8-sig"))  # as some editors begin a file with a mark
     except OSError as error:
         raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
     except ValueError as error:  # not UTF-8, or not TOML
