@@ -1,4 +1,4 @@
-"""The segments of held-out text that a training scores: exact as `charrnn eval`, or nearly, in a fraction of the time."""
+"""The segments of held-out text that a training scores: exact as `charrnn eval`, or nearly, in less time."""
 
 from charrnn.evaluation.scoring import Segments, carried, overlapping
 from charrnn.model import CharacterModel
