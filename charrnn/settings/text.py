@@ -7,12 +7,13 @@ from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import Settings, setting
 
-__all__ = ["Documents", "Newlines", "Normalization", "TextConfig", "Unit"]
+__all__ = ["Documents", "HoldOut", "Newlines", "Normalization", "TextConfig", "Unit"]
 
 Unit = Literal["character", "byte"]
 Normalization = Literal["nfc", "nfd", "nfkc"]
 Newlines = Literal["keep", "lf"]
 Documents = Literal["none", "line", "blank", "file"]
+HoldOut = Literal["tail", "blocks"]
 
 _TEXT = "Text"
 
@@ -52,11 +53,19 @@ class TextConfig(Settings):
     validation: float = setting(
         0.1, "Share of the text held out for validation. 0 holds out nothing.", panel=_TEXT, least=0, most=0.9
     )
+    hold_out: HoldOut = setting(
+        "tail", "Part of a running text held out: its tail, or blocks spread over it.", panel=_TEXT
+    )
 
     def __post_init__(self) -> None:
         if self.labels and self.documents == "none":
             object.__setattr__(self, "documents", "line")  # as a frozen dataclass sets its own fields
         super().__post_init__()
+        if self.hold_out == "blocks" and self.documents != "none":
+            raise UsageError(
+                f"{named('hold_out', 'blocks')} divides a running text; of documents a random share is held "
+                "out, wherever they stand: leave it out"
+            )
         self._check_bytes()
         try:
             "".encode(self.encoding)

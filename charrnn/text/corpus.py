@@ -289,7 +289,7 @@ class _ByteCounter:
 
 def _learned_characters(text: _Text, parts: Split) -> str:
     """The characters of the documents that are not held out."""
-    if not parts.held_out.any():
+    if parts.learned.all():
         return text.characters
     is_learned = np.zeros(sys.maxunicode + 1, dtype=bool)
     ends, place = np.cumsum(parts.lengths), 0
@@ -297,7 +297,7 @@ def _learned_characters(text: _Text, parts: Split) -> str:
         first, last = np.searchsorted(ends, [place, place + len(points) - 1], "right")
         inside = np.minimum(ends[first : last + 1], place + len(points))
         counts = np.diff(inside, prepend=place)
-        is_learned[points[np.repeat(~parts.held_out[first : last + 1], counts)]] = True
+        is_learned[points[np.repeat(parts.learned[first : last + 1], counts)]] = True
         place += len(points)
         if np.count_nonzero(is_learned) == len(text.characters):  # as soon as all of them have been met
             break
@@ -330,8 +330,7 @@ def _points(piece: str, mark: str) -> tuple[NDArray[np.unsignedinteger[Any]], ND
 
 def _shapes(parts: Split, vocabulary: Vocabulary) -> cache.Shapes:
     shapes = {}
-    for name, is_held_out in zip(_PARTS, (False, True), strict=True):
-        lengths = parts.lengths[parts.held_out == is_held_out]
+    for name, lengths in _lengths(parts):
         shapes[f"{name} offsets"] = (np.dtype(np.int64), len(lengths) + 1)
         shapes[f"{name} ids"] = (vocabulary.dtype, int(lengths.sum()) + 2 * len(lengths))
     return shapes
@@ -339,11 +338,16 @@ def _shapes(parts: Split, vocabulary: Vocabulary) -> cache.Shapes:
 
 def _pieces(text: _Text, parts: Split, vocabulary: Vocabulary) -> Pieces:
     """The arrays that `_shapes` describes, in pieces."""
-    for name, is_held_out in zip(_PARTS, (False, True), strict=True):
-        yield f"{name} offsets", offsets_of(parts.lengths[parts.held_out == is_held_out])
+    for name, lengths in _lengths(parts):
+        yield f"{name} offsets", offsets_of(lengths)
     starts = text.labels.starts(vocabulary) if vocabulary.labels else None
-    for pair in encoded(text, parts.lengths, parts.held_out, vocabulary, starts):
+    for pair in encoded(text, parts, vocabulary, starts):
         yield from zip((f"{name} ids" for name in _PARTS), pair, strict=True)
+
+
+def _lengths(parts: Split) -> list[tuple[str, NDArray[np.int64]]]:
+    """The lengths of the documents of each part, by its name."""
+    return list(zip(_PARTS, map(parts.lengths_of, (parts.learned, parts.held_out)), strict=True))
 
 
 def _in_memory(shapes: cache.Shapes, pieces: Pieces) -> dict[str, NDArray[Any]]:
@@ -373,8 +377,10 @@ def _key(
         "newlines": config.newlines,
         "documents": config.documents,
         "validation": None if seed is None else config.validation,
-        "seed": None if config.documents == "none" else seed,
+        "seed": None if config.documents == "none" and config.hold_out == "tail" else seed,
     }
+    if config.hold_out != "tail":
+        key["hold out"] = config.hold_out
     if config.labels:
         key["labels"] = None if labels is None else list(labels)
     return key | {"known": _digest_of(known)} if known else key
