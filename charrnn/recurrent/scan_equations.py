@@ -4,6 +4,10 @@ a and b do not depend on h_{t-1}, so all steps of a sequence can be computed at 
 cell makes up for this limit: a short convolution over time before the recurrence and a multi-layer perceptron after
 it, on a residual stream. The first layer begins the stream, x_0 = W x_t; those above take it from the layer below,
 x_0 = x_t. Letters and readers are those of `equations`.
+
+Not as in the papers: each block ends with a norm, not the last one alone; the perceptrons are H / 2 and H / 3 wide, not
+3 H or 4 H; rg-lru scales its input at a document's first position, too, where the authors' code does not (that was no
+better: see `charrnn help training`); `--residual` adds the stream a second time.
 """
 
 import math

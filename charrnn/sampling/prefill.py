@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from charrnn.checkpoint.format import Checkpoint
 from charrnn.sampling.batched import Begin, Beginning
 from charrnn.sampling.generate import Engine, start_token
 from charrnn.sampling.prompt_cache import Primed
@@ -11,7 +12,7 @@ from charrnn.sampling.stream import Stream
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["after_each", "after_prime", "read_prime", "started"]
+__all__ = ["after_each", "after_prime", "led_in", "read_prime", "started"]
 
 _NOTHING = np.empty(0, dtype=np.int64)
 
@@ -20,6 +21,18 @@ def started(engine: Engine, start: int) -> Primed:
     """Logits, state and tokens after a start token alone."""
     ids = np.array([start])
     return Primed(*engine.read(ids[None], engine.initial_state(1)), ids)
+
+
+def led_in(engine: Engine, start: int, checkpoint: Checkpoint) -> Primed:
+    """Logits and state from which a sample without a prime begins: after a paragraph's end, if the text is a running
+    one and has some. What was read to get there is no text of the sample.
+    """
+    text, vocabulary, lead_in = checkpoint.config.text, checkpoint.vocabulary, checkpoint.config.record.lead_in
+    if lead_in is None:  # a line's end leads in worse, but better than the start token alone
+        has_lines = text.documents == "none" and vocabulary.unit == "character" and "\n" in vocabulary.characters
+        lead_in = "\n" if has_lines else ""
+    first = started(engine, start)
+    return first.after(engine, vocabulary.encode(lead_in).astype(np.int64))._replace(recent=first.recent)
 
 
 def read_prime(engine: Engine, primed: Primed, pieces: Iterable[Ids]) -> Primed:
@@ -50,19 +63,28 @@ def after_prime(
 
 
 def after_each(
-    engine: Engine, vocabulary: Vocabulary, config: SamplingConfig, primes: Sequence[Ids], primed: Primed | None
+    engine: Engine,
+    vocabulary: Vocabulary,
+    config: SamplingConfig,
+    primes: Sequence[Ids],
+    primed: Primed | None,
+    unprimed: Primed | None = None,
 ) -> Begin:
-    """Beginnings of samples at `primed`, or their start tokens, each with `primes[i]` (N,) still to be read."""
+    """Beginnings of samples at `primed`, or their start tokens, each with `primes[i]` (N,) still to be read.
+
+    Without `primed`, samples whose prime is empty begin at `unprimed`, if there is one.
+    """
 
     def begin(index: int) -> Beginning:
         """The beginning of sample `index`, its prime still to be read."""
         stream, ids = Stream(vocabulary, config, index), primes[index].astype(np.int64)
-        if primed is None:
+        after = primed or (None if len(ids) else unprimed)
+        if after is None:
             ids = np.concatenate([[start_token(vocabulary, config, stream)], ids])
             stream.remember(ids)
             return Beginning(stream, engine.initial_state(1), ids)
-        stream.remember(primed.recent)
+        stream.remember(after.recent)
         stream.remember(ids)
-        return Beginning(stream, primed.state, ids, None if len(ids) else primed.logits, primed.recent)
+        return Beginning(stream, after.state, ids, None if len(ids) else after.logits, after.recent)
 
     return begin

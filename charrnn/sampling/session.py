@@ -17,7 +17,7 @@ from charrnn.sampling.batched import Begin, Piece, PrimePiece, write_batched
 from charrnn.sampling.chooser import forbidden_ids
 from charrnn.sampling.engines import open_engine
 from charrnn.sampling.generate import start_token
-from charrnn.sampling.prefill import after_each, after_prime, started
+from charrnn.sampling.prefill import after_each, after_prime, led_in, started
 from charrnn.sampling.prime import as_model_text, encode_pieces, encode_prime
 from charrnn.sampling.stream import Stream
 from charrnn.settings.sampling import EngineConfig, PrimeConfig, SamplingConfig
@@ -83,7 +83,8 @@ class Session:
             DataError: a prime in pieces has characters that the model does not know; or every continuation is a copy.
         """
         if self._lines is not None:
-            begin = after_each(self._engine, self.vocabulary, self.config, self._lines, self._primed)
+            unprimed = None if self.vocabulary.labels else led_in(self._engine, self.vocabulary.start, self._checkpoint)
+            begin = after_each(self._engine, self.vocabulary, self.config, self._lines, self._primed, unprimed)
         elif self.draws_labels:
             begin = after_prime(self._engine, self.vocabulary, self.config, self._first, None)
         else:
@@ -152,7 +153,10 @@ class Session:
     def _prefilled(self) -> Generator[Piece, None, Begin]:
         """Read the prime that all samples share, yield its pieces unless it is kept, and return the beginnings."""
         start = start_token(self.vocabulary, self.config, Stream(self.vocabulary, self.config, 0))
-        primed = self._primed or started(self._engine, start)
+        if self._primed or len(self._first):
+            primed = self._primed or started(self._engine, start)
+        else:
+            primed = led_in(self._engine, start, self._checkpoint)
         for ids in chain([self._first], self._rest):
             if not self._is_kept:
                 yield PrimePiece(0, self._shown(ids), None)

@@ -8,13 +8,14 @@ from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import Settings, setting
 
-__all__ = ["Documents", "Errors", "Newlines", "Normalization", "TextConfig", "Unit", "unescaped"]
+__all__ = ["Documents", "Errors", "HoldOut", "Newlines", "Normalization", "TextConfig", "Unit", "unescaped"]
 
 Unit = Literal["character", "byte"]
 Normalization = Literal["nfc", "nfd", "nfkc"]
 Newlines = Literal["keep", "lf"]
 Errors = Literal["strict", "replace", "skip"]
 Documents = Literal["none", "line", "blank", "file", "separator", "start", "row"]
+HoldOut = Literal["tail", "blocks"]
 
 _TEXT = "Text"
 
@@ -108,6 +109,9 @@ class TextConfig(Settings):
     validation: float = setting(
         0.1, "Share of the text held out for validation. 0 holds out nothing.", panel=_TEXT, least=0, most=0.9
     )
+    hold_out: HoldOut = setting(
+        "tail", "Part of a running text held out: its tail, or blocks spread over it.", panel=_TEXT
+    )
 
     def __post_init__(self) -> None:
         kinds = [kind for name, kind in _DIVIDED_BY.items() if getattr(self, name) is not None]
@@ -116,6 +120,11 @@ class TextConfig(Settings):
             object.__setattr__(self, "documents", kinds[0])  # as a frozen dataclass sets its own fields
         super().__post_init__()
         self._check_documents()
+        if self.hold_out == "blocks" and self.documents != "none":
+            raise UsageError(
+                f"{named('hold_out', 'blocks')} divides a running text; of documents a random share is held "
+                "out, wherever they stand: leave it out"
+            )
         self._check_bytes()
         try:
             "".encode(self.encoding)

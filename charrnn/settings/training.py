@@ -7,12 +7,14 @@ from typing import Literal
 from charrnn.errors import UsageError
 from charrnn.settings.fields import DEVICE_HELP, MACHINE, Settings, setting
 
-__all__ = ["Device", "OptimizerName", "Plan", "Precision", "Record", "TrainingConfig", "parse_duration"]
+__all__ = ["LEAD_IN", "Device", "OptimizerName", "Plan", "Precision", "Record", "TrainingConfig", "parse_duration"]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 OptimizerName = Literal["auto", "adamw", "muon"]
 Plan = tuple[tuple[int, int], ...]  # (step, total steps) pairs
+
+LEAD_IN = 64  # characters, at most; a break alone, or with few characters before it, leads to fewer words
 
 _BUDGET, _TRAINING = "Budget (the one that ends first counts)", "Training"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -87,14 +89,18 @@ class Record(Settings):
     """The record of values found during a run, kept so that repeating or resuming it is exact.
 
     `from_sha256` is the digest of the model that `from_model` names. `plan` has `(step, total steps)` pairs: from
-    that step on, the run was planned to have that many steps.
+    that step on, the run was planned to have that many steps. `lead_in` is the end of a paragraph of a running text,
+    from which samples without a prime go on; "" if the text has too few, None where nobody has looked.
     """
 
     corpus_sha256: str | None = None
     from_sha256: str | None = None
     plan: Plan = ()
+    lead_in: str | None = None
 
     def __post_init__(self) -> None:
+        if self.lead_in and (len(self.lead_in) > LEAD_IN or re.search("[\ud800-\udfff]", self.lead_in)):
+            raise UsageError(f"lead_in must be a text of at most {LEAD_IN} characters, got {self.lead_in!a:.80}")
         steps = [step for step, _ in self.plan]
         if steps != sorted(set(steps)) or any(
             not 0 <= step < 2**63 or not 0 < total < 2**63 for step, total in self.plan

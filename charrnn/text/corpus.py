@@ -232,8 +232,7 @@ def _own_vocabulary(
 
 def _shapes(parts: Split, vocabulary: Vocabulary) -> cache.Shapes:
     shapes = {}
-    for name, is_held_out in zip(_PARTS, (False, True), strict=True):
-        lengths = parts.lengths[parts.held_out == is_held_out]
+    for name, lengths in _lengths(parts):
         shapes[f"{name} offsets"] = (np.dtype(np.int64), len(lengths) + 1)
         shapes[f"{name} ids"] = (vocabulary.dtype, int(lengths.sum()) + 2 * len(lengths))
     return shapes
@@ -241,11 +240,16 @@ def _shapes(parts: Split, vocabulary: Vocabulary) -> cache.Shapes:
 
 def _pieces(text: SpooledText, parts: Split, vocabulary: Vocabulary) -> Pieces:
     """The arrays that `_shapes` describes, in pieces."""
-    for name, is_held_out in zip(_PARTS, (False, True), strict=True):
-        yield f"{name} offsets", offsets_of(parts.lengths[parts.held_out == is_held_out])
+    for name, lengths in _lengths(parts):
+        yield f"{name} offsets", offsets_of(lengths)
     starts = text.labels.starts(vocabulary) if vocabulary.labels else None
-    for pair in encoded(text, parts.lengths, parts.held_out, vocabulary, starts):
+    for pair in encoded(text, parts, vocabulary, starts):
         yield from zip((f"{name} ids" for name in _PARTS), pair, strict=True)
+
+
+def _lengths(parts: Split) -> list[tuple[str, NDArray[np.int64]]]:
+    """The lengths of the documents of each part, by its name."""
+    return list(zip(_PARTS, map(parts.lengths_of, (parts.learned, parts.held_out)), strict=True))
 
 
 def _in_memory(shapes: cache.Shapes, pieces: Pieces) -> dict[str, NDArray[Any]]:
@@ -276,7 +280,7 @@ def _key(
         "newlines": config.newlines,
         "documents": config.documents,
         "validation": None if seed is None else config.validation,
-        "seed": None if config.documents == "none" else seed,
+        "seed": None if config.documents == "none" and config.hold_out == "tail" else seed,
     }
     chosen = {
         "errors": config.errors if config.errors == "replace" else None,
@@ -284,6 +288,7 @@ def _key(
         "separator": config.separator,
         "starts with": config.starts_with,
         "column": config.column and [config.column, *tables],
+        "hold out": config.hold_out if config.hold_out != "tail" else None,
     }
     key |= {name: value for name, value in chosen.items() if value is not None}
     if config.labels:

@@ -139,8 +139,8 @@ class SpooledText:
             yield np.frombuffer(data, dtype)
 
     def learned_characters(self, parts: Split) -> str:
-        """The characters of the documents that are not held out."""
-        if not parts.held_out.any():
+        """The characters of the documents that are learned."""
+        if parts.learned.all():
             return self.characters
         is_learned = np.zeros(sys.maxunicode + 1, dtype=bool)
         for points in self._learned(parts):
@@ -150,7 +150,7 @@ class SpooledText:
         return "".join(map(chr, np.flatnonzero(is_learned)))
 
     def counts(self, parts: Split) -> NDArray[np.int64]:
-        """The number of times that each code point is met in the documents that are not held out, (0x110000,)."""
+        """The number of times that each code point is met in the documents that are learned, (0x110000,)."""
         counts = np.zeros(sys.maxunicode + 1, np.int64)
         for points in self._learned(parts):
             found = np.bincount(points)
@@ -158,13 +158,13 @@ class SpooledText:
         return counts
 
     def _learned(self, parts: Split) -> Iterator[CodePoints]:
-        """The code points of the documents that are not held out, in pieces."""
+        """The code points of the documents that are learned, in pieces."""
         ends, place = np.cumsum(parts.lengths), 0
         for points in self:
             first, last = np.searchsorted(ends, [place, place + len(points) - 1], "right")
             inside = np.minimum(ends[first : last + 1], place + len(points))
             counts = np.diff(inside, prepend=place)
-            yield points[np.repeat(~parts.held_out[first : last + 1], counts)]
+            yield points[np.repeat(parts.learned[first : last + 1], counts)]
             place += len(points)
 
     def _about_marks(self, config: TextConfig) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.text.split import Split, undivided
 from charrnn.text.vocabulary import Ids, Vocabulary, code_points
 
 __all__ = ["Tokens", "encoded", "offsets_of", "tokenize"]
@@ -55,29 +56,30 @@ def tokenize(documents: Sequence[str], vocabulary: Vocabulary, labels: Sequence[
         return Tokens(np.empty(0, dtype=vocabulary.dtype), offsets_of(lengths))
     points = [code_points("".join(documents))]
     starts = np.array([vocabulary.start_of(label) for label in labels], vocabulary.dtype) if labels else None
-    ((ids, _),) = encoded(points, lengths, np.zeros(len(lengths), dtype=bool), vocabulary, starts)
+    ((ids, _),) = encoded(points, undivided(lengths), vocabulary, starts)
     return Tokens(ids, offsets_of(lengths))
 
 
 def encoded(
     pieces: Iterable[NDArray[np.unsignedinteger[Any]]],
-    lengths: NDArray[np.int64],
-    held_out: NDArray[np.bool_],
+    parts: Split,
     vocabulary: Vocabulary,
     starts: Ids | None = None,
 ) -> Iterator[tuple[Ids, Ids]]:
-    """Token ids of documents of some `lengths`, whose code points come end to end in `pieces` of any size (none empty).
+    """Token ids of the documents of `parts`, whose code points come end to end in `pieces` of any size (none empty).
 
-    For each piece a pair: the ids of documents that are not held out, and of those that are. `starts` (N,) has the
+    For each piece a pair: the ids of documents that are learned, and of those that are held out. `starts` (N,) has the
     start token of each document, unless all have the same.
     """
-    ends = np.cumsum(lengths)
+    lengths, ends = parts.lengths, np.cumsum(parts.lengths)
+    has_start, has_end = parts.borders()
     place = 0
     for points in pieces:
         first, last = np.searchsorted(ends, place, "right"), np.searchsorted(ends, place + len(points), "left") + 1
         end = ends[first:last] - place
         start = end - lengths[first:last]
-        starts_here, ends_here = start >= 0, end <= len(points)
+        starts_here = (start >= 0) & has_start[first:last]
+        ends_here = (end <= len(points)) & has_end[first:last]
         borders = np.concatenate([end[ends_here], start[starts_here]])  # at the same place the end comes first
         special = np.full(len(borders), vocabulary.start, vocabulary.dtype)
         special[: ends_here.sum()] = vocabulary.end
@@ -85,6 +87,6 @@ def encoded(
             special[ends_here.sum() :] = starts[first:last][starts_here]
         ids = np.insert(vocabulary.encode_points(points), borders, special)
         counts = np.minimum(end, len(points)) - np.maximum(start, 0) + starts_here + ends_here
-        is_held_out = np.repeat(held_out[first:last], counts)
-        yield ids[~is_held_out], ids[is_held_out]
+        learned, held_out = (np.repeat(part[first:last], counts) for part in (parts.learned, parts.held_out))
+        yield ids[learned], ids[held_out]
         place += len(points)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run, find_named
 from charrnn.errors import OVERFLOW, CheckpointError
-from charrnn.evaluation.scoring import overlapping, score
+from charrnn.evaluation.scoring import score
 from charrnn.events import Event, Notice, Reported, Sampled, Saved, Validated
 from charrnn.messages import named
 from charrnn.runtime import versions
@@ -25,14 +25,11 @@ from charrnn.training.resume import newest_that_passes, prepare_again
 from charrnn.training.schedule import learning_rate
 from charrnn.training.session import Session, Snapshot, open_session
 from charrnn.training.setup import Setup, prepare
+from charrnn.training.validation import validation_segments
 
 __all__ = ["default_name", "follow", "resume", "train", "train_or_resume", "train_prepared"]
 
 Stop = Callable[[], bool]
-
-# Validation reads the text in windows side by side, each from some way before it: within a few 1e-4 nats of the carried
-# state that `charrnn eval` reports, in a fraction of the time.
-_WINDOW, _CONTEXT = 2048, 256
 
 
 def train(
@@ -231,7 +228,7 @@ def _validate(session: Session) -> Iterator[Event]:
     text, vocabulary = session.setup.validation, session.setup.vocabulary
     if text is None:
         return
-    loss = score(session.model, text, overlapping(text, _WINDOW, _CONTEXT), vocabulary).nats_per_character
+    loss = score(session.model, text, validation_segments(session.model, text), vocabulary).nats_per_character
     if not math.isfinite(loss):
         raise NotFiniteError(f"the validation loss is {loss:g}")
     session.judge(loss)

@@ -14,6 +14,8 @@ from charrnn.runtime import choose_device
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batches, Episodes, Tapes
 from charrnn.text.corpus import read_corpus
+from charrnn.text.lead_in import lead_in
+from charrnn.text.likeness import about_held_out
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import preset
@@ -72,11 +74,15 @@ def prepare(
     if config.training.from_model is not None:
         config, start, notices = take_over(config, given)
         known = start.vocabulary
+    is_running = config.text.documents == "none"
     corpus = read_corpus(config.text, config.training.seed, vocabulary=own, known=known)
     notices += corpus.notices
+    if is_running and corpus.validation is not None:
+        notices += about_held_out(corpus.tokens.ids[1:-1], corpus.validation.ids[1:-1], config.text)
     if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
         notices.append(f"{counted(new, 'character')} {'is' if new == 1 else 'are'} new to the model")
-    record = replace(config.record, corpus_sha256=corpus.sha256)
+    leads_in = lead_in(corpus.tokens, corpus.vocabulary) if is_running else None
+    record = replace(config.record, corpus_sha256=corpus.sha256, lead_in=leads_in)
     if config.record.plan and config.record.corpus_sha256 != corpus.sha256:
         notices.append("the text is not the one of the recorded run: this is a new run with the same settings")
         record = replace(record, plan=())
