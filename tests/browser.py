@@ -24,10 +24,10 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="needs Chromium, whic
 
 # The browser reads commands from descriptor 3 and answers on 4.
 _START = (
-    "import os, sys\n"
-    "r, w = (os.dup(int(each)) for each in sys.argv[1:3])\n"
-    "r, w = os.dup(r) if r == 4 else r, w\n"
-    "os.dup2(r, 3); os.dup2(w, 4)\n"
+    "import fcntl, os, sys\n"
+    "r, w = (fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3])\n"
+    "os.dup2(r, 3)\n"
+    "os.dup2(w, 4)\n"
     "os.execv(sys.argv[3], sys.argv[3:])"
 )
 _OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe")

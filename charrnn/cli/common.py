@@ -77,7 +77,7 @@ class OpenedModel(NamedTuple):
 
 
 def open_model(name: str | None, *, training: bool = False) -> OpenedModel:
-    """Open the model of this name, else that of CHARRNN_MODEL, else the default one; with `training`, all of its file."""
+    """Open the model of this name, else that of CHARRNN_MODEL, else the default one; `training` as for `load_model`."""
     from charrnn.checkpoint.store import load_model
 
     found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None, training=training)

@@ -153,14 +153,13 @@ def _facts(checkpoint: "Checkpoint", precision: PagePrecision) -> Mapping[str, s
     documents = "" if text.documents == "none" else f", each {text.documents} a document"
     labels = f", {len(vocabulary.labels):,} labels" if vocabulary.labels else ""
     read = f"{counters.characters:,} {text.unit}s read"
-    versions = {name: version for name, version in checkpoint.versions.items() if name != "threads"}
-    made = ", ".join(f"{name} {version}" for name, version in versions.items())
+    made = [f"{name} {version}" for name, version in checkpoint.versions.items() if name != "threads"]
     return {
         "Trained on": f"{_texts(config)}: {known}{documents}{labels}",
         "How well it does": _quality(counters.best_loss, text.unit, text.validation),
         "Network": f"{model.cell}, {model.layers} × {model.hidden_size} units, {width}, {parameters:,} parameters",
         "Training": f"{counters.step:,} steps, {read}, {counters.seconds:,.0f} seconds",
-        "Made with": f"{made}; this page by charrnn {charrnn.__version__}",
+        "Made with": ", ".join([*made, f"this page by charrnn {charrnn.__version__}"]),
         "Weights here": "half precision" if precision == "fp16" else "single precision, as trained",
         "SHA-256 of the text": config.record.corpus_sha256 or "not known",
         "SHA-256 of the model": model_sha256(checkpoint),
