@@ -85,10 +85,16 @@ class Reading:
         shown = ", ".join(f"{ascii(each) if not each.isprintable() else each!r}" for each in unknown[:10])
         return (f"{share:.1%} of {self.text} is unknown to the model and not scored ({shown}); {hint}",)
 
-    def characters(self) -> Iterator[CharacterScore]:
-        """The score of each target, in the order of the text. Their nats sum exactly to those of `score`."""
-        pieces = scored(self.model, self.tokens, self.segments, self.model_vocabulary, translation=self.translation)
-        for each in character_scores(pieces, self.tokens, self.vocabulary):
+    def characters(self, alternatives: int = 0) -> Iterator[CharacterScore]:
+        """The score of each target, in the order of the text, with so many of the likeliest characters in its place.
+
+        Their nats sum exactly to those of `score`.
+        """
+        known = self.model_vocabulary
+        pieces = scored(
+            self.model, self.tokens, self.segments, known, translation=self.translation, alternatives=alternatives
+        )
+        for each in character_scores(pieces, self.tokens, self.vocabulary, known):
             _check(each.nats or 0.0)
             yield each
 

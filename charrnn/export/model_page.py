@@ -18,7 +18,7 @@ from charrnn.errors import UsageError
 from charrnn.export.character_names import name_of
 from charrnn.export.html import document, shown
 from charrnn.export.shaded_page import legend, shades
-from charrnn.export.shading import SURPRISE
+from charrnn.export.shading import ALTERNATIVES, SURPRISE
 from charrnn.messages import named, safe
 from charrnn.settings.page import PageConfig, PagePrecision
 
@@ -102,6 +102,7 @@ def _data(checkpoint: "Checkpoint", precision: PagePrecision) -> dict[str, Any]:
         "arrays": [(name, array.size) for name, array in checkpoint.model.items()],
         "precision": precision,
         "bounds": list(SURPRISE.bounds),
+        "alternatives": ALTERNATIVES,
         "units": f"{vocabulary.unit}s",
     }
 

@@ -2,7 +2,6 @@
 // never as markup.
 
 const BARS = 10;
-const ALTERNATIVES = 5;
 const SLICE = 32; // milliseconds of computing, between which the page answers
 const MARK_EVERY = 64; // tokens
 const AHEAD = 400; // milliseconds of quiet before a text is scored that somebody types
@@ -327,7 +326,7 @@ function scoredToken(logits, id) {
   let rank = 1;
   for (let other = 0; other < logits.length; other++) rank += logits[other] > own || (logits[other] === own && other < id);
   const bits = -Math.log2(probabilities[id]);
-  return { id, bits, probability: probabilities[id], rank, instead: likeliest(probabilities, vocabulary, ALTERNATIVES) };
+  return { id, bits, probability: probabilities[id], rank, instead: likeliest(probabilities, vocabulary, data.alternatives) };
 }
 
 async function score() {
