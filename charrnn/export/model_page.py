@@ -171,7 +171,7 @@ def _quality(loss: float | None, unit: str, share: float) -> str:
     if loss is None:
         return "not measured, as no text was held out"
     bits = loss / math.log(2)
-    return f"{bits:.4f} bits per {unit} (loss {loss:.4f}) on the {share:.0%} of the text that were held out"
+    return f"{bits:.4f} bits per {unit} (loss {loss:.4f}) on the {share:.0%} of the text that was held out"
 
 
 def _without_folders(config: "RunConfig") -> "RunConfig":

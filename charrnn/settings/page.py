@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from charrnn.settings.fields import Settings, setting
+from charrnn.settings.sampling import OUT
 
 __all__ = ["PageConfig", "PagePrecision"]
 
@@ -16,6 +17,6 @@ class PageConfig(Settings):
 
     # CHARRNN_PRECISION is that of a training, which can be others.
     precision: PagePrecision = setting(
-        "fp16", "Precision of the weights in the page. fp16 takes half the room.", has_variable=False
+        "fp16", "Precision of the weights. fp16 takes half the room.", panel=OUT, has_variable=False
     )
-    title: str | None = setting(None, "Title of the page (default: the model's name).", metavar="TEXT")
+    title: str | None = setting(None, "Title of the page (default: the model's name).", panel=OUT, metavar="TEXT")
