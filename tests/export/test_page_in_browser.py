@@ -298,6 +298,13 @@ def test_hostile_characters_labels_names_and_settings_do_nothing(opened: Opener)
         names = tab.value("data.vocabulary.names")
         assert {"\\u202e", "\\x00", "\\x1b", "\\u2028"} <= set(names.values())
         assert tab.problems() == []
+        # Were there a way in, the policy would close it.
+        tab.value(
+            "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"document.title=1\"><b style=\"a:b\">')"
+        )
+        tab.wait("new Promise((answer) => setTimeout(() => answer(true), 200))")
+        assert tab.value("document.title") == title
+        assert len(tab.problems()) >= 2
 
 
 def test_what_is_one_character_to_a_reader_is_drawn_as_one(opened: Opener) -> None:

@@ -39,6 +39,13 @@ function harmless(grapheme) {
   });
 }
 
+// An element with a character's name, whose direction changes nothing around it
+function isolated(name) {
+  const element = document.createElement("bdi");
+  element.textContent = name;
+  return element;
+}
+
 function told(error) {
   byId("problem").textContent = error.message;
   byId("problem").hidden = false;
@@ -109,8 +116,10 @@ async function refresh() {
 function showUnknown() {
   const known = (character) => vocabulary.isBytes || vocabulary.ids.has(character);
   const unknown = [...new Set(vocabulary.treated(area.value))].filter((character) => !known(character));
-  const shown = unknown.slice(0, 10).map(harmless).join(" ");
-  byId("unknown").textContent = unknown.length ? `The model never saw: ${shown}. It reads them as unknown.` : "";
+  const shown = unknown.slice(0, 10).flatMap((character) => [" ", isolated(harmless(character))]);
+  byId("unknown").replaceChildren(
+    ...(unknown.length ? ["The model never saw:", ...shown, ". It reads them as unknown."] : []),
+  );
 }
 
 const bars = Array.from({ length: BARS }, (_, index) => {
@@ -118,7 +127,7 @@ const bars = Array.from({ length: BARS }, (_, index) => {
   const [bar, key, name, share] = ["bar", "key", "name", "share"].map((kind) => {
     const part = document.createElement("span");
     part.className = kind;
-    part.ariaHidden = "true";
+    part.setAttribute("aria-hidden", "true");
     button.append(part);
     return part;
   });
@@ -140,7 +149,7 @@ function showNext(logits) {
     name.textContent = nameOf(found.id);
     share.textContent = percent(found.probability);
     bar.style.width = `${100 * found.probability}%`;
-    button.ariaLabel = `${nameOf(found.id)}, ${percent(found.probability)}`;
+    button.setAttribute("aria-label", `${nameOf(found.id)}, ${percent(found.probability)}`);
   });
 }
 
@@ -162,7 +171,7 @@ function take(index) {
   }
   area.scrollTop = area.scrollHeight;
   finishKeeping();
-  refresh().then(() => say(`Took ${nameOf(found.id)}. Next: ${bars.slice(0, 3).map(({ button }) => button.ariaLabel).join("; ")}`));
+  refresh().then(() => say(`Took ${nameOf(found.id)}. Next: ${bars.slice(0, 3).map(({ button }) => button.getAttribute("aria-label")).join("; ")}`));
 }
 
 byId("bars").addEventListener("keydown", (event) => {
@@ -399,22 +408,22 @@ function choose(place) {
   byId("shaded").querySelector(".chosen")?.classList.remove("chosen");
   element.classList.add("chosen");
   const lines = tokens.map((each) => {
-    if (!each) return [harmless(grapheme), ": unknown to the model, not counted"];
-    const costs = `${each.bits.toFixed(2)} bits, probability ${percent(each.probability)}, rank ${each.rank}`;
-    const instead = each.instead.map(({ id, probability }) => `${nameOf(id)} ${percent(probability)}`).join(", ");
-    return [nameOf(each.id), `: ${costs}. Likeliest: ${instead}`];
-  });
-  byId("detail").replaceChildren(
-    ...lines.map(([name, rest]) => {
-      const line = document.createElement("p"), own = document.createElement("bdi");
-      own.textContent = name;
-      line.append(own, rest);
+    const line = document.createElement("p");
+    if (!each) {
+      line.append(isolated(harmless(grapheme)), ": unknown to the model, not counted");
       return line;
-    }),
-  );
+    }
+    const costs = `${each.bits.toFixed(2)} bits, probability ${percent(each.probability)}, rank ${each.rank}`;
+    line.append(isolated(nameOf(each.id)), `: ${costs}. Likeliest:`);
+    each.instead.forEach(({ id, probability }, index) => {
+      line.append(index ? ", " : " ", isolated(nameOf(id)), ` ${percent(probability)}`);
+    });
+    return line;
+  });
+  byId("detail").replaceChildren(...lines);
   byId("place").max = cells.length - 1;
   byId("place").value = place;
-  byId("place").setAttribute("aria-valuetext", lines.map((line) => line.join("")).join("; "));
+  byId("place").setAttribute("aria-valuetext", lines.map((line) => line.textContent).join("; "));
 }
 
 for (const kind of ["pointerover", "click"]) {
