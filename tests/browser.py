@@ -31,6 +31,7 @@ _START = (
     "os.execv(sys.argv[3], sys.argv[3:])"
 )
 _OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe")
+_QUIET = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 _KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40, "ArrowRight": 39, "ArrowLeft": 37}
 
 
@@ -40,7 +41,7 @@ class Browser:
     def __init__(self, folder: Path) -> None:
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
-        arguments = [str(BROWSER), *_OPTIONS, f"--user-data-dir={folder}", "about:blank"]
+        arguments = [str(BROWSER), *_OPTIONS, *_QUIET, f"--user-data-dir={folder}", "about:blank"]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _START, str(commands), str(answers), *arguments],
             pass_fds=[commands, answers],
