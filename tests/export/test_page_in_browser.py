@@ -346,9 +346,17 @@ def test_a_model_of_bytes_writes_and_takes_whole_characters(opened: Opener) -> N
         for place, seen in ((3, ""), (1, ""), (2, "한")):  # 0xed 0x95 0x9c
             tab.click(f"#bars li:nth-of-type({place}) button")
             assert text_of(tab) == seen
+        tab.click("#back")  # takes back only the last byte
+        assert text_of(tab) == ""
+        tab.click("#bars li:nth-of-type(2) button")
+        assert text_of(tab) == "한"
+        set_to(tab, paste="한a" + "\u0301" * 300)
+        tab.wait("document.getElementById('score').textContent.includes(' over 605 bytes')")
+        assert len(tab.value("[...document.querySelectorAll('#detail p')].map((each) => 1)")) == 3
+        tab.click("#shaded span:nth-of-type(2)")
+        assert len(tab.value("[...document.querySelectorAll('#detail p')].map((each) => 1)")) == 32
         set_to(tab, paste="한a")
-        tab.wait("document.getElementById('score').textContent.includes('bits per')")
-        assert " over 5 bytes" in tab.text("#score")
+        tab.wait("document.getElementById('score').textContent.includes(' over 5 bytes')")
         assert tab.text("#shaded") == "한a∎\n"
         set_to(tab, length=30, pace=0, seed=3)
         tab.click("#write")

@@ -6,6 +6,7 @@ const SLICE = 32; // milliseconds of computing, between which the page answers
 const MARK_EVERY = 64; // tokens
 const AHEAD = 400; // milliseconds of quiet before a text is scored that somebody types
 const LEAST_SAID = 80; // characters that a screen reader is given at once
+const MOST_TOLD = 32; // tokens of a grapheme, which can have any number
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
@@ -97,7 +98,7 @@ const reader = new Reader();
 let pending = []; // bytes of a character that is not complete yet
 let writing = null; // an object while the model writes, whose `stopped` ends it
 let request = 0; // the number of the last wish to see what comes next
-let before = null; // the text before the last writing, and the text after it
+let before = null; // the text, and its pending bytes, before the last writing
 let listed = []; // what may come next, the likeliest first
 
 const tokens = () => [startToken(), ...vocabulary.encode(vocabulary.treated(area.value)), ...pending];
@@ -162,16 +163,18 @@ function take(index) {
   }
   keep();
   if (vocabulary.isBytes) {
-    pending.push(found.id);
-    const rest = incomplete(pending);
-    area.value += decodedBytes(pending.slice(0, pending.length - rest));
-    pending = pending.slice(pending.length - rest);
+    const bytes = [...pending, found.id], whole = bytes.length - incomplete(bytes);
+    area.value += decodedBytes(bytes.slice(0, whole));
+    pending = bytes.slice(whole);
   } else {
     area.value += vocabulary.characters[found.id];
   }
   area.scrollTop = area.scrollHeight;
-  finishKeeping();
-  refresh().then(() => say(`Took ${nameOf(found.id)}. Next: ${bars.slice(0, 3).map(({ button }) => button.getAttribute("aria-label")).join("; ")}`));
+  byId("back").disabled = false;
+  refresh().then(() => {
+    const next = listed.slice(0, 3).map(({ id, probability }) => `${nameOf(id)}, ${percent(probability)}`);
+    say(`Took ${nameOf(found.id)}. Next: ${next.join("; ")}`);
+  });
 }
 
 byId("bars").addEventListener("keydown", (event) => {
@@ -208,12 +211,7 @@ function say(text) {
 }
 
 function keep() {
-  before = { text: area.value, pending, after: null };
-}
-
-function finishKeeping() {
-  before.after = area.value;
-  byId("back").disabled = false;
+  before = { text: area.value, pending };
 }
 
 function takeBack() {
@@ -243,7 +241,7 @@ async function write() {
   showWritten(own, true);
   writing = null;
   shownAsWriting(false);
-  finishKeeping();
+  byId("back").disabled = false;
   refresh();
 }
 
@@ -276,11 +274,11 @@ async function writeFrom(own, mark) {
 
 // Put what has been written into the text, in whole graphemes until it is over
 function showWritten(own, isOver) {
-  const ids = [...before.pending, ...own.ids], rest = vocabulary.isBytes ? incomplete(ids) : 0;
-  const written = asText(ids.slice(0, ids.length - rest)), shown = isOver ? written : withoutLast(written);
+  const ids = [...before.pending, ...own.ids], whole = ids.length - (vocabulary.isBytes ? incomplete(ids) : 0);
+  const written = asText(ids.slice(0, whole)), shown = isOver ? written : withoutLast(written);
   const isAtEnd = area.scrollTop + area.clientHeight > area.scrollHeight - 40;
   area.value = before.text + shown;
-  pending = isOver ? ids.slice(ids.length - rest) : [];
+  pending = isOver ? ids.slice(whole) : [];
   if (isAtEnd) area.scrollTop = area.scrollHeight;
   const fresh = shown.slice(own.said), place = isOver ? fresh.length : lastBreak(fresh);
   if (place >= (isOver ? 1 : LEAST_SAID)) {
@@ -320,9 +318,9 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 for (const name of ["temperature", "top-p"]) {
-  byId(name).addEventListener("input", () => {
-    byId(`${name}-shown`).textContent = Number(byId(name).value).toFixed(2);
-  });
+  const show = () => (byId(`${name}-shown`).textContent = Number(byId(name).value).toFixed(2));
+  byId(name).addEventListener("input", show);
+  show();
 }
 
 // ---- Surprise
@@ -407,7 +405,7 @@ function choose(place) {
   const { element, grapheme, tokens } = cells[place];
   byId("shaded").querySelector(".chosen")?.classList.remove("chosen");
   element.classList.add("chosen");
-  const lines = tokens.map((each) => {
+  const lines = tokens.slice(0, MOST_TOLD).map((each) => {
     const line = document.createElement("p");
     if (!each) {
       line.append(isolated(harmless(grapheme)), ": unknown to the model, not counted");
@@ -461,3 +459,4 @@ if (vocabulary.labels.length) {
 }
 if (matchMedia("(prefers-reduced-motion: reduce)").matches) byId("pace").value = "0";
 refresh();
+if (byId("paste").value) score(); // which a browser may have kept
