@@ -26,7 +26,7 @@ __all__ = [
     "Segments",
     "carried",
     "cost",
-    "likeliest",
+    "no_alternatives",
     "overlapping",
     "score",
     "scored",
@@ -163,17 +163,21 @@ def cost(logits: Tensor, targets: Tensor) -> tuple[NDArray[np.float64], NDArray[
     return nats, ranks
 
 
-def likeliest(
+def _likeliest(
     logits: Tensor, wanted: NDArray[np.bool_], count: int, vocabulary: Vocabulary
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The `count` likeliest tokens and their shares, as in `Scored`, under those of logits (N, V) that are `wanted`."""
     if not count:
-        rows = np.count_nonzero(wanted)
-        return np.empty((rows, 0), np.int32), np.empty((rows, 0), np.float32)
+        return no_alternatives(np.count_nonzero(wanted))
     shares = logits[torch.from_numpy(wanted).to(logits.device)].float().softmax(-1)
     shares[:, [*vocabulary.starts, vocabulary.unknown]] = -1  # which are no text
     best, ids = shares.topk(min(count, vocabulary.start + 1))
     return ids.cpu().numpy().astype(np.int32), best.cpu().numpy()
+
+
+def no_alternatives(targets: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The last two arrays of `Scored` for so many targets, where no alternatives were asked for."""
+    return np.empty((targets, 0), np.int32), np.empty((targets, 0), np.float32)
 
 
 @torch.no_grad()
@@ -255,7 +259,7 @@ def _pieces(
             nats, ranks = cost(logits.flatten(0, 1), torch.from_numpy(wanted).to(device).flatten())
             if is_scored.any():
                 here = is_scored.ravel()
-                best = likeliest(logits.flatten(0, 1), here, alternatives, vocabulary)
+                best = _likeliest(logits.flatten(0, 1), here, alternatives, vocabulary)
                 yield Scored(places[is_scored] + 1, targets[is_scored], nats[here], ranks[here], *best)
             tokens.release()
 
