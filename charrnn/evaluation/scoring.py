@@ -168,7 +168,7 @@ def _likeliest(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The `count` likeliest tokens and their shares, as in `Scored`, under those of logits (N, V) that are `wanted`."""
     if not count:
-        return no_alternatives(np.count_nonzero(wanted))
+        return no_alternatives(int(np.count_nonzero(wanted)))
     shares = logits[torch.from_numpy(wanted).to(logits.device)].float().softmax(-1)
     shares[:, [*vocabulary.starts, vocabulary.unknown]] = -1  # which are no text
     best, ids = shares.topk(min(count, vocabulary.start + 1))
