@@ -17,7 +17,7 @@ def page(cells: Iterable[TextCell], scale: Scale, title: str, footer: Callable[[
 
 
 def _body(cells: Iterable[TextCell], scale: Scale, title: str, footer: Callable[[], str]) -> Iterator[str]:
-    yield f'<h1>{shown(title)}</h1>\n<p class="legend">{legend(scale)}</p>\n<pre>'
+    yield f'<h1>{shown(title)}</h1>\n<p class="legend">{legend(scale)}</p>\n<pre dir="auto">'
     yield from spans(cells, scale)
     yield f"</pre>\n<p>{shown(footer())}</p>\n"
 

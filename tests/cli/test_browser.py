@@ -52,7 +52,7 @@ def test_a_browser_shows_the_text_and_runs_nothing(folder: Path, browser: Browse
     shown = list(cells([Shaded(c, k % 12, repr(c)) for k, c in enumerate(TEXT)], SURPRISE))
     source = "".join(page(shown, SURPRISE, "the title", lambda: "the sum"))
     seen = dom(source, folder, browser)
-    (text,) = re.findall(r"<pre>(.*)</pre>", seen, re.DOTALL)
+    (text,) = re.findall(r"<pre dir=\"auto\">(.*)</pre>", seen, re.DOTALL)
     assert read(text) == "".join(cell.text + "\n" * cell.ends_line for cell in shown)
     assert text.count("<span") == len(shown)
     assert "<title>the title</title>" in seen

@@ -431,3 +431,11 @@ def test_nothing_is_wider_than_the_window(demo: Checkpoint, opened: Opener, widt
         tab.wait("document.getElementById('score').textContent.includes('bits per')")
         tab.value("document.querySelector('details').open = true")
         assert tab.value("document.documentElement.scrollWidth") <= width
+
+
+def test_a_character_of_no_probability_has_a_finite_cost(opened: Opener) -> None:
+    with opened(unigram({"a": 1.0, "b": 1e-300})) as tab:
+        set_to(tab, paste="ab")
+        tab.wait("document.getElementById('score').textContent.includes('bits per')")
+        cost = (1e4 + 300 * math.log(10)) / math.log(2) / 3  # of b; the end's logit is -10,000
+        assert abs(float(tab.text("#score").split()[0].replace(",", "")) - cost) < 1

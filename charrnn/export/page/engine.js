@@ -123,9 +123,11 @@ class Vocabulary {
   }
 }
 
+const highest = (numbers) => numbers.reduce((a, b) => Math.max(a, b), -Infinity);
+
 // Probabilities (V) of logits; an Error if they are no numbers, as huge weights can make them
 function softmax(logits) {
-  const best = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  const best = highest(logits);
   if (!Number.isFinite(best)) throw new Error("The weights of this model are so large that they overflow.");
   const shares = Float64Array.from(logits, (each) => exp(each - best));
   const total = shares.reduce((a, b) => a + b, 0);
@@ -148,9 +150,9 @@ function likeliest(probabilities, vocabulary, count) {
 // An id drawn from logits, as sampling/filters.py has it: temperature, then top-p; at temperature 0 the likeliest
 function drawn(logits, vocabulary, { temperature, topP }, uniform) {
   const allowed = Float64Array.from(logits, (each, id) => (vocabulary.canBeDrawn(id) ? each : -Infinity));
-  const highest = allowed.reduce((a, b) => Math.max(a, b), -Infinity), best = allowed.indexOf(highest);
-  if (temperature === 0 && Number.isFinite(highest)) return best;
-  const shares = softmax(allowed.map((each) => (each - highest) / temperature));
+  const most = highest(allowed), best = allowed.indexOf(most);
+  if (temperature === 0 && Number.isFinite(most)) return best;
+  const shares = softmax(allowed.map((each) => (each - most) / temperature));
   const kept = topP < 1 ? mostLikely(shares, topP) : Array.from(shares.keys());
   let rest = uniform * kept.reduce((total, id) => total + shares[id], 0);
   return kept.find((id) => (rest -= shares[id]) < 0) ?? best;

@@ -330,10 +330,12 @@ let cells = []; // what the pointer can be at: an element, and a line for each o
 
 function scoredToken(logits, id) {
   const probabilities = softmax(logits), own = logits[id];
+  // By logits, as a probability may be too small for a number
+  const bits = (highest(logits) - own) / Math.LN2 - Math.log2(highest(probabilities));
   let rank = 1;
-  for (let other = 0; other < logits.length; other++) rank += logits[other] > own || (logits[other] === own && other < id);
-  const bits = -Math.log2(probabilities[id]);
-  return { id, bits, probability: probabilities[id], rank, instead: likeliest(probabilities, vocabulary, data.alternatives) };
+  logits.forEach((each, other) => (rank += each > own || (each === own && other < id)));
+  const instead = likeliest(probabilities, vocabulary, data.alternatives);
+  return { id, bits, probability: probabilities[id], rank, instead };
 }
 
 async function score() {
