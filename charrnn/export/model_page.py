@@ -19,7 +19,7 @@ from charrnn.export.character_names import name_of
 from charrnn.export.html import document, shown
 from charrnn.export.shaded_page import legend, shades
 from charrnn.export.shading import ALTERNATIVES, SURPRISE
-from charrnn.messages import named, safe
+from charrnn.messages import counted, named, safe
 from charrnn.settings.page import PageConfig, PagePrecision
 
 if TYPE_CHECKING:
@@ -103,7 +103,6 @@ def _data(checkpoint: "Checkpoint", precision: PagePrecision) -> dict[str, Any]:
         "precision": precision,
         "bounds": list(SURPRISE.bounds),
         "alternatives": ALTERNATIVES,
-        "units": f"{vocabulary.unit}s",
     }
 
 
@@ -150,16 +149,17 @@ def _facts(checkpoint: "Checkpoint", precision: PagePrecision) -> Mapping[str, s
     model, text = config.model, config.text
     parameters = sum(array.size for array in checkpoint.model.values())
     width = f"embedding of {model.embedding_size}" if model.encoder == "embedding" else "one-hot"
-    known = f"{len(vocabulary.characters):,} different {text.unit}s"
+    known = counted(len(vocabulary.characters), f"different {text.unit}")
     documents = "" if text.documents == "none" else f", each {text.documents} a document"
-    labels = f", {len(vocabulary.labels):,} labels" if vocabulary.labels else ""
-    read = f"{counters.characters:,} {text.unit}s read"
+    labels = f", {counted(len(vocabulary.labels), 'label')}" if vocabulary.labels else ""
+    network = f"{model.cell}, {model.layers} × {model.hidden_size} units"
+    steps, seconds = counted(counters.step, "step"), counted(round(counters.seconds), "second")
     made = [f"{name} {version}" for name, version in checkpoint.versions.items() if name != "threads"]
     return {
         "Trained on": f"{_texts(config)}: {known}{documents}{labels}",
         "How well it does": _quality(counters.best_loss, text.unit, text.validation),
-        "Network": f"{model.cell}, {model.layers} × {model.hidden_size} units, {width}, {parameters:,} parameters",
-        "Training": f"{counters.step:,} steps, {read}, {counters.seconds:,.0f} seconds",
+        "Network": f"{network}, {width}, {counted(parameters, 'parameter')}",
+        "Training": f"{steps}, {counted(counters.characters, text.unit)} read, {seconds}",
         "Made with": ", ".join([*made, f"this page by charrnn {charrnn.__version__}"]),
         "Weights here": "half precision" if precision == "fp16" else "single precision, as trained",
         "SHA-256 of the text": config.record.corpus_sha256 or "not known",

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from charrnn.settings.fields import Settings, setting
-from charrnn.settings.sampling import OUT
+from charrnn.settings.fields import OUT, Settings, setting
 
 __all__ = ["PageConfig", "PagePrecision"]
 

@@ -8,10 +8,9 @@ from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.errors import UsageError
 from charrnn.files import check_new, write_new
-from charrnn.messages import named, safe
-from charrnn.settings.fields import FORCE_HELP, setting
+from charrnn.messages import counted, named, safe
+from charrnn.settings.fields import FORCE_HELP, OUT, setting
 from charrnn.settings.page import PageConfig
-from charrnn.settings.sampling import OUT
 
 __all__ = ["command"]
 
@@ -64,8 +63,8 @@ def command(source: PageInput, config: PageConfig, output: PageOutput) -> None:
         writer.close()
         return
     write_new(Path(path), (piece.encode("utf-8", "surrogateescape") for piece in pieces), replaces=output.force)
-    size = Path(path).stat().st_size
-    note(f"the page is {path}, {size:,} bytes; open it in a browser", quiet=output.quiet)
+    size = counted(Path(path).stat().st_size, "byte")
+    note(f"the page is {path}, {size}; open it in a browser", quiet=output.quiet)
 
 
 def _name(model: OpenedModel) -> str:

@@ -17,6 +17,8 @@ byId("weights").remove();
 const pause = (milliseconds = 0) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const count = (number) => number.toLocaleString("en");
+const unit = vocabulary.isBytes ? "byte" : "character";
+const counted = (number) => `${count(number)} ${unit}${number === 1 ? "" : "s"}`;
 const nameOf = (id) => (id === vocabulary.end ? "end" : data.vocabulary.names[id] ?? vocabulary.characters[id]);
 
 // What a reader sees as one character, each with its place
@@ -265,11 +267,11 @@ async function writeFrom(own, mark) {
     }
     showWritten(own, false);
     showNext(now.logits);
-    byId("progress").textContent = `${count(own.ids.length)} ${data.units}`;
+    byId("progress").textContent = counted(own.ids.length);
     await pause(pace ? 1000 / 60 : 0);
   }
   const rate = pace ? "" : `, ${count(Math.round((1000 * own.ids.length) / (performance.now() - began)))} a second`;
-  byId("progress").textContent = `${count(own.ids.length)} ${data.units}${rate}, seed ${seed}${own.end}`;
+  byId("progress").textContent = `${counted(own.ids.length)}${rate}, seed ${seed}${own.end}`;
 }
 
 // Put what has been written into the text, in whole graphemes until it is over
@@ -356,8 +358,7 @@ async function score() {
   if (!documents.length) return;
   const unknown = total.unknown ? `, ${count(total.unknown)} unknown and not counted` : "";
   const mean = total.characters ? (total.bits / total.characters).toFixed(4) : "no";
-  const one = vocabulary.isBytes ? "byte" : "character";
-  byId("score").textContent = `${mean} bits per ${one} over ${count(total.characters)} ${data.units}${unknown}`;
+  byId("score").textContent = `${mean} bits per ${unit} over ${counted(total.characters)}${unknown}`;
   choose(0);
 }
 
