@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from charrnn.settings.run import RunConfig
 from charrnn.settings.text import TextConfig
 from charrnn.settings.training import TrainingConfig
 from charrnn.text.vocabulary import Vocabulary
+from tests.browser import Browser
 from tests.prepared import prepared
 
 hypothesis.settings.register_profile("charrnn", max_examples=50, deadline=None)
@@ -104,6 +105,13 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         return seen.out, seen.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for all tests that open a page in one."""
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 def random_checkpoint(model: ModelConfig, vocabulary: Vocabulary, seed: int = 0) -> Checkpoint:

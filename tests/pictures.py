@@ -1,7 +1,8 @@
-"""Make the pictures of the README and the guide anew: python tests/pictures.py [training] [page]
+"""Make the pictures of the README and the guide anew: python -m tests.pictures [training] [page] [model]
 
 `training` is what the display of `charrnn train corpora/tales.txt --epochs 8` shows, as rich exports it; `page` is
-the page that `charrnn eval --html` writes, as Chromium shows it. Run it from the repository's root.
+the page that `charrnn eval --html` writes, and `model` that of `charrnn page`, as Chromium shows them. Run it from the
+repository's root.
 """
 
 import io
@@ -17,6 +18,7 @@ from rich.console import Console
 import charrnn
 from charrnn.cli.render.display import _LiveDisplay
 from charrnn.events import Event, Sampled
+from tests.browser import Browser
 
 IMAGES = Path("charrnn/guide/images")
 SHOWN_AT = 0.7  # of the training's steps
@@ -54,11 +56,28 @@ def page() -> None:
         model, target = Path("checkpoints/demo").resolve(), (IMAGES / "page.png").resolve()
         command = [sys.executable, "-m", "charrnn", "eval", "held-out.txt", "--model", str(model), "-q"]
         subprocess.run([*command, "--html", "page.html"], check=True, cwd=folder)
-        browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        shown = Path(folder, "page.html").as_uri()
-        subprocess.run([*browser, "--window-size=760,430", f"--screenshot={target}", shown], check=True)
+        with Browser(Path(folder, "browser")) as browser, browser.open(Path(folder, "page.html")) as tab:
+            tab.look(760, 430)
+            tab.picture(target)
+
+
+def model() -> None:
+    """Let the demo write on its page, and photograph the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "charrnn", "page", "checkpoints/demo", "-q", "--title", "Tales of a river"]
+        subprocess.run([*command, "-o", f"{folder}/tales.html"], check=True)
+        with Browser(Path(folder, "browser")) as browser, browser.open(Path(folder, "tales.html")) as tab:
+            tab.click("#text")
+            tab.type("The river ")
+            tab.value("byId('seed').value = 1, byId('length').value = 420, byId('pace').value = 0")
+            tab.click("#write")
+            tab.wait("byId('write').textContent == 'Write'")
+            tab.value("byId('pace').value = 60, byId('progress').textContent = '420 characters, seed 1'")
+            tab.value("document.activeElement.blur(), scrollTo(0, 0)")
+            tab.look(1080, 650)
+            tab.picture(IMAGES / "model-page.png")
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ("training", "page"):
-        {"training": training, "page": page}[name]()
+    for name in sys.argv[1:] or ("training", "page", "model"):
+        {"training": training, "page": page, "model": model}[name]()

@@ -76,11 +76,11 @@ class OpenedModel(NamedTuple):
     checkpoint: "Checkpoint"
 
 
-def open_model(name: str | None) -> OpenedModel:
-    """Open the model of this name, else that of CHARRNN_MODEL, else the default one."""
+def open_model(name: str | None, *, training: bool = False) -> OpenedModel:
+    """Open the model of this name, else that of CHARRNN_MODEL, else the default one; `training` as for `load_model`."""
     from charrnn.checkpoint.store import load_model
 
-    found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None)
+    found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None, training=training)
     return OpenedModel(*found, checkpoint)
 
 

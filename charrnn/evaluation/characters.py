@@ -19,6 +19,7 @@ class CharacterScore(NamedTuple):
 
     `offset` is the number of characters before it, with one for the end of each document before it; `line` is the
     number of its line, from 1. A newline belongs to the line that it ends, an end token to the last line.
+    `alternatives` are the likeliest characters, and the end (None), in its place, each with its probability.
     """
 
     offset: int
@@ -26,6 +27,7 @@ class CharacterScore(NamedTuple):
     character: str | None
     nats: float | None
     rank: int | None
+    alternatives: tuple[tuple[str | None, float], ...] = ()
 
     @property
     def bits(self) -> float | None:
@@ -70,19 +72,24 @@ class LineScore(NamedTuple):
         return self.ranks / self.characters if self.characters else None
 
 
-def character_scores(pieces: Iterable[Scored], tokens: Tokens, vocabulary: Vocabulary) -> Iterator[CharacterScore]:
+def character_scores(
+    pieces: Iterable[Scored], tokens: Tokens, vocabulary: Vocabulary, model_vocabulary: Vocabulary
+) -> Iterator[CharacterScore]:
     """The scores of the characters of a text that was scored in order; `vocabulary` is that of the tokens."""
+    names = [*model_vocabulary.characters, *(None for _ in range(model_vocabulary.start, model_vocabulary.size))]
     line, line_is_over = 1, False
     for piece in pieces:
         ids = tokens.ids[piece.places].tolist()
         starts = np.searchsorted(tokens.offsets, piece.places, "right")  # start tokens, which are no characters
         offsets, nats, ranks = (piece.places - starts).tolist(), piece.nats.tolist(), piece.ranks.tolist()
-        for token, offset, cost, rank in zip(ids, offsets, nats, ranks, strict=True):
+        likeliest, shares = piece.likeliest.tolist(), piece.shares.tolist()
+        for token, offset, cost, rank, *best in zip(ids, offsets, nats, ranks, likeliest, shares, strict=True):
             character = None if token == vocabulary.end else vocabulary.characters[token]
             if line_is_over and character is not None:
                 line, line_is_over = line + 1, False
             line_is_over = line_is_over or character in ("\n", None)
-            yield CharacterScore(offset, line, character, cost if rank else None, rank or None)
+            others = tuple((names[each], share) for each, share in zip(*best, strict=True))
+            yield CharacterScore(offset, line, character, cost if rank else None, rank or None, others)
 
 
 def line_scores(characters: Iterable[CharacterScore]) -> Iterator[LineScore]:

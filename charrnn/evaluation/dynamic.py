@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from charrnn.errors import DivergedError
 from charrnn.evaluation.evaluate import Reading
-from charrnn.evaluation.scoring import Scored, ScoreSums, cost
+from charrnn.evaluation.scoring import Scored, ScoreSums, cost, no_alternatives
 from charrnn.messages import named
 from charrnn.recurrent.states import map_state
 from charrnn.runtime import without_cudnn
@@ -72,7 +72,8 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
                 gradients = None
                 with torch.enable_grad(), without_cudnn():  # cuDNN: backward in training mode only
                     logits, state = model(torch.from_numpy(ids[None, :-1]).to(device), state)
-                    found = Scored(places, ids[1:], *cost(logits[0].detach(), targets))
+                    costs = cost(logits[0].detach(), targets)
+                    found = Scored(places, ids[1:], *costs, *no_alternatives(len(places)))
                     if rate and found.ranks.any():
                         loss = F.cross_entropy(logits[0].float(), targets, ignore_index=IGNORED)
                         gradients = torch.autograd.grad(loss, parameters)

@@ -85,10 +85,16 @@ class Reading:
         shown = ", ".join(f"{ascii(each) if not each.isprintable() else each!r}" for each in unknown[:10])
         return (f"{share:.1%} of {self.text} is unknown to the model and not scored ({shown}); {hint}",)
 
-    def characters(self) -> Iterator[CharacterScore]:
-        """The score of each target, in the order of the text. Their nats sum exactly to those of `score`."""
-        pieces = scored(self.model, self.tokens, self.segments, self.model_vocabulary, translation=self.translation)
-        for each in character_scores(pieces, self.tokens, self.vocabulary):
+    def characters(self, alternatives: int = 0) -> Iterator[CharacterScore]:
+        """The score of each target, in the order of the text, with so many of the likeliest characters in its place.
+
+        Their nats sum exactly to those of `score`.
+        """
+        known = self.model_vocabulary
+        pieces = scored(
+            self.model, self.tokens, self.segments, known, translation=self.translation, alternatives=alternatives
+        )
+        for each in character_scores(pieces, self.tokens, self.vocabulary, known):
             _check(each.nats or 0.0)
             yield each
 
@@ -160,7 +166,7 @@ def _given_text(
 ) -> tuple[Corpus, Tokens, str]:
     """A text that was given, its tokens and its name. DataError as `open_reading`."""
     corpus = read_corpus(config, labels=vocabulary.labels if may_lack_label else None, text=text)
-    name = ", ".join(config.corpus) or "the text"
+    name = ", ".join("standard input" if each == "-" else each for each in config.corpus) or "the text"
     if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
         raise DataError(f"{name} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}")
     if not corpus.tokens.targets:

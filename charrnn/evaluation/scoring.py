@@ -20,7 +20,18 @@ from charrnn.text.batches import IGNORED
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["ScoreSums", "Scored", "Segments", "carried", "cost", "overlapping", "score", "scored", "windowed"]
+__all__ = [
+    "ScoreSums",
+    "Scored",
+    "Segments",
+    "carried",
+    "cost",
+    "no_alternatives",
+    "overlapping",
+    "score",
+    "scored",
+    "windowed",
+]
 
 # Nats are rounded to a multiple of 2^-24, as fine as a float32 near 1. Sums of such numbers are exact, in any order, up
 # to 2^29 nats, so lines, documents and texts add up to the last digit.
@@ -82,21 +93,26 @@ class ScoreSums(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """Scored targets; each array is (N,).
+    """Scored targets; each array is (N,), but for the last two, which are (N, K).
 
     `places` are their places in `Tokens.ids`, `ids` are the model's, `nats` the cost of each, a multiple of 2^-24. Rank
     1 is the likeliest token; of equally likely tokens the smaller id has the smaller rank. Unknown characters have NaN
     nats and rank 0.
+
+    `likeliest` are the K likeliest of the tokens that are characters or the end, and `shares` their probabilities; K is
+    0 unless they were asked for.
     """
 
     places: NDArray[np.int64]
     ids: NDArray[np.int64]
     nats: NDArray[np.float64]
     ranks: NDArray[np.int64]
+    likeliest: NDArray[np.int32]
+    shares: NDArray[np.float32]
 
     def at(self, indices: NDArray[np.integer[Any]]) -> "Scored":
         """The targets at some indices."""
-        return Scored(self.places[indices], self.ids[indices], self.nats[indices], self.ranks[indices])
+        return Scored(*(column[indices] for column in self))
 
 
 class Segments(NamedTuple):
@@ -147,6 +163,23 @@ def cost(logits: Tensor, targets: Tensor) -> tuple[NDArray[np.float64], NDArray[
     return nats, ranks
 
 
+def _likeliest(
+    logits: Tensor, wanted: NDArray[np.bool_], count: int, vocabulary: Vocabulary
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The `count` likeliest tokens and their shares, as in `Scored`, under those of logits (N, V) that are `wanted`."""
+    if not count:
+        return no_alternatives(int(np.count_nonzero(wanted)))
+    shares = logits[torch.from_numpy(wanted).to(logits.device)].float().softmax(-1)
+    shares[:, [*vocabulary.starts, vocabulary.unknown]] = -1  # which are no text
+    best, ids = shares.topk(min(count, vocabulary.start + 1))
+    return ids.cpu().numpy().astype(np.int32), best.cpu().numpy()
+
+
+def no_alternatives(targets: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The last two arrays of `Scored` for so many targets, where no alternatives were asked for."""
+    return np.empty((targets, 0), np.int32), np.empty((targets, 0), np.float32)
+
+
 @torch.no_grad()
 def scored(
     model: CharacterModel,
@@ -156,21 +189,23 @@ def scored(
     *,
     translation: Ids | None = None,
     in_order: bool = True,
+    alternatives: int = 0,
     rows: int = 64,
     chunk: int = 8192,
 ) -> Iterator[Scored]:
     """All scored targets of segments, in the order of the text or as they come, some thousands at a time.
 
     `rows` segments are read side by side and at most `chunk` tokens at once, in constant memory. `translation` (V',)
-    has the model's id for each id of the tokens, where these are not the model's own. Meanwhile the model is
-    in evaluation mode; afterwards it is in its former mode again.
+    has the model's id for each id of the tokens, where these are not the model's own. `alternatives` is the number of
+    likeliest tokens wanted for each target. Meanwhile the model is in evaluation mode; afterwards it is in its former
+    mode again.
     """
     was_training = model.training
     model.eval()
     try:
         for block in _blocks(segments, rows):
             own = Segments(*(column[block] for column in segments))
-            pieces = _pieces(model, tokens, own, vocabulary, translation, rows, chunk)
+            pieces = _pieces(model, tokens, own, vocabulary, translation, alternatives, rows, chunk)
             if in_order and len(own.first) > 1:
                 whole = Scored(*map(np.concatenate, zip(*pieces, strict=True)))
                 order = np.argsort(whole.places)
@@ -199,6 +234,7 @@ def _pieces(
     segments: Segments,
     vocabulary: Vocabulary,
     translation: Ids | None,
+    alternatives: int,
     rows: int,
     chunk: int,
 ) -> Iterator[Scored]:
@@ -223,7 +259,8 @@ def _pieces(
             nats, ranks = cost(logits.flatten(0, 1), torch.from_numpy(wanted).to(device).flatten())
             if is_scored.any():
                 here = is_scored.ravel()
-                yield Scored(places[is_scored] + 1, targets[is_scored], nats[here], ranks[here])
+                best = _likeliest(logits.flatten(0, 1), here, alternatives, vocabulary)
+                yield Scored(places[is_scored] + 1, targets[is_scored], nats[here], ranks[here], *best)
             tokens.release()
 
 

@@ -4,6 +4,7 @@
 """
 
 import math
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from colorsys import hls_to_rgb, rgb_to_hls
@@ -17,11 +18,25 @@ from charrnn.text.units import readable
 if TYPE_CHECKING:
     from charrnn.evaluation.characters import CharacterScore
 
-__all__ = ["RGB", "SPECIAL", "SURPRISE", "TAB", "Scale", "Shaded", "TextCell", "cells", "is_dark", "ramp", "shaded"]
+__all__ = [
+    "ALTERNATIVES",
+    "RGB",
+    "SPECIAL",
+    "SURPRISE",
+    "TAB",
+    "Scale",
+    "Shaded",
+    "TextCell",
+    "cells",
+    "is_dark",
+    "ramp",
+    "shaded",
+]
 
 RGB = tuple[int, int, int]
 _NEWLINE, TAB, _END = "↵", "⇥", "∎"
 SPECIAL = f"{_NEWLINE} newline, {TAB} tab, {_END} end"
+ALTERNATIVES = 5  # likeliest characters that a page has at the pointer
 _MOST_JOINED = 32  # characters, or their bytes, in a cell, so that a text of marks alone takes several
 
 
@@ -96,14 +111,21 @@ class TextCell(NamedTuple):
 
 
 def shaded(characters: "Iterable[CharacterScore]", unit: Unit) -> Iterator[Shaded]:
-    """The characters with their bits as values, and titles with bits, probability and rank."""
+    """The characters with their bits as values, and titles with bits, probability, rank and alternatives."""
     for each in characters:
-        name = name_of(each.character, unit)
+        name = _isolated(name_of(each.character, unit))
         if each.bits is None:
             yield Shaded(each.character, None, f"{name}: unknown, not scored")
         else:
             title = f"{name}: {each.bits:.2f} bits, probability {each.probability:.4g}, rank {each.rank}"
-            yield Shaded(each.character, each.bits, title)
+            likeliest = (f"{_isolated(name_of(other, unit))} {share:.2g}" for other, share in each.alternatives)
+            instead = f", likeliest: {', '.join(likeliest)}" if each.alternatives else ""
+            yield Shaded(each.character, each.bits, title + instead)
+
+
+def _isolated(name: str) -> str:
+    """The name, in isolates (Unicode's FSI and PDI) if it would turn the direction of the words around it."""
+    return f"\u2068{name}\u2069" if unicodedata.bidirectional(name[-1]) in ("R", "AL", "AN") else name
 
 
 def cells(characters: Iterable[Shaded], scale: Scale, unit: Unit = "character") -> Iterator[TextCell]:

@@ -2,33 +2,24 @@
 
 import html
 import re
-import shutil
-import subprocess
 from pathlib import Path
-
-import pytest
 
 import charrnn
 from charrnn.export.shaded_page import page
 from charrnn.export.shading import SURPRISE, Shaded, cells
+from tests.browser import Browser, needs_browser
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 TEXT = (
     "the\tcat 한국 \u1112\u1161\u11ab e\u0301 <b>&amp;\"'</pre><script>document.title = 'run'</script>\x1b[31m\n\nend"
 )
 
 
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="needs Chromium, which is not installed")
-
-
-def dom(source: str, folder: Path) -> str:
+def dom(source: str, folder: Path, browser: Browser) -> str:
     """The page as the browser has it after it has loaded and run what it would."""
     (folder / "p.html").write_text(source, encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
-    done = subprocess.run(
-        [str(BROWSER), *options, "--dump-dom", (folder / "p.html").as_uri()], capture_output=True, timeout=120
-    )
-    return done.stdout.decode()
+    with browser.open(folder / "p.html") as tab:
+        assert tab.problems() == []
+        return str(tab.value("document.documentElement.outerHTML"))
 
 
 def read(source: str) -> str:
@@ -37,13 +28,13 @@ def read(source: str) -> str:
 
 
 @needs_browser
-def test_a_notebook_shows_what_a_model_a_score_and_a_training_are(small_text: Path) -> None:
+def test_a_notebook_shows_what_a_model_a_score_and_a_training_are(small_text: Path, browser: Browser) -> None:
     settings = {"cell": "gru", "layers": 1, "hidden_size": 8, "batch_size": 3, "sequence_length": 7}
     training = charrnn.train(small_text, steps=6, validate_every=2, report_every=1, device="cpu", **settings)
     model = training.run()
     score = model.score(TEXT)
     pieces = [each._repr_html_() for each in (model, score, training)]
-    seen = dom(f"<!DOCTYPE html><title>a</title><body>{'<hr>'.join(pieces)}</body>", small_text.parent)
+    seen = dom(f"<!DOCTYPE html><title>a</title><body>{'<hr>'.join(pieces)}</body>", small_text.parent, browser)
     of_model, of_score, of_training = seen.partition("<body>")[2].split("<hr>")
     assert str(model.path) in read(of_model)
     assert model.sample(length=200, seed=1)[:40] in read(of_model)
@@ -57,11 +48,11 @@ def test_a_notebook_shows_what_a_model_a_score_and_a_training_are(small_text: Pa
 
 
 @needs_browser
-def test_a_browser_shows_the_text_and_runs_nothing(folder: Path) -> None:
+def test_a_browser_shows_the_text_and_runs_nothing(folder: Path, browser: Browser) -> None:
     shown = list(cells([Shaded(c, k % 12, repr(c)) for k, c in enumerate(TEXT)], SURPRISE))
     source = "".join(page(shown, SURPRISE, "the title", lambda: "the sum"))
-    seen = dom(source, folder)
-    (text,) = re.findall(r"<pre>(.*)</pre>", seen, re.DOTALL)
+    seen = dom(source, folder, browser)
+    (text,) = re.findall(r"<pre dir=\"auto\">(.*)</pre>", seen, re.DOTALL)
     assert read(text) == "".join(cell.text + "\n" * cell.ends_line for cell in shown)
     assert text.count("<span") == len(shown)
     assert "<title>the title</title>" in seen

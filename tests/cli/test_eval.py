@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.checkpoint.format import to_bytes
+from charrnn.checkpoint.format import from_file, to_bytes
 from charrnn.settings.model import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from tests.cli.terminal import on_terminal
@@ -92,3 +92,19 @@ def test_a_byte_order_mark_is_reported_on_stderr(uniform_model: Path, folder: Pa
     done = charrnn("eval", "marked.txt", "--model", str(uniform_model), "--json")
     assert b"byte order mark" in done.stderr
     assert json.loads(done.stdout)["characters"] == 4
+
+
+def test_a_page_of_standard_input_says_so(uniform_model: Path, charrnn: Command) -> None:
+    done = charrnn("eval", "-", "--html", "-", "-q", "--model", str(uniform_model), stdin=b"abc")
+    assert b"<title>standard input</title>" in done.stdout
+    assert b"<h1>standard input</h1>" in done.stdout
+
+
+def test_a_page_has_the_likeliest_characters_at_the_pointer(uniform_model: Path, charrnn: Command) -> None:
+    checkpoint = from_file(uniform_model)
+    checkpoint.model["head.bias"][:5] = [0.5, 1, 2, 3, 0.2]  # newline, a, b, c, 한
+    uniform_model.write_bytes(to_bytes(checkpoint))
+    done = charrnn("eval", "text.txt", "--html", "-", "-q", "--model", str(uniform_model))
+    shares = "likeliest: c 0.56, b 0.2, a 0.075, newline 0.046, 한 0.034"
+    assert f"a: 3.73 bits, probability 0.07538, rank 3, {shares}" in done.stdout.decode()
+    assert done.stdout.decode().count(", likeliest: ") == 9

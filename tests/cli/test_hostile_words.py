@@ -38,6 +38,7 @@ PLACES: list[tuple[str, ...]] = [
     *[("completion", "X"), ("help", "X"), ("help", "--search", "X"), ("eval", "small.txt", "--label", "X"), ("X",)],
     *[(*TRAIN, "--time", "X"), (*TRAIN, "--learning-rate", "X"), ("compare", "small.txt", "--learning-rates", "X")],
     *[("eval", "small.txt", "--protocol", "X"), ("sample", "a", "X"), ("train", "small.txt", "--seed=X")],
+    *[("page", "X", "-o", "-"), ("page", "-o", "X"), ("page", "-o", "-", "--precision", "X")],
 ]
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "inspect": ["inspect", "text", "--neuron", "1", "--model", "model"],
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
+    "page": ["page", "--model", "model", "-o", "-"],
     "completion": ["completion", "bash"],
     "help": ["help", "sampling"],
     "--help": ["--help"],

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from charrnn.cli.render.shading import Colours, colours, picture
+from charrnn.evaluation.characters import CharacterScore
 from charrnn.export.character_names import escaped, is_joined
 from charrnn.export.shaded_page import page
 from charrnn.export.shading import SURPRISE, Scale, Shaded, cells, is_dark
+from charrnn.export.shading import shaded as shaded_scores
 from charrnn.messages import safe
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -237,7 +239,7 @@ def test_a_page_has_a_class_for_each_level_and_a_rule_for_each_colour() -> None:
     source, _ = read([Shaded("a", bits) for bits in (None, *range(11))])
     shown = re.findall(r'<span class="(\w+)" title', source)
     assert shown == ["unknown", *(f"l{level}" for level in range(11))]
-    light, dark = (re.findall(r"^\.(l\d+) {", part, re.MULTILINE) for part in source.split("@media"))
+    light, dark = (re.findall(r"^\.(l\d+) {", part, re.MULTILINE) for part in source.rsplit("@media", 1))
     assert light == dark == [f"l{level}" for level in range(1, 11)]
 
 
@@ -246,3 +248,9 @@ def test_levels_grow_with_the_value() -> None:
     assert all(low <= high for low, high in pairwise(levels))
     assert (levels[0], levels[-1]) == (0, len(SURPRISE.colours) - 1)
     assert len(SURPRISE.labels) == len(SURPRISE.symbols) == len(SURPRISE.colours) == len(SURPRISE.bounds) + 1
+
+
+def test_a_title_keeps_its_order_around_a_character_from_right_to_left() -> None:
+    scores = [CharacterScore(0, 1, "ש", 1.0, 2, (("ع", 0.5), ("a", 0.3)))]
+    (found,) = shaded_scores(scores, "character")
+    assert found.title == "\u2068ש\u2069: 1.44 bits, probability 0.3679, rank 2, likeliest: \u2068ع\u2069 0.5, a 0.3"

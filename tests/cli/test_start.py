@@ -48,6 +48,8 @@ LIGHT = (
         (["inspect", "--help"], 0),
         (["inspect"], 2),
         (["eval", "--dynamic", "--heat"], 2),
+        (["page", "--help"], 0),
+        (["page"], 2),
     ],
 )
 def test_help_and_usage_errors_import_nothing_heavy(folder: Path, arguments: list[str], code: int) -> None:

@@ -208,10 +208,26 @@ def test_characters_are_scored_in_constant_memory(monkeypatch: pytest.MonkeyPatc
         tokens = tokenize(["ab\n" * (characters // documents // 3)] * documents, vocabulary)
         pieces = scored(model, tokens, carried(tokens), vocabulary, chunk=1000)
         tracemalloc.start()
-        assert sum(line.nats for line in line_scores(character_scores(pieces, tokens, vocabulary))) > 0
+        assert sum(line.nats for line in line_scores(character_scores(pieces, tokens, vocabulary, vocabulary))) > 0
         _, found = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return found
 
     peak(6_000)  # what is made once
     assert peak(30_000) < peak(6_000) + 200_000  # of 32 bytes for each of 24,000 characters more
+
+
+@torch.no_grad()
+def test_alternatives_are_the_likeliest_that_are_text() -> None:
+    tokens, model = tokenize(TEXTS, VOCABULARY), network()
+    pieces = list(scored(model, tokens, carried(tokens), VOCABULARY, alternatives=3, rows=2, chunk=10))
+    found = Scored(*map(np.concatenate, zip(*pieces, strict=True)))
+    assert found.likeliest.shape == found.shares.shape == (len(found.places), 3)
+    logits, _ = model(
+        torch.from_numpy(tokens.ids[: tokens.offsets[1] - 1].astype(np.int64))[None], model.initial_state(1)
+    )
+    shares = logits[0].softmax(-1).numpy()
+    listed = [*range(VOCABULARY.start), VOCABULARY.end]
+    for row, ids, own in zip(shares, found.likeliest, found.shares, strict=False):
+        assert ids.tolist() == sorted(listed, key=lambda token, row=row: -row[token])[:3]
+        np.testing.assert_allclose(own, row[ids], rtol=1e-5)

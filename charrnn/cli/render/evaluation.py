@@ -8,7 +8,7 @@ from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.cli.render.confusion import CLASS_COLUMNS, Confusion, class_rows
 from charrnn.cli.render.score_rows import CHARACTER_COLUMNS, LINE_COLUMNS, Total, character_rows, line_rows
 from charrnn.cli.render.shading import colours, is_light, picture
-from charrnn.export.shading import SURPRISE, cells, shaded
+from charrnn.export.shading import ALTERNATIVES, SURPRISE, cells, shaded
 from charrnn.messages import safe
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def write_page(reading: "Reading", path: str, *, replaces: bool, quiet: bool) ->
     from charrnn.files import write_new
 
     total, unit = Total(), reading.vocabulary.unit
-    marks = cells(shaded(total.passing(reading.characters()), unit), SURPRISE, unit)
+    marks = cells(shaded(total.passing(reading.characters(ALTERNATIVES)), unit), SURPRISE, unit)
     pieces = page(marks, SURPRISE, safe(reading.text), lambda: str(total))
     if path == "-":
         writer = TextWriter("utf-8")
