@@ -29,10 +29,13 @@ __all__ = [
     "find_resumable",
     "load_model",
     "newest_run",
+    "runs_above",
+    "runs_missed",
 ]
 
 RUNS = Path("checkpoints")
 DIVERGED = "diverged.json"
+_DEMO = f"the demo, as there is no run in ./{RUNS}; train one of your own"
 
 _LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 …
 
@@ -268,6 +271,15 @@ def newest_run(root: Path = RUNS) -> Run | None:
     return Run(max(saved, key=lambda pointer: pointer.stat().st_mtime_ns).parent) if saved else None
 
 
+def runs_above(folder: Path) -> Path | None:
+    """The nearest folder of runs, one of which has saved, in a folder or in those above it; None if there is none."""
+    for above in (folder, *folder.parents):
+        with contextlib.suppress(OSError):  # a folder that nobody may look into
+            if newest_run(above / RUNS):
+                return above / RUNS
+    return None
+
+
 class Resumable(NamedTuple):
     """A run to go on with, from its latest checkpoint unless another is named."""
 
@@ -336,7 +348,18 @@ def find_model(model: str | None) -> FoundModel:
         return FoundModel(_of_folder(run.path), f"the newest run in ./{RUNS}")
     package = Path(charrnn.__file__).parent
     installed, checked_out = package / "demo", package.parent / RUNS / "demo"
-    return FoundModel(_of_folder(installed if installed.is_dir() else checked_out), "the demo; train one of your own")
+    return FoundModel(_of_folder(installed if installed.is_dir() else checked_out), _DEMO)
+
+
+def runs_missed(found: FoundModel) -> Path | None:
+    """The folder of runs in a folder above the current one, where the demo was chosen for want of runs in this one."""
+    if found.why != _DEMO:
+        return None
+    try:
+        here = Path.cwd()
+    except OSError:  # it has been removed
+        return None
+    return runs_above(here.parent)
 
 
 def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:

@@ -41,6 +41,7 @@ COMMANDS = {
     "inspect": Command("inspect", "Look inside a network: charrnn inspect held-out.txt --find quotes"),
     "compress": Command("compress", "Compress a file by the model's probabilities: charrnn compress book.txt"),
     "decompress": Command("decompress", "Make a file again: charrnn decompress book.txt.crnn"),
+    "runs": Command("runs", "List the runs, the newest first: charrnn runs"),
     "completion": Command("completion", "Write a shell's completion script: charrnn completion bash"),
     "help": Command("help", "Show the guide: charrnn help sampling"),
 }

@@ -7,6 +7,7 @@ import pytest
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.cli import app
+from tests.checkpoint.test_summary import saved
 from tests.cli.processes import TINY
 from tests.cli.streams import Commands
 from tests.doubles import unigram
@@ -27,6 +28,7 @@ COMMANDS = {
     "inspect": ["inspect", "text", "--neuron", "1", "--model", "model"],
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
+    "runs": ["runs", "runs"],
     "completion": ["completion", "bash"],
     "help": ["help", "sampling"],
     "--help": ["--help"],
@@ -49,6 +51,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     (folder / "text").write_bytes(b"abacabad\n" * 60)
     probabilities = {"a": 0.4, "b": 0.2, "c": 0.1, "d": 0.1, "\n": 0.1, None: 0.1}
     (folder / "model").write_bytes(to_bytes(unigram(probabilities)))
+    saved("r", folder / "runs")
     running = Commands(folder)
     packed = running.run(*COMMANDS["compress"])
     assert packed.code == 0, packed.stderr

@@ -48,6 +48,7 @@ LIGHT = (
         (["inspect", "--help"], 0),
         (["inspect"], 2),
         (["eval", "--dynamic", "--heat"], 2),
+        (["runs"], 0),
     ],
 )
 def test_help_and_usage_errors_import_nothing_heavy(folder: Path, arguments: list[str], code: int) -> None:
