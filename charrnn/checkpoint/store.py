@@ -40,7 +40,9 @@ _DEMO = f"the demo, as there is no run in ./{RUNS}; train one of your own"
 _LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 …
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
-_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|{re.escape(DIVERGED)}|text\.txt")
+_WRITTEN = re.compile(
+    rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|(metrics|samples)\.jsonl|{re.escape(DIVERGED)}|text\.txt"
+)
 
 
 class Run:
@@ -153,18 +155,23 @@ class Run:
         """Add a line to `metrics.jsonl`; readers see it at once."""
         append(self.path / "metrics.jsonl", to_json(record))
 
-    def truncate_metrics(self, step: int) -> None:
-        """Drop torn lines of `metrics.jsonl`, and those after a step, which a resumed training will write again."""
-        path = self.path / "metrics.jsonl"
-        try:
-            lines = path.read_bytes().splitlines(keepends=True)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise ResourceError(f"cannot read {path}: {error.strerror}") from error
-        kept = [line for line in lines if _is_metrics_until(step, line)]
-        if kept != lines:
-            write_file(path, b"".join(kept))
+    def append_sample(self, record: Mapping[str, Any]) -> None:
+        """Add a line to `samples.jsonl`; readers see it at once."""
+        append(self.path / "samples.jsonl", to_json(record))
+
+    def truncate_records(self, step: int) -> None:
+        """Drop torn lines of `metrics.jsonl` and `samples.jsonl`, and those after a step, which a resumed training will
+        write again."""
+        for path in (self.path / "metrics.jsonl", self.path / "samples.jsonl"):
+            try:
+                lines = path.read_bytes().splitlines(keepends=True)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise ResourceError(f"cannot read {path}: {error.strerror}") from error
+            kept = [line for line in lines if _is_record_until(step, line)]
+            if kept != lines:
+                write_file(path, b"".join(kept))
 
     def write_divergence(self, record: Mapping[str, Any]) -> Path:
         """Write `diverged.json`, in place of an older one: the reason and the course of a divergence.
@@ -256,7 +263,7 @@ def _remove_all(paths: Iterable[Path]) -> None:
             remove(path)
 
 
-def _is_metrics_until(step: int, line: bytes) -> bool:
+def _is_record_until(step: int, line: bytes) -> bool:
     try:
         return line.endswith(b"\n") and bool(json.loads(line)["step"] <= step)
     except (ValueError, TypeError, KeyError):
