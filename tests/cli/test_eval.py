@@ -92,3 +92,9 @@ def test_a_byte_order_mark_is_reported_on_stderr(uniform_model: Path, folder: Pa
     done = charrnn("eval", "marked.txt", "--model", str(uniform_model), "--json")
     assert b"byte order mark" in done.stderr
     assert json.loads(done.stdout)["characters"] == 4
+
+
+def test_a_page_of_standard_input_says_so(uniform_model: Path, charrnn: Command) -> None:
+    done = charrnn("eval", "-", "--html", "-", "-q", "--model", str(uniform_model), stdin=b"abc")
+    assert b"<title>standard input</title>" in done.stdout
+    assert b"<h1>standard input</h1>" in done.stdout

@@ -237,7 +237,7 @@ def test_a_page_has_a_class_for_each_level_and_a_rule_for_each_colour() -> None:
     source, _ = read([Shaded("a", bits) for bits in (None, *range(11))])
     shown = re.findall(r'<span class="(\w+)" title', source)
     assert shown == ["unknown", *(f"l{level}" for level in range(11))]
-    light, dark = (re.findall(r"^\.(l\d+) {", part, re.MULTILINE) for part in source.split("@media"))
+    light, dark = (re.findall(r"^\.(l\d+) {", part, re.MULTILINE) for part in source.rsplit("@media", 1))
     assert light == dark == [f"l{level}" for level in range(1, 11)]
 
 
