@@ -27,6 +27,7 @@ __all__ = [
     "find_model",
     "find_named",
     "find_resumable",
+    "find_run",
     "load_model",
     "newest_run",
     "runs_above",
@@ -331,6 +332,22 @@ def find_named(name: str, root: Path = RUNS) -> Resumable | None:
     with run.locked():
         pass  # as above
     return Resumable(run, None)
+
+
+def find_run(name: str | None) -> Run:
+    """Find the run of this name, in this folder or of this checkpoint; without a name the one that saved last.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if name is None:
+        if (newest := newest_run()) is None:
+            raise CheckpointError(f"there is no run in ./{RUNS}; name one, by its name or its folder")
+        return newest
+    path = named_run(name)
+    if not os.path.exists(path):  # noqa: PTH110 (which takes a name that no file can have)
+        raise CheckpointError(f"there is no run at {path}")
+    return Run(path if path.is_dir() else path.parent)
 
 
 class FoundModel(NamedTuple):

@@ -29,6 +29,7 @@ COMMANDS = {
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
     "runs": ["runs", "runs"],
+    "plot": ["plot", "runs/r"],
     "completion": ["completion", "bash"],
     "help": ["help", "sampling"],
     "--help": ["--help"],
@@ -51,7 +52,9 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     (folder / "text").write_bytes(b"abacabad\n" * 60)
     probabilities = {"a": 0.4, "b": 0.2, "c": 0.1, "d": 0.1, "\n": 0.1, None: 0.1}
     (folder / "model").write_bytes(to_bytes(unigram(probabilities)))
-    saved("r", folder / "runs")
+    run = saved("r", folder / "runs")
+    for step in (1, 2, 3):
+        run.append_metrics({"split": "training", "step": step, "loss": 1 / step})
     running = Commands(folder)
     packed = running.run(*COMMANDS["compress"])
     assert packed.code == 0, packed.stderr

@@ -49,6 +49,8 @@ LIGHT = (
         (["inspect"], 2),
         (["eval", "--dynamic", "--heat"], 2),
         (["runs"], 0),
+        (["plot", "-o", "a.jpg"], 2),
+        (["plot", "--json"], 4),
     ],
 )
 def test_help_and_usage_errors_import_nothing_heavy(folder: Path, arguments: list[str], code: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from charrnn.cli.render.score_rows import on_one_line
 from charrnn.cli.render.widths import columns
 from charrnn.messages import safe
 
@@ -16,7 +17,7 @@ def aligned(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
 
     The last column is cut at its beginning to what room there is, the first at its end to half of the width.
     """
-    shown = [[_on_one_line(cell) for cell in row] for row in rows]
+    shown = [[safe(on_one_line(cell)) for cell in row] for row in rows]
     shown = [[_cut_end(row[0], width // 2), *row[1:]] for row in shown]
     widths = [max(map(columns, column)) for column in zip(*shown, strict=True)]
     room = width - sum(widths[:-1]) - _GAP * (len(widths) - 1)
@@ -29,10 +30,6 @@ def aligned(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
         cells = zip(row, widths, at_right, strict=True)
         line = (" " * _GAP).join(_filled(cell, wide, right) for cell, wide, right in cells)
         yield f"{line.rstrip()}\n"
-
-
-def _on_one_line(text: str) -> str:
-    return safe(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _is_number(text: str) -> bool:
