@@ -386,8 +386,10 @@ def runs_missed(found: FoundModel) -> Path | None:
     return runs_above(here.parent)
 
 
-def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:
+def load_model(model: str | None, *, training: bool = False) -> tuple[FoundModel, "Checkpoint"]:
     """Find a model as `find_model` does, and read it; if a training removes it in between, find it again.
+
+    With `training`, all of the checkpoint is read: its counters and what it takes to go on with the training, too.
 
     Raises:
         CheckpointError: as `find_model` and `from_file` do.
@@ -397,7 +399,7 @@ def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:
     found = find_model(model)
     while True:
         try:
-            return found, from_file(found.path)
+            return found, from_file(found.path, training=training)
         except CheckpointError:
             if os.path.exists(found.path) or (newer := find_model(model)) == found:  # noqa: PTH110
                 raise

@@ -10,7 +10,7 @@ from charrnn.checkpoint.header import open_container, read_metadata
 from charrnn.checkpoint.store import RUNS, Run
 from charrnn.errors import CheckpointError
 
-__all__ = ["RunSummary", "summaries"]
+__all__ = ["RunSummary", "summaries", "summary_of"]
 
 
 class RunSummary(NamedTuple):
@@ -47,11 +47,11 @@ def summaries(root: Path = RUNS) -> list[RunSummary]:
         return []
     except OSError as error:
         raise CheckpointError(f"cannot read the folder {root}: {error.strerror}") from error
-    found = [summary for folder in folders if (summary := _summary(folder))]
+    found = [summary for folder in folders if (summary := summary_of(folder))]
     return sorted(found, key=lambda each: (-each.when, each.path.name))
 
 
-def _summary(folder: Path) -> RunSummary | None:
+def summary_of(folder: Path) -> RunSummary | None:
     """The summary of a run's folder; None for any other."""
     for name in ("latest", "best", "run.toml"):  # the demo has no `latest`, and a run that begins only `run.toml`
         try:

@@ -119,6 +119,7 @@ def open_reading(
     label: str | None = None,
     text: str | None = None,
     model: CharacterModel | None = None,
+    hint: str = _HINT,
 ) -> Reading:
     """The model, and the `text`, or that of `sources`, or else the validation text of the model's own run.
 
@@ -128,6 +129,7 @@ def open_reading(
     Where the training text had labels, each document must have one that the model knows, unless it `may_lack_label`.
     With a `label`, every document is read as one of that label, whether it has one or not. A `model` that has been
     opened for another text is used again.
+    `hint` tells the user what to do where the run's own text cannot be read.
 
     Raises:
         DataError: the text has nothing to score, or the run's own has changed or holds out nothing; a document has no
@@ -142,9 +144,9 @@ def open_reading(
         may_lack_label = may_lack_label or label is not None
         corpus, tokens, name = _given_text(named_text, text, vocabulary, may_lack_label=may_lack_label)
     else:
-        corpus = own_text(run, vocabulary, _HINT)
+        corpus = own_text(run, vocabulary, hint)
         if corpus.validation is None:
-            raise DataError(f"the model was trained without a validation text; {_HINT}")
+            raise DataError(f"the model was trained without a validation text; {hint}")
         tokens, name = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
     if model is None:
         keep_memory()

@@ -13,6 +13,7 @@ _WIDTH, _HEIGHT = 480, 220  # units of the picture; the rest are its margins
 _LEFT, _RIGHT, _TOP, _BELOW = 40, 12, 24, 36
 _COLOURS = {"training": "#4c9a9a", "validation": "#d1495b"}
 _MOST_POINTS, _MOST_MARKS = 400, 100
+_EVEN = 1e-9  # nats, within which losses count as the same
 
 
 def visible(curves: Iterable[Points]) -> tuple[float, float]:
@@ -92,9 +93,9 @@ def _legend(losses: Mapping[str, Points]) -> Iterator[str]:
 
 def _ticks(low: float, high: float, most: int) -> Iterator[float]:
     """Round numbers from `low` to `high`, at most so many: multiples of 1, 2 or 5 times a power of ten."""
-    span = (high - low) or 1.0
+    span = high - low if high - low > _EVEN else 1.0
     power = 10 ** math.floor(math.log10(span / most))
-    step = next(factor * power for factor in (1, 2, 5, 10) if span / (factor * power) <= most - 1)
+    step = next(factor * power for factor in (1, 2, 5, 10, 20) if span / (factor * power) <= most - 1)
     first = math.ceil(low / step - 1e-9)
     for number in range(first, math.floor(high / step + 1e-9) + 1):
         yield round(number * step, 12)

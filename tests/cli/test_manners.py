@@ -30,6 +30,7 @@ COMMANDS = {
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
     "runs": ["runs", "runs"],
     "plot": ["plot", "runs/r"],
+    "report": ["report", "model", "-o", "-", "--device", "cpu"],
     "completion": ["completion", "bash"],
     "help": ["help", "sampling"],
     "--help": ["--help"],
@@ -41,7 +42,7 @@ SILENT = ["train"]
 BINARY = ["compress"]
 
 WRITING = [name for name in COMMANDS if name not in SILENT]
-READING_A_MODEL = [name for name, arguments in COMMANDS.items() if "--model" in arguments]
+READING_A_MODEL = [name for name, arguments in COMMANDS.items() if "--model" in arguments or name == "report"]
 COLOUR = re.compile(rb"\x1b\[[0-9;]*(3[0-9]|4[0-9]|9[0-7]|10[0-7])[0-9;]*m")
 
 

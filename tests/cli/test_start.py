@@ -50,6 +50,7 @@ LIGHT = (
         (["eval", "--dynamic", "--heat"], 2),
         (["runs"], 0),
         (["plot", "-o", "a.jpg"], 2),
+        (["report"], 2),
         (["plot", "--json"], 4),
     ],
 )

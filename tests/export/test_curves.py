@@ -57,5 +57,12 @@ def test_lower_losses_are_lower_and_later_steps_to_the_right() -> None:
     assert places[0][1] == places[1][1] < places[2][1]  # the highest of three is at the edge
 
 
+@given(st.floats(0, 10), st.floats(0, 10))
+def test_every_range_has_a_few_round_losses(low: float, span: float) -> None:
+    losses = {"training": steps([low, low + span, low + span, low + span])}
+    labels = [each.text for each in ElementTree.fromstring(curve(losses)).findall("text")]
+    assert len(labels) <= 6 + 5 + 3
+
+
 def test_one_loss_is_no_curve() -> None:
     assert curve({}) == curve({"training": [(1.0, 2.0)]}) == ""
