@@ -43,6 +43,7 @@ _LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 â€
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
 _WRITTEN = re.compile(
     rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|(metrics|samples)\.jsonl|{re.escape(DIVERGED)}|text\.txt"
+    r"|events\.out\.tfevents\..+"
 )
 
 
