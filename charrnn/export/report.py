@@ -32,13 +32,7 @@ _WRITTEN, _DOCUMENTS = (
 _SEED = 1
 _HINT = "the report is made without it"
 
-_STYLE = """
-h3 { margin: 1.2em 0 0; font-size: 1rem; }
-svg { display: block; width: 100%; max-width: 44rem; height: auto; }
-.stage { margin-top: 0.3em; border-left: 3px solid var(--line); padding-left: 1rem; }
-.figures td, .figures th { text-align: right; }
-.settings { border: 1px solid var(--line); background: var(--panel); padding: 0.8rem 1rem; }
-"""
+_STYLE = Path(__file__).with_name("report.css")
 
 
 def report(checkpoint: "Checkpoint", path: Path, command: str, device: "Device" = "auto") -> Iterator[str]:
@@ -51,11 +45,8 @@ def report(checkpoint: "Checkpoint", path: Path, command: str, device: "Device" 
         device: reads the held-out text.
     """
     name = path.absolute().parent.name
-    return document(f"{name}: report of a training", _body(checkpoint, path, name, command, device), style=_style())
-
-
-def _style() -> str:
-    return f"{_STYLE}{shades(SURPRISE)}"
+    style = f"{_STYLE.read_text('utf-8')}{shades(SURPRISE)}"
+    return document(f"{name}: report of a training", _body(checkpoint, path, name, command, device), style=style)
 
 
 def _body(checkpoint: "Checkpoint", path: Path, name: str, command: str, device: "Device") -> Iterator[str]:
