@@ -25,10 +25,8 @@ __all__ = ["report"]
 
 _STAGES = 12  # samples that are shown, from the first to the last
 _READ = 4_000  # characters of the held-out text that are shown
-_WRITTEN, _DOCUMENTS = (
-    5_000,
-    50,
-)  # characters that are compared with what was learned; or documents, of a hundredth each
+_WRITTEN = 5_000  # characters that are written, and compared with what was learned
+_DOCUMENTS = 50  # that share them, for a model of documents
 _SEED = 1
 _HINT = "the report is made without it"
 
@@ -44,7 +42,8 @@ def report(checkpoint: "Checkpoint", path: Path, command: str, device: "Device" 
         command: the command that repeats the run, with the file `run.toml`.
         device: reads the held-out text.
     """
-    name = path.absolute().parent.name
+    is_of_run = (path.parent / "run.toml").exists()
+    name = path.absolute().parent.name if is_of_run else path.stem
     style = f"{_STYLE.read_text('utf-8')}{shades(SURPRISE)}"
     return document(f"{name}: report of a training", _body(checkpoint, path, name, command, device), style=style)
 

@@ -138,6 +138,7 @@ def test_what_is_missing_is_said(trained: tuple[Checkpoint, Path]) -> None:
     assert "Not shown: the text that the model was trained on cannot be read again" in found["How much it copies"]
     assert "Not shown" in found["The held-out text, shaded by surprise"]
     assert checkpoint.config.to_toml() in read(found["How to repeat it"])
+    assert f"<h1>{path.stem}</h1>" in page(checkpoint, path)  # it may lie anywhere
 
 
 def hostile(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
@@ -149,7 +150,6 @@ def hostile(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
 def test_nothing_in_it_does_anything(trained: tuple[Checkpoint, Path]) -> None:
     checkpoint, path = trained
     Run(path.parent).append_sample({"step": 12, "text": "<script>alert(2)</script><img src=http://x>\x1b[31m\u202e"})
-    (path.parent / "run.toml").unlink()
     folder = path.parent.rename("checkpoints/-")
     for each in hostile(checkpoint):
         source = page(each, folder / path.name)
