@@ -123,7 +123,7 @@ def read_header(file: BufferedReader, size: int) -> dict[str, Any]:
 def read_metadata(file: BufferedReader, size: int) -> Any:
     """Read the metadata of a header that begins with them, as safetensors writes it, and nothing of its arrays.
 
-    This takes a tenth of the time of `read_header`. Nothing is checked but that it is JSON.
+    This takes a fraction of the time of `read_header`. Nothing is checked but that it is JSON.
 
     Raises:
         HeaderError: it is not safetensors, or does not begin with metadata.

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from charrnn.files import NotAFileError, open_strange
+
 __all__ = ["Points", "losses_of", "samples_of", "to_json"]
 
 Points = list[tuple[float, float]]
@@ -29,9 +31,10 @@ def losses_of(run: Path) -> dict[str, Points]:
     """Steps and losses of a run's `metrics.jsonl`, in nats per character, by split: "training" and "validation"."""
     found: dict[str, Points] = {}
     for record in _records(run / "metrics.jsonl"):
-        split, step, loss = (record.get(key) for key in ("split", "step", "loss"))
-        if split in ("training", "validation") and isinstance(step, int) and isinstance(loss, float):
-            found.setdefault(split, []).append((float(step), loss))
+        match record:
+            case {"split": "training" | "validation" as split, "step": int(step), "loss": float(loss)}:
+                if math.isfinite(loss):
+                    found.setdefault(split, []).append((float(step), loss))
     return found
 
 
@@ -44,8 +47,9 @@ def samples_of(run: Path) -> list[tuple[int, str]]:
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a file, none if there is no file. A line that cannot be read, as a crash leaves, is left out."""
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
+        with open_strange(path) as (file, _):
+            lines = file.read().splitlines()
+    except (OSError, NotAFileError):
         return
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):

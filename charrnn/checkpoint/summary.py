@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,9 +56,12 @@ def summary_of(folder: Path) -> RunSummary | None:
     """The summary of a run's folder; None for any other."""
     for name in ("latest", "best", "run.toml"):  # the demo has no `latest`, and a run that begins only `run.toml`
         try:
-            when = (folder / name).stat().st_mtime
+            found = (folder / name).stat()
         except OSError:
             continue
+        if not stat.S_ISREG(found.st_mode):  # such as a pipe, at which opening waits
+            continue
+        when = found.st_mtime
         try:
             return _unsaved(folder, when) if name == "run.toml" else _saved(folder, name, when)
         except CheckpointError as error:

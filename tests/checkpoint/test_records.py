@@ -26,7 +26,8 @@ def test_losses_are_told_apart_and_those_that_are_not_finite_left_out(folder: Pa
         {"split": ["training"], "step": 3, "loss": 2.0},
         {"step": 3, "loss": 2.0},
     ]
-    (folder / "metrics.jsonl").write_bytes(b"".join(map(to_json, records)) + b'{"split": "training"}\n[1]\n3\n')
+    others = b'{"split": "training"}\n[1]\n3\n{"split": "training", "step": 4, "loss": NaN}\n'
+    (folder / "metrics.jsonl").write_bytes(b"".join(map(to_json, records)) + others)
     assert losses_of(folder) == {"training": [(1.0, 2.5)], "validation": [(3.0, 2.25)]}
 
 

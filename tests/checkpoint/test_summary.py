@@ -65,6 +65,9 @@ def test_what_is_no_run_is_passed_over(folder: Path) -> None:
     saved("r")
     Run.create("empty")
     Path("checkpoints/README.md").write_text("a file")
+    if hasattr(os, "mkfifo"):  # at which opening waits for ever
+        Path("checkpoints/pipe").mkdir()
+        os.mkfifo("checkpoints/pipe/latest")
     Path("checkpoints/notes").mkdir()
     Path("checkpoints/notes/model.safetensors").write_bytes(to_bytes(CHECKPOINT))
     assert [each.path.name for each in summaries()] == ["r"]

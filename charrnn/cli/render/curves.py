@@ -46,7 +46,7 @@ def drawn(
         x_gridlines=[],
         y_gridlines=[],
     )
-    for line in picture.splitlines():
+    for line in picture.split("\n"):
         yield f"{line.translate(_ASCII) if is_ascii else line}\n"
 
 
