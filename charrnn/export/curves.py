@@ -65,7 +65,7 @@ def curve(losses: Mapping[str, Points]) -> str:
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_COLOURS["validation"]}">{told}</circle>')
     ends = ", ".join(f"{split} ends at {points[-1][1]:.4f}" for split, points in losses.items())
     return (
-        f'<svg role="img" aria-label="losses in nats per character over {last:,.0f} steps: {html.escape(ends)}" '
+        f'<svg role="img" aria-label="losses in nats per character up to step {last:,.0f}: {html.escape(ends)}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" '
         f'font-size="11" fill="currentColor" font-family="sans-serif">{"".join(parts)}</svg>'
     )

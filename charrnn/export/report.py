@@ -14,7 +14,7 @@ from charrnn.export.curves import curve
 from charrnn.export.html import document, shown
 from charrnn.export.shaded_page import legend, shades, spans
 from charrnn.export.shading import SURPRISE, cells, shaded
-from charrnn.messages import for_python
+from charrnn.messages import counted, for_python
 from charrnn.settings.sampling import SamplingConfig
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ def _facts(checkpoint: "Checkpoint", run: Path) -> dict[str, str]:
     return {
         "Best validation loss": best,
         "Parameters": f"{sum(array.size for array in checkpoint.model.values()):,}",
-        "Vocabulary": f"{len(checkpoint.vocabulary.characters):,} different {unit}s",
+        "Vocabulary": counted(len(checkpoint.vocabulary.characters), f"different {unit}"),
         "Steps": f"{last:,}; the model of this page is from step {counters.step:,}",
-        "Read until then": f"{counters.characters:,} {unit}s in {counters.seconds:,.0f} seconds",
+        "Read until then": f"{counted(counters.characters, unit)} in {counted(round(counters.seconds), 'second')}",
     }
 
 
@@ -114,8 +114,8 @@ def _held_out(checkpoint: "Checkpoint", device: "Device") -> Iterator[str]:
     unit = reading.vocabulary.unit
     scores = list(islice(reading.characters(), _READ))
     costs = [each.bits for each in scores if each.bits is not None]
-    told = f"{math.fsum(costs) / max(len(costs), 1):.4f} bits per {unit} over the first {len(scores):,}"
-    yield f"<p>{shown(f'{told} {unit}s of {reading.text}.')}</p>\n"
+    told = f"{math.fsum(costs) / max(len(costs), 1):.4f} bits per {unit} over the first {counted(len(scores), unit)}"
+    yield f"<p>{shown(f'{told} of {reading.text}.')}</p>\n"
     yield f'<p class="legend">{legend(SURPRISE)}</p>\n<pre dir="auto">'
     yield from spans(cells(shaded(scores, unit), SURPRISE, unit), SURPRISE)
     yield "</pre>\n"
@@ -133,7 +133,7 @@ def _copies(checkpoint: "Checkpoint") -> Iterator[str]:
     unit = checkpoint.config.text.unit
     yield (
         f"<p>The share of pieces of K {unit}s that stand in the text that it learned: of "
-        f"{sum(map(len, documents)):,} {unit}s that it wrote (seed {_SEED}), and of the held-out text, which nobody "
+        f"{counted(sum(map(len, documents)), unit)} that it wrote (seed {_SEED}), and of the held-out text, which nobody "
         "copied. Where it has clearly more than that, it recites.</p>\n"
     )
     yield '<table class="figures">\n<tr><th>K</th><th>written</th><th>held out</th></tr>\n'

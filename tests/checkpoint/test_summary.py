@@ -75,19 +75,19 @@ def test_what_is_no_run_is_passed_over(folder: Path) -> None:
         summaries(Path("checkpoints/README.md"))
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\x80\x02",
-        (2**40).to_bytes(8, "little") + b"{}",
-        (2).to_bytes(8, "little") + b"{}",
-        b"\x21\0\0\0\0\0\0\0" + b'{"__metadata__":[[[[[[[[[[[[[[[[[',
-        to_bytes(CHECKPOINT)[:100],
-        b"\0\1\0\0\0\0\0\0" + b'{"__metadata__":' + b"[" * 100_000,
-        b"\x28\0\0\0\0\0\0\0" + b'{"__metadata__":{"model":"{","x":"12345"}}',
-    ],
-)
+DAMAGED = {
+    "empty": b"",
+    "pickle": b"\x80\x02",
+    "too long a header": (2**40).to_bytes(8, "little") + b"{}",
+    "no metadata": (2).to_bytes(8, "little") + b"{}",
+    "no JSON": b"\x21\0\0\0\0\0\0\0" + b'{"__metadata__":[[[[[[[[[[[[[[[[[',
+    "cut": to_bytes(CHECKPOINT)[:100],
+    "nested": b"\0\1\0\0\0\0\0\0" + b'{"__metadata__":' + b"[" * 100_000,
+    "no JSON in the metadata": b"\x28\0\0\0\0\0\0\0" + b'{"__metadata__":{"model":"{","x":"12345"}}',
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
 def test_a_checkpoint_that_cannot_be_read_is_a_row_that_says_so(folder: Path, content: bytes) -> None:
     saved("bad", content=content)
     saved("good")

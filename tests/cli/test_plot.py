@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.checkpoint.store import Run
+from charrnn.cli.process.terminal import shows_all
 from charrnn.cli.render.curves import drawn
-from charrnn.export.character_names import columns
+from charrnn.cli.render.widths import columns
 from tests.checkpoint.test_summary import saved
 from tests.cli.terminal import on_terminal
 from tests.conftest import Command, InProcess
@@ -29,7 +30,10 @@ def trained(name: str, *, lower: float = 0.0) -> Run:
     return run
 
 
-def test_a_pipe_gets_a_picture_with_a_mark_for_each_curve(folder: Path, in_process: InProcess) -> None:
+def test_a_pipe_gets_a_picture_with_a_mark_for_each_curve(
+    folder: Path, in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("locale.getencoding", lambda: "UTF-8")
     trained("r")
     picture, told = in_process("plot")
     assert told == "charrnn: checkpoints/r (the newest run)\n"
@@ -43,7 +47,7 @@ def test_a_pipe_gets_a_picture_with_a_mark_for_each_curve(folder: Path, in_proce
     assert picture == in_process("plot", "checkpoints/r/step-00000070.safetensors")[0]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+@pytest.mark.skipif(os.name != "posix" or not shows_all("stdout"), reason="pseudo-terminals of UTF-8")
 def test_a_terminal_gets_colours(folder: Path) -> None:
     trained("r")
     code, seen, told = on_terminal(["plot", "r"], folder, streams=["stdout"])
@@ -53,7 +57,8 @@ def test_a_terminal_gets_colours(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "surroundings", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1", "FORCE_COLOR": "1"}]
+    "surroundings",
+    [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1", "FORCE_COLOR": "1"}, {"LC_ALL": "C"}],
 )
 def test_where_the_encoding_is_not_utf8_all_is_ascii(
     folder: Path, new_charrnn: Command, surroundings: dict[str, str]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.checkpoint.store import Run
+from charrnn.cli.process.terminal import shows_all
 from charrnn.cli.render.columns import aligned
 from charrnn.cli.render.widths import columns
 from tests.checkpoint.test_summary import CONFIG, saved
@@ -51,7 +52,7 @@ def test_a_pipe_gets_columns(folder: Path, in_process: InProcess) -> None:
     assert in_process("runs", "-q") == (output, "")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+@pytest.mark.skipif(os.name != "posix" or not shows_all("stdout"), reason="pseudo-terminals of UTF-8")
 def test_a_terminal_gets_a_table(folder: Path) -> None:
     now = int(time.time())
     saved("tales-gru", when=now - 130)
@@ -130,3 +131,4 @@ def test_a_table_fits_narrow_terminals() -> None:
     assert next(aligned(rows, 30)).split() == ["name", "steps"]  # the text would have been cut to nothing
     assert list(aligned(rows, 60))[1].split()[2] == "…bbbbbbbbbbbbbbbb.txt"
     assert list(aligned(rows, 60))[2].startswith("한" * 14 + "…  ")
+    assert "".join(aligned([("name", "text"), ("한국어", "2×64 " * 9)], 30, is_ascii=True)).isascii()

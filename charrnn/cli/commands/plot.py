@@ -1,7 +1,6 @@
 """`charrnn plot`."""
 
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,13 @@ from charrnn.checkpoint.store import find_run
 from charrnn.cli.common import Quiet
 from charrnn.cli.looking import LineJson
 from charrnn.cli.options import with_options
-from charrnn.cli.process.terminal import TextWriter, note
+from charrnn.cli.process.terminal import TextWriter, note, shows_all
 from charrnn.cli.render.curves import drawn
 from charrnn.cli.render.plot import check_plot, write_losses
 from charrnn.cli.render.score_rows import json_line
 from charrnn.cli.render.shading import colours
 from charrnn.errors import DataError
-from charrnn.settings.fields import FORCE_HELP, Settings, setting
-from charrnn.settings.sampling import OUT
+from charrnn.settings.fields import FORCE_HELP, OUT, Settings, setting
 
 __all__ = ["command"]
 
@@ -94,8 +92,8 @@ def _as_json(runs: Mapping[Path, Losses]) -> Iterator[str]:
 def _drawn(runs: Mapping[Path, Losses]) -> Iterator[str]:
     size = shutil.get_terminal_size()
     height = min(max(size.lines - _AROUND, _LEAST), _MOST)
-    is_ascii = "utf" not in (sys.stdout.encoding or "").lower()
-    return drawn(_TITLE, _curves(runs), size.columns, height, has_colours=bool(colours()), is_ascii=is_ascii)
+    has_colours, is_ascii = colours() is not None, not shows_all("stdout")
+    return drawn(_TITLE, _curves(runs), size.columns, height, has_colours=has_colours, is_ascii=is_ascii)
 
 
 def _curves(runs: Mapping[Path, Losses]) -> Losses:

@@ -10,8 +10,7 @@ from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.errors import UsageError
 from charrnn.files import check_new, write_new
 from charrnn.messages import named
-from charrnn.settings.fields import FORCE_HELP, Settings, setting
-from charrnn.settings.sampling import OUT
+from charrnn.settings.fields import FORCE_HELP, OUT, Settings, setting
 
 __all__ = ["command"]
 

@@ -15,9 +15,10 @@ from charrnn.checkpoint.summary import RunSummary, summaries
 from charrnn.cli.common import Quiet
 from charrnn.cli.looking import LineJson
 from charrnn.cli.options import with_options
-from charrnn.cli.process.terminal import TextWriter, is_terminal, note
+from charrnn.cli.process.terminal import TextWriter, is_terminal, note, shows_all
 from charrnn.cli.render.columns import aligned
 from charrnn.cli.render.score_rows import columns_line, json_line
+from charrnn.messages import counted
 from charrnn.settings.fields import Settings, setting
 
 __all__ = ["command"]
@@ -73,8 +74,8 @@ def _lines(runs: list[RunSummary], *, as_json: bool, quiet: bool) -> Iterator[st
         yield from (json_line(_values(run)) for run in runs)
     elif is_terminal("stdout"):
         if runs:
-            now = time.time()
-            yield from aligned([_HEADINGS, *(_row(run, now) for run in runs)], shutil.get_terminal_size().columns)
+            table = [_HEADINGS, *(_row(run, time.time()) for run in runs)]
+            yield from aligned(table, shutil.get_terminal_size().columns, is_ascii=not shows_all("stdout"))
     elif runs:
         note(f"columns: {', '.join(_values(runs[0]))}", quiet=quiet)
         for run in runs:
@@ -121,5 +122,5 @@ def _age(when: float, now: float) -> str:
         return f"{datetime.fromtimestamp(when):%Y-%m-%d}"
     for size, unit in ((_DAY, "day"), (60, "hour"), (1, "minute")):
         if count := minutes // size:
-            return f"{count} {unit}{'s' * (count > 1)} ago"
+            return f"{counted(count, unit)} ago"
     return "just now"

@@ -9,15 +9,17 @@ from charrnn.messages import safe
 __all__ = ["aligned"]
 
 _GAP = 2
+_ASCII = str.maketrans("…", "~")  # the mark of what is cut, in one column
 _LEAST = 8  # columns of the last column; it is left out where there is less room
 
 
-def aligned(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]], width: int, *, is_ascii: bool = False) -> Iterator[str]:
     """Lines of at most `width` columns: the first row is the headings, columns of numbers stand at the right.
 
     The last column is cut at its beginning to what room there is, the first at its end to half of the width.
+    `is_ascii` escapes all that is not ASCII.
     """
-    shown = [[safe(on_one_line(cell)) for cell in row] for row in rows]
+    shown = [[_shown(cell, is_ascii=is_ascii) for cell in row] for row in rows]
     shown = [[_cut_end(row[0], width // 2), *row[1:]] for row in shown]
     widths = [max(map(columns, column)) for column in zip(*shown, strict=True)]
     room = width - sum(widths[:-1]) - _GAP * (len(widths) - 1)
@@ -29,7 +31,12 @@ def aligned(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
     for row in shown:
         cells = zip(row, widths, at_right, strict=True)
         line = (" " * _GAP).join(_filled(cell, wide, right) for cell, wide, right in cells)
-        yield f"{line.rstrip()}\n"
+        yield f"{line.rstrip().translate(_ASCII) if is_ascii else line.rstrip()}\n"
+
+
+def _shown(text: str, *, is_ascii: bool) -> str:
+    text = safe(on_one_line(text))
+    return text.replace("×", "x").encode("ascii", "backslashreplace").decode() if is_ascii else text
 
 
 def _is_number(text: str) -> bool:

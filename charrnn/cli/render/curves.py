@@ -5,7 +5,7 @@ from itertools import cycle, islice
 
 from charrnn.checkpoint.records import Points
 from charrnn.cli.render.score_rows import on_one_line
-from charrnn.export.character_names import columns
+from charrnn.cli.render.widths import columns
 from charrnn.export.curves import thinned, visible
 from charrnn.messages import safe
 
