@@ -131,10 +131,11 @@ def _copies(checkpoint: "Checkpoint") -> Iterator[str]:
         yield _missing(error)
         return
     unit = checkpoint.config.text.unit
+    length = counted(sum(map(len, documents)), unit)
     yield (
-        f"<p>The share of pieces of K {unit}s that stand in the text that it learned: of "
-        f"{counted(sum(map(len, documents)), unit)} that it wrote (seed {_SEED}), and of the held-out text, which nobody "
-        "copied. Where it has clearly more than that, it recites.</p>\n"
+        f"<p>The share of pieces of K {unit}s that stand in the text that it learned: of {length} that it wrote "
+        f"(seed {_SEED}), and of the held-out text, which nobody copied. Where the first is clearly larger, it "
+        "recites.</p>\n"
     )
     yield '<table class="figures">\n<tr><th>K</th><th>written</th><th>held out</th></tr>\n'
     for written, held_out in shares:
