@@ -195,7 +195,8 @@ class Model:
 
     def _repr_html_(self) -> str:
         from charrnn.checkpoint.format import from_file
-        from charrnn.export.notebook import described, losses_of
+        from charrnn.checkpoint.records import losses_of
+        from charrnn.export.notebook import described
 
         config, counters = self.checkpoint.config, from_file(self.path, training=True).counters
         facts = {"network": self.description, "text": ", ".join(config.text.corpus), "steps": f"{counters.step:,}"}
@@ -385,7 +386,8 @@ class Training:
         return f"<charrnn.Training {self.run_path or 'without a run'}: {self._told()}>"
 
     def _repr_html_(self) -> str:
-        from charrnn.export.notebook import described, losses_of
+        from charrnn.checkpoint.records import losses_of
+        from charrnn.export.notebook import described
 
         losses = losses_of(self.run_path) if self.run_path else {}
         settings = {

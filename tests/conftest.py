@@ -143,15 +143,22 @@ def digest(arrays: Arrays) -> str:
 
 
 def everything(run: Path) -> tuple[object, ...]:
-    """All that is equal in two runs that are the same: weights, optimiser, state, random state, counters, losses."""
+    """All that is equal in two runs that are the same: weights, optimiser, state, random state, counters, losses, and
+    what was written on the way."""
     latest = Run(run).pointed("latest")
     assert latest is not None
     checkpoint = from_file(latest, training=True)
     timed = ("seconds", "time", "characters_per_second")
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    losses = [{key: value for key, value in line.items() if key not in timed} for line in lines]
+    records = [
+        [
+            {key: value for key, value in json.loads(line).items() if key not in timed}
+            for line in file.read_text().splitlines()
+        ]
+        for name in ("metrics.jsonl", "samples.jsonl")
+        if (file := run / name).exists()
+    ]
     counters = checkpoint.counters
-    return digest(checkpoint.model), digest(checkpoint.training), counters.best_step, counters.best_loss, losses
+    return digest(checkpoint.model), digest(checkpoint.training), counters.best_step, counters.best_loss, records
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import charrnn
 from charrnn.checkpoint.format import from_file, to_bytes
 from charrnn.checkpoint.store import Run
 from charrnn.events import Began, Finished, Notice, Reported
-from charrnn.export.notebook import losses_of
 from charrnn.settings.lookup import FillConfig, NextConfig
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.sampling import PrimeConfig, SamplingConfig
@@ -226,13 +225,6 @@ def test_notices_name_keywords(small_text: Path) -> None:
     events = list(charrnn.train(small_text, **{**TINY, "steps": None, "epochs": None, "time": None, "patience": 1}))
     told = [event.text for event in events if isinstance(event, Notice)]
     assert any("change it with time, epochs or steps" in text for text in told)
-
-
-def test_a_torn_line_costs_a_curve_only_a_point(folder: Path) -> None:
-    lines = [json.dumps({"split": "training", "step": step, "loss": 1.5}) for step in (1, 2, 3)]
-    (folder / "metrics.jsonl").write_bytes("\n".join([lines[0], lines[1][:9], lines[2]]).encode() + b"\n\xff{")
-    assert losses_of(folder) == {"training": [(1.0, 1.5), (3.0, 1.5)]}
-    assert losses_of(folder / "none") == {}
 
 
 def test_representations_are_one_line(letters: Path) -> None:

@@ -27,17 +27,24 @@ __all__ = [
     "find_model",
     "find_named",
     "find_resumable",
+    "find_run",
     "load_model",
     "newest_run",
+    "runs_above",
+    "runs_missed",
 ]
 
 RUNS = Path("checkpoints")
 DIVERGED = "diverged.json"
+_DEMO = f"the demo, as there is no run in ./{RUNS}; train one of your own"
 
 _LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 …
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
-_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|{re.escape(DIVERGED)}|text\.txt")
+_WRITTEN = re.compile(
+    rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|(metrics|samples)\.jsonl|{re.escape(DIVERGED)}|text\.txt"
+    r"|events\.out\.tfevents\..+"
+)
 
 
 class Run:
@@ -150,18 +157,23 @@ class Run:
         """Add a line to `metrics.jsonl`; readers see it at once."""
         append(self.path / "metrics.jsonl", to_json(record))
 
-    def truncate_metrics(self, step: int) -> None:
-        """Drop torn lines of `metrics.jsonl`, and those after a step, which a resumed training will write again."""
-        path = self.path / "metrics.jsonl"
-        try:
-            lines = path.read_bytes().splitlines(keepends=True)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise ResourceError(f"cannot read {path}: {error.strerror}") from error
-        kept = [line for line in lines if _is_metrics_until(step, line)]
-        if kept != lines:
-            write_file(path, b"".join(kept))
+    def append_sample(self, record: Mapping[str, Any]) -> None:
+        """Add a line to `samples.jsonl`; readers see it at once."""
+        append(self.path / "samples.jsonl", to_json(record))
+
+    def truncate_records(self, step: int) -> None:
+        """Drop torn lines of `metrics.jsonl` and `samples.jsonl`, and those after a step, which a resumed training will
+        write again."""
+        for path in (self.path / "metrics.jsonl", self.path / "samples.jsonl"):
+            try:
+                lines = path.read_bytes().splitlines(keepends=True)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise ResourceError(f"cannot read {path}: {error.strerror}") from error
+            kept = [line for line in lines if _is_record_until(step, line)]
+            if kept != lines:
+                write_file(path, b"".join(kept))
 
     def write_divergence(self, record: Mapping[str, Any]) -> Path:
         """Write `diverged.json`, in place of an older one: the reason and the course of a divergence.
@@ -253,7 +265,7 @@ def _remove_all(paths: Iterable[Path]) -> None:
             remove(path)
 
 
-def _is_metrics_until(step: int, line: bytes) -> bool:
+def _is_record_until(step: int, line: bytes) -> bool:
     try:
         return line.endswith(b"\n") and bool(json.loads(line)["step"] <= step)
     except (ValueError, TypeError, KeyError):
@@ -266,6 +278,15 @@ def newest_run(root: Path = RUNS) -> Run | None:
         return None
     saved = [pointer for folder in root.iterdir() if (pointer := folder / "latest").is_file()]
     return Run(max(saved, key=lambda pointer: pointer.stat().st_mtime_ns).parent) if saved else None
+
+
+def runs_above(folder: Path) -> Path | None:
+    """The nearest folder of runs, one of which has saved, in a folder or in those above it; None if there is none."""
+    for above in (folder, *folder.parents):
+        with contextlib.suppress(OSError):  # a folder that nobody may look into
+            if newest_run(above / RUNS):
+                return above / RUNS
+    return None
 
 
 class Resumable(NamedTuple):
@@ -314,6 +335,22 @@ def find_named(name: str, root: Path = RUNS) -> Resumable | None:
     return Resumable(run, None)
 
 
+def find_run(name: str | None) -> Run:
+    """Find the run of this name, in this folder or of this checkpoint; without a name the one that saved last.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if name is None:
+        if (newest := newest_run()) is None:
+            raise CheckpointError(f"there is no run in ./{RUNS}; name one, by its name or its folder")
+        return newest
+    path = named_run(name)
+    if not os.path.exists(path):  # noqa: PTH110 (which takes a name that no file can have)
+        raise CheckpointError(f"there is no run at {path}")
+    return Run(path if path.is_dir() else path.parent)
+
+
 class FoundModel(NamedTuple):
     """A checkpoint file, and the reason in words why it was chosen."""
 
@@ -336,7 +373,18 @@ def find_model(model: str | None) -> FoundModel:
         return FoundModel(_of_folder(run.path), f"the newest run in ./{RUNS}")
     package = Path(charrnn.__file__).parent
     installed, checked_out = package / "demo", package.parent / RUNS / "demo"
-    return FoundModel(_of_folder(installed if installed.is_dir() else checked_out), "the demo; train one of your own")
+    return FoundModel(_of_folder(installed if installed.is_dir() else checked_out), _DEMO)
+
+
+def runs_missed(found: FoundModel) -> Path | None:
+    """The folder of runs in a folder above the current one, where the demo was chosen for want of runs in this one."""
+    if found.why != _DEMO:
+        return None
+    try:
+        here = Path.cwd()
+    except OSError:  # it has been removed
+        return None
+    return runs_above(here.parent)
 
 
 def load_model(model: str | None, *, training: bool = False) -> tuple[FoundModel, "Checkpoint"]:

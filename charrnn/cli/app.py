@@ -42,6 +42,9 @@ COMMANDS = {
     "compress": Command("compress", "Compress a file by the model's probabilities: charrnn compress book.txt"),
     "decompress": Command("decompress", "Make a file again: charrnn decompress book.txt.crnn"),
     "page": Command("page", "Make a web page that runs a model: charrnn page -o tales.html"),
+    "runs": Command("runs", "List the runs, the newest first: charrnn runs"),
+    "plot": Command("plot", "Draw the losses of runs: charrnn plot hamlet-gru hamlet-lstm"),
+    "report": Command("report", "Make a page about a run: charrnn report hamlet-gru -o report.html"),
     "completion": Command("completion", "Write a shell's completion script: charrnn completion bash"),
     "help": Command("help", "Show the guide: charrnn help sampling"),
 }

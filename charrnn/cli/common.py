@@ -77,10 +77,15 @@ class OpenedModel(NamedTuple):
 
 
 def open_model(name: str | None, *, training: bool = False) -> OpenedModel:
-    """Open the model of this name, else that of CHARRNN_MODEL, else the default one; `training` as for `load_model`."""
-    from charrnn.checkpoint.store import load_model
+    """Open the model of this name, else that of CHARRNN_MODEL, else the default one; `training` as for `load_model`.
+
+    Where that is the demo although a folder above has runs, the person is told, however quiet the command is to be.
+    """
+    from charrnn.checkpoint.store import load_model, runs_missed
 
     found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None, training=training)
+    if missed := runs_missed(found):
+        note(f"this is the demo: there is no run in this folder, but {missed} has some; name one by {named('model')}")
     return OpenedModel(*found, checkpoint)
 
 

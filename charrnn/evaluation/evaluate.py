@@ -125,6 +125,7 @@ def open_reading(
     label: str | None = None,
     text: str | None = None,
     model: CharacterModel | None = None,
+    hint: str = _HINT,
 ) -> Reading:
     """The model, and the `text`, or that of `sources`, or else the validation text of the model's own run.
 
@@ -134,6 +135,7 @@ def open_reading(
     Where the training text had labels, each document must have one that the model knows, unless it `may_lack_label`.
     With a `label`, every document is read as one of that label, whether it has one or not. A `model` that has been
     opened for another text is used again.
+    `hint` tells the user what to do where the run's own text cannot be read.
 
     Raises:
         DataError: the text has nothing to score, or the run's own has changed or holds out nothing; a document has no
@@ -148,9 +150,9 @@ def open_reading(
         may_lack_label = may_lack_label or label is not None
         corpus, tokens, name = _given_text(named_text, text, vocabulary, may_lack_label=may_lack_label)
     else:
-        corpus = own_text(run, vocabulary, _HINT)
+        corpus = own_text(run, vocabulary, hint)
         if corpus.validation is None:
-            raise DataError(f"the model was trained without a validation text; {_HINT}")
+            raise DataError(f"the model was trained without a validation text; {hint}")
         tokens, name = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
     if model is None:
         keep_memory()
@@ -166,12 +168,16 @@ def _given_text(
 ) -> tuple[Corpus, Tokens, str]:
     """A text that was given, its tokens and its name. DataError as `open_reading`."""
     corpus = read_corpus(config, labels=vocabulary.labels if may_lack_label else None, text=text)
-    name = ", ".join("standard input" if each == "-" else each for each in config.corpus) or "the text"
+    name = _names(config.corpus) or "the text"
     if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
         raise DataError(f"{name} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}")
     if not corpus.tokens.targets:
         raise DataError(f"{name} has nothing to score")
     return corpus, corpus.tokens, name
+
+
+def _names(sources: tuple[str, ...]) -> str:
+    return ", ".join("standard input" if each == "-" else each for each in sources)
 
 
 def _check(nats: float) -> None:

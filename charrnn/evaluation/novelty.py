@@ -7,11 +7,11 @@ from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError
 from charrnn.text.corpus import Corpus
 from charrnn.text.grams import Grams, count_shared
-from charrnn.text.tokens import Tokens
-from charrnn.text.training_text import training_text
+from charrnn.text.tokens import Tokens, tokenize
+from charrnn.text.training_text import own_text, training_text
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["SIZES", "Novelty", "Share", "novelty"]
+__all__ = ["SIZES", "Novelty", "Share", "novelty", "written_novelty"]
 
 SIZES = (5, 10, 15, 20, 30, 40, 50)
 
@@ -66,6 +66,22 @@ def novelty(
         _shares(tokens, vocabulary, learned),
         (*notices, *learned.notices),
     )
+
+
+def written_novelty(checkpoint: Checkpoint, documents: Sequence[str], hint: str) -> list[tuple[Share, Share | None]]:
+    """Compare documents that a model has written, in its units, with the text that it has learned.
+
+    Beside each share is that of the validation text, which is what people share with each other; None without one.
+
+    Raises:
+        DataError: the run's text is gone or has changed; `hint` tells the user what to do.
+    """
+    learned = own_text(checkpoint.config, checkpoint.vocabulary, hint)
+    tokens = tokenize([each for each in documents if each], checkpoint.vocabulary)
+    written = _shares(tokens, checkpoint.vocabulary, learned)
+    if learned.validation is None:
+        return [(share, None) for share in written]
+    return list(zip(written, _shares(learned.validation, learned.vocabulary, learned), strict=True))
 
 
 def _held_out(corpus: Corpus) -> Tokens:

@@ -13,6 +13,7 @@ PAGES = (
     "texts-and-languages",
     "training",
     "resuming",
+    "runs",
     "sampling",
     "pipelines",
     "scoring",

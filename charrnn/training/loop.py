@@ -18,7 +18,7 @@ from charrnn.runtime import versions
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch
 from charrnn.training.loss_monitor import NotFiniteError
-from charrnn.training.metrics import metrics_line
+from charrnn.training.metrics import metrics_line, sample_line
 from charrnn.training.parallel import announce, follow_announced
 from charrnn.training.preview import preview
 from charrnn.training.resume import newest_that_passes, prepare_again
@@ -57,7 +57,7 @@ def train_prepared(setup: Setup, run: Run, stop: Stop = lambda: False) -> Iterat
     with run.locked():
         announce(setup, run)
         run.write_config(setup.config.to_toml())
-        run.truncate_metrics(0)  # of a run that ended before it had saved anything
+        run.truncate_records(0)  # of a run that ended before it had saved anything
         yield from _train(setup, run, None, stop)
 
 
@@ -102,7 +102,7 @@ def resume(
         setup = prepare_again(path, checkpoint, given, accept_new_corpus)
         yield from map(Notice, setup.notices)
         announce(setup, run, path)
-        run.truncate_metrics(checkpoint.counters.step)
+        run.truncate_records(checkpoint.counters.step)
         yield from _train(setup, run, checkpoint, stop)
 
 
@@ -240,12 +240,14 @@ def _validate(session: Session) -> Iterator[Event]:
 
 
 def _preview(session: Session, snapshot: Snapshot) -> Iterator[Event]:
-    """Write some text with the weights of the snapshot."""
+    """Write some text with the weights of the snapshot, and keep it in the run."""
     try:
         written = preview(session.setup, snapshot.model, snapshot.step)
     except CheckpointError as error:  # its advice, another model, does not fit a training
         raise NotFiniteError(OVERFLOW) from error
-    yield Sampled(snapshot.step, written)
+    sampled = Sampled(snapshot.step, written)
+    session.run.append_sample(sample_line(sampled, session.setup.vocabulary.unit))
+    yield sampled
 
 
 def _save(session: Session, snapshot: Snapshot, config: RunConfig, counters: Counters) -> Iterator[Event]:

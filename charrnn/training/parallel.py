@@ -32,6 +32,9 @@ class FollowedRun(Run):
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Do nothing."""
 
+    def append_sample(self, record: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
     def write_divergence(self, record: Mapping[str, Any]) -> Path:  # noqa: ARG002
         """Do nothing; the path at which rank 0 writes it."""
         return self.path / DIVERGED

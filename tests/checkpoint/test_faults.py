@@ -180,7 +180,7 @@ def test_a_failed_addition_to_the_metrics_is_a_resource_error(folder: Path, monk
 
 def test_what_a_killed_training_left_is_ignored_and_then_removed(folder: Path) -> None:
     run = trained_run()
-    names = ["step-00000005.safetensors", "latest", "best", "run.toml", "metrics.jsonl"]
+    names = ["step-00000005.safetensors", "latest", "best", "run.toml", "metrics.jsonl", "samples.jsonl"]
     left = [run.path / f".{name}.{number:016x}.tmp" for number, name in enumerate(names)]
     others = [
         run.path / name
@@ -204,17 +204,20 @@ def test_what_a_killed_training_left_is_ignored_and_then_removed(folder: Path) -
 
 
 @posix
-@pytest.mark.parametrize("name", ["step-00000005.safetensors", "latest", "best", "run.toml", "metrics.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["step-00000005.safetensors", "latest", "best", "run.toml", "metrics.jsonl", "samples.jsonl"]
+)
 def test_a_link_is_replaced_and_not_what_it_points_at(folder: Path, name: str) -> None:
     run = trained_run()
     for step in (3, 9):
         run.append_metrics({"step": step})
+        run.append_sample({"step": step})
     target = folder / "somebody's"
     target.write_bytes((run.path / name).read_bytes() if (run.path / name).exists() else b"")
     before = target.read_bytes()
     (run.path / name).unlink(missing_ok=True)
     (run.path / name).symlink_to(target)
-    run.truncate_metrics(4)
+    run.truncate_records(4)
     run.write_config("")
     run.save(checkpoint_bytes(5), 5, best=True)
     assert not (run.path / name).is_symlink()
@@ -244,7 +247,7 @@ def test_every_file_of_a_run_has_the_mode_that_the_umask_asks_for(folder: Path, 
         run.write_config("")
         for step in (1, 2):
             run.append_metrics({"step": step})
-        run.truncate_metrics(1)
+        run.truncate_records(1)
         with run.locked():
             pass
     finally:

@@ -96,15 +96,19 @@ def test_which_checkpoint_is_resumed(folder: Path) -> None:
     assert find_resumable(older).run.path == run.path
 
 
-def test_metrics_after_a_step_are_dropped_and_a_torn_line_too(folder: Path) -> None:
+def test_records_after_a_step_are_dropped_and_a_torn_line_too(folder: Path) -> None:
     run = Run.create("r")
-    run.truncate_metrics(3)
+    run.truncate_records(3)
     for step in range(6):
         run.append_metrics({"step": step})
-    with (run.path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 2, "lo')
-    run.truncate_metrics(3)
+        run.append_sample({"step": step, "text": "the step"})
+    for name in ("metrics.jsonl", "samples.jsonl"):
+        with (run.path / name).open("a") as file:
+            file.write('{"step": 2, "lo')
+    run.truncate_records(3)
     assert (run.path / "metrics.jsonl").read_text() == "".join(f'{{"step": {step}}}\n' for step in range(4))
+    samples = "".join(f'{{"step": {step}, "text": "the step"}}\n' for step in range(4))
+    assert (run.path / "samples.jsonl").read_text() == samples
 
 
 def test_metrics_that_are_whole_are_left_alone(folder: Path) -> None:
@@ -112,7 +116,7 @@ def test_metrics_that_are_whole_are_left_alone(folder: Path) -> None:
     for step in range(6):
         run.append_metrics({"step": step})
     before = (run.path / "metrics.jsonl").stat()
-    run.truncate_metrics(5)
+    run.truncate_records(5)
     after = (run.path / "metrics.jsonl").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
@@ -123,7 +127,7 @@ def test_what_a_power_cut_makes_of_the_metrics_is_dropped(folder: Path, lost: by
     run.append_metrics({"step": 1})
     with (run.path / "metrics.jsonl").open("ab") as file:
         file.write(lost)
-    run.truncate_metrics(5)
+    run.truncate_records(5)
     assert (run.path / "metrics.jsonl").read_bytes() == b'{"step": 1}\n'
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from charrnn.checkpoint.format import to_bytes
 from charrnn.cli import app
+from tests.checkpoint.test_summary import saved
 from tests.cli.processes import TINY
 from tests.cli.streams import Commands
 from tests.doubles import unigram
@@ -28,6 +29,9 @@ COMMANDS = {
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
     "page": ["page", "--model", "model", "-o", "-"],
+    "runs": ["runs", "runs"],
+    "plot": ["plot", "runs/r"],
+    "report": ["report", "model", "-o", "-", "--device", "cpu"],
     "completion": ["completion", "bash"],
     "help": ["help", "sampling"],
     "--help": ["--help"],
@@ -39,7 +43,7 @@ SILENT = ["train"]
 BINARY = ["compress"]
 
 WRITING = [name for name in COMMANDS if name not in SILENT]
-READING_A_MODEL = [name for name, arguments in COMMANDS.items() if "--model" in arguments]
+READING_A_MODEL = [name for name, arguments in COMMANDS.items() if "--model" in arguments or name == "report"]
 COLOUR = re.compile(rb"\x1b\[[0-9;]*(3[0-9]|4[0-9]|9[0-7]|10[0-7])[0-9;]*m")
 
 
@@ -50,6 +54,9 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     (folder / "text").write_bytes(b"abacabad\n" * 60)
     probabilities = {"a": 0.4, "b": 0.2, "c": 0.1, "d": 0.1, "\n": 0.1, None: 0.1}
     (folder / "model").write_bytes(to_bytes(unigram(probabilities)))
+    run = saved("r", folder / "runs")
+    for step in (1, 2, 3):
+        run.append_metrics({"split": "training", "step": step, "loss": 1 / step})
     running = Commands(folder)
     packed = running.run(*COMMANDS["compress"])
     assert packed.code == 0, packed.stderr

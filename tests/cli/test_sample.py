@@ -128,7 +128,7 @@ def test_the_demo_writes_right_after_installation(charrnn: Command) -> None:
     done = charrnn("sample", "--prime", "hello")
     assert done.returncode == 0
     assert done.stdout.startswith(b"hello")
-    assert b"(the demo; train one of your own)" in done.stderr
+    assert b"(the demo, as there is no run in ./checkpoints; train one of your own)" in done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")

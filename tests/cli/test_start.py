@@ -50,6 +50,10 @@ LIGHT = (
         (["eval", "--dynamic", "--heat"], 2),
         (["page", "--help"], 0),
         (["page"], 2),
+        (["runs"], 0),
+        (["plot", "-o", "a.jpg"], 2),
+        (["report"], 2),
+        (["plot", "--json"], 4),
     ],
 )
 def test_help_and_usage_errors_import_nothing_heavy(folder: Path, arguments: list[str], code: int) -> None:

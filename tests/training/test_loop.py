@@ -78,6 +78,17 @@ def test_a_run_leaves_its_files(small_text: Path) -> None:
         (12, "validation"),
     ]
     assert all(line["bits_per_character"] == pytest.approx(line["loss"] / np.log(2)) for line in lines)
+    samples = [json.loads(line) for line in (run / "samples.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["text"]) for line in samples] == [(s.step, s.text) for s in of(Sampled, events)]
+    assert all(line.keys() == {"step", "text", "time"} and line["text"] for line in samples)
+
+
+def test_samples_of_a_model_of_bytes_are_kept_as_text(small_text: Path) -> None:
+    small_text.write_text("한국어 문장\n" * 60)
+    events = run_through(train(tiny_run(small_text, unit="byte", steps=4)))
+    (line,) = (finished(events).run / "samples.jsonl").read_text().splitlines()
+    (sampled,) = of(Sampled, events)
+    assert json.loads(line)["text"] == sampled.text.encode("latin-1").decode("utf-8", "replace")
 
 
 @pytest.mark.slow

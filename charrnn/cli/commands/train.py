@@ -17,6 +17,7 @@ from charrnn.cli.process.signals import Stop, stop_on_signals
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.events import event_record
 from charrnn.cli.render.score_rows import json_line
+from charrnn.cli.render.tensorboard import TensorBoard, check_tensorboard
 from charrnn.errors import UsageError, is_out_of_memory
 from charrnn.messages import named
 from charrnn.settings.fields import MACHINE, QUIET_HELP, Settings, setting
@@ -62,6 +63,11 @@ class RunOptions(Settings):
     as_json: bool = setting(
         False, "Write the events of the training as JSON lines on stdout.", panel=_RUN, flag="--json"
     )
+    tensorboard: bool = setting(
+        False,
+        "Write scalars for TensorBoard into the run's folder (pip install 'charrnn-text[tensorboard]').",
+        panel=_RUN,
+    )
     quiet: bool = setting(False, QUIET_HELP, panel=_RUN, short="q")
     nproc: int = setting(1, "Processes that train together, each on its own GPU.", panel=MACHINE, least=1, most=1024)
     bidirectional: bool = setting(False, "Refused, with the reason.", hidden=True)
@@ -80,6 +86,8 @@ class RunOptions(Settings):
 @with_options
 def command(given: Annotated[Given, TextConfig, ModelConfig, TrainingConfig, RunName], run: RunOptions) -> None:
     """Checkpoints land in ./checkpoints/NAME. Ctrl-C saves and says how to go on."""
+    if run.tensorboard:
+        check_tensorboard()
     process = own_process_rank(run.nproc)
     if process.rank:
         if not run.dry_run:
@@ -131,6 +139,7 @@ def _train(plan: _Plan, run: RunOptions, process: ProcessRank, stop: Stop) -> No
     from charrnn.events import Began
 
     writer, is_over = TextWriter("utf-8") if run.as_json else None, False
+    scalars = TensorBoard() if run.tensorboard else None
     in_lines = run.as_json and is_terminal("stdout")  # where JSON would break the live picture
     try:
         with training_display(run.quiet, in_lines=in_lines) as show, _others(process):
@@ -138,6 +147,8 @@ def _train(plan: _Plan, run: RunOptions, process: ProcessRank, stop: Stop) -> No
                 if isinstance(event, Began):
                     stop.run = event.run
                 show(event)
+                if scalars:
+                    scalars.take(event)
                 if writer:
                     writer.write(json_line(event_record(event)))
                     writer.close()

@@ -6,15 +6,19 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from charrnn.checkpoint.records import Points
 from charrnn.errors import UsageError
+from charrnn.export.curves import visible
 from charrnn.files import check_new, write_new
 from charrnn.messages import named
 
-__all__ = ["check_plot", "write_curves", "write_map"]
+__all__ = ["check_plot", "write_curves", "write_losses", "write_map"]
+
+_MOST_MARKS = 50
 
 
-def check_plot(path: str | None, *, replaces: bool = False) -> None:
-    """Refuse a picture that cannot be made, before anything is computed for it.
+def check_plot(path: str | None, option: str = "plot", *, replaces: bool = False) -> None:
+    """Refuse a picture that cannot be made, before anything is computed for it; `option` is what names its file.
 
     Raises:
         UsageError: the file is there, has another ending than .png or .svg, or matplotlib is not installed.
@@ -22,11 +26,11 @@ def check_plot(path: str | None, *, replaces: bool = False) -> None:
     if path is None:
         return
     if Path(path).suffix not in (".png", ".svg"):
-        raise UsageError(f"{named('plot')} writes .png or .svg, by the file's ending, not {path}")
+        raise UsageError(f"{named(option)} writes .png or .svg, by the file's ending, not {path}")
     if not replaces:
         check_new(Path(path))
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(f"{named('plot')} needs matplotlib, which is not installed: pip install 'charrnn-text[plot]'")
+        raise UsageError(f"{named(option)} needs matplotlib, which is not installed: pip install 'charrnn-text[plot]'")
 
 
 def write_curves(
@@ -52,6 +56,24 @@ def write_curves(
         if title in logarithmic and any(value > 0 for values in curves.values() for value in values):
             axes.set_yscale("log", nonpositive="mask")
         axes.legend()
+    _write(figure, path, replaces=replaces)
+
+
+def write_losses(path: str, title: str, curves: Mapping[str, Points], *, replaces: bool = False) -> None:
+    """Write a picture of losses over steps, with a point for each of a few, such as those of validations."""
+    figure = _figure(9, 5)
+    axes = figure.add_subplot()
+    for name, points in curves.items():
+        marker = "o" if len(points) <= _MOST_MARKS else None
+        axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, markersize=3, label=name)
+    low, high = visible(curves.values())
+    margin = 0.05 * (high - low) or 0.1
+    axes.set_ylim(low - margin, high + margin)
+    axes.set_title(title, parse_math=False)
+    axes.set_xlabel("steps")
+    axes.set_ylabel("nats per character")
+    for text in axes.legend().get_texts():
+        text.set_parse_math(False)
     _write(figure, path, replaces=replaces)
 
 
