@@ -217,7 +217,7 @@ def test_another_version_and_other_files_are_told_apart() -> None:
     for other in (b"", b"PK\3\4" + bytes(90), b"a text " * 20):
         with pytest.raises(DataError, match="is no archive of charrnn"):
             unpack(other, checkpoint)
-    with pytest.raises(DataError, match="too few"):
+    with pytest.raises(DataError, match="too short"):
         unpack(archive[:30], checkpoint)
 
 
