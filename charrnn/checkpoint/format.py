@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,10 @@ class Counters:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A complete model, and the arrays for going on with its training (`training`, empty in one only for sampling)."""
+    """A complete model, and the arrays for going on with its training (`training`, empty in one only for sampling).
+
+    `folder` is the one that has its file, if it was read from one; its text is looked for from there, too.
+    """
 
     config: RunConfig
     vocabulary: Vocabulary
@@ -71,6 +74,7 @@ class Checkpoint:
     counters: Counters = field(default_factory=Counters)
     training: Arrays = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
@@ -121,7 +125,7 @@ def from_file(path: Path, *, training: bool = False) -> Checkpoint:
     """
     try:
         with open_container(path, "checkpoint") as (file, size):
-            return _read(file, size, training)
+            return replace(_read(file, size, training), folder=path.parent)
     except HeaderError as error:
         raise CheckpointError(f"{path} is not a charrnn checkpoint: no safetensors file ({error})") from error
     except _Refused as error:

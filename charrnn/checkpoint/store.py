@@ -33,11 +33,14 @@ __all__ = [
 
 RUNS = Path("checkpoints")
 DIVERGED = "diverged.json"
+DEMO = "demo"
 
 _LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 …
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
-_WRITTEN = re.compile(rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|{re.escape(DIVERGED)}|text\.txt")
+_WRITTEN = re.compile(
+    rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|metrics\.jsonl|{re.escape(DIVERGED)}|text\.txt|text\.json"
+)
 
 
 class Run:
@@ -324,6 +327,8 @@ class FoundModel(NamedTuple):
 def find_model(model: str | None) -> FoundModel:
     """Find a checkpoint: `model` (a file, a run's folder or its name), else the newest run's, else the demo's.
 
+    The name demo is that of the demo where nothing else is called so.
+
     Of a run it is the best checkpoint by validation loss, or the latest if there was no validation.
 
     Raises:
@@ -331,12 +336,19 @@ def find_model(model: str | None) -> FoundModel:
     """
     if model is not None:
         path = named_run(model)
+        if model == DEMO and not os.path.lexists(path):
+            return FoundModel(_of_folder(_demo()), "as asked")
         return FoundModel(_of_folder(path) if os.path.isdir(path) else path, "as asked")  # noqa: PTH112
     if run := newest_run():
         return FoundModel(_of_folder(run.path), f"the newest run in ./{RUNS}")
+    return FoundModel(_of_folder(_demo()), "the demo; train one of your own")
+
+
+def _demo() -> Path:
+    """The demo's folder, as it is installed, or in a clone."""
     package = Path(charrnn.__file__).parent
-    installed, checked_out = package / "demo", package.parent / RUNS / "demo"
-    return FoundModel(_of_folder(installed if installed.is_dir() else checked_out), "the demo; train one of your own")
+    installed = package / DEMO
+    return installed if installed.is_dir() else package.parent / RUNS / DEMO
 
 
 def load_model(model: str | None) -> tuple[FoundModel, "Checkpoint"]:

@@ -26,7 +26,8 @@ from charrnn.text import cache
 from charrnn.text.decoding import Utf8Watch, decoded, has_mark
 from charrnn.text.documents import about_line_ends, mark_of, marked_documents, treated
 from charrnn.text.labels import Labels
-from charrnn.text.sources import Source, find_sources, text_source
+from charrnn.text.places import Place, TextCopy
+from charrnn.text.sources import Source, text_source
 from charrnn.text.split import Split, split
 from charrnn.text.spool import SMALL, Spool
 from charrnn.text.tokens import Tokens, encoded, offsets_of
@@ -77,6 +78,8 @@ def read_corpus(
     known: Vocabulary | None = None,
     labels: tuple[str, ...] | None = None,
     text: str | None = None,
+    place: Place = Place(),  # noqa: B008 (a value)
+    copy: TextCopy | None = None,
 ) -> Corpus:
     """Read the sources that `config` names, joined as `cat` joins files, and encode them.
 
@@ -88,6 +91,8 @@ def read_corpus(
         known: vocabulary of a model to train further: its characters are added to the text's own vocabulary, and its
             labels, too, where documents have labels.
         text: read this text, as UTF-8, instead of the sources that `config` names.
+        place: where the sources are looked for, if not in the current folder.
+        copy: gets a copy of the sources' bytes.
         labels: the only labels accepted, if `config` asks for labels; documents without one have the label "".
 
     Raises:
@@ -97,7 +102,7 @@ def read_corpus(
         ResourceError: no room on the disk for a large text.
     """
     with Spool(SMALL) as copies:
-        config, sources = _sources(config, text, copies)
+        config, sources = _sources(config, text, copies, place, copy)
         sha256 = _sha256(sources)
         marked = [source.name for source in sources if has_mark(source, config)]
         notices = [f"left out the byte order mark at the start of {_listed(marked)}"] if marked else []
@@ -139,10 +144,13 @@ def _corpus(
     )
 
 
-def _sources(config: TextConfig, text: str | None, copies: Spool) -> tuple[TextConfig, list[Source]]:
+def _sources(
+    config: TextConfig, text: str | None, copies: Spool, place: Place, copy: TextCopy | None
+) -> tuple[TextConfig, list[Source]]:
     """The sources that `config` names, or a text in memory, which is in UTF-8."""
     if text is None:
-        return config, list(find_sources(config, copies))
+        found = place.sources(config, copies)
+        return config, copy.taken(found) if copy else list(found)
     return replace(config, encoding=TextConfig.encoding), [text_source(text, copies)]
 
 

@@ -22,7 +22,7 @@ from charrnn.settings.text import TextConfig
 from charrnn.text.spool import CHUNK, Spool
 from charrnn.text.vocabulary import code_points
 
-__all__ = ["Source", "find_sources", "one_source", "text_source"]
+__all__ = ["Source", "find_sources", "one_source", "part_of_file", "text_source"]
 
 _HEAD = 16  # bytes that identify a compression or a byte order mark
 _FOLDER_SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
@@ -37,7 +37,7 @@ _OTHER_COMPRESSIONS = {
 
 @dataclass(frozen=True)
 class Source:
-    """`size` bytes under a name, in a file or from `start` of a spool on; `head` are the first of them.
+    """`size` bytes under a name, from `start` of a file or a spool on; `head` are the first of them.
 
     `folder` is the name of the folder that a file lies in, where that is to be a label.
     """
@@ -62,6 +62,7 @@ class Source:
         left = self.size
         try:
             with self.place.open("rb") as file:
+                file.seek(self.start)
                 while left and (chunk := file.read(min(CHUNK, left))):
                     left -= len(chunk)
                     yield chunk
@@ -73,8 +74,8 @@ class Source:
             )
 
 
-def find_sources(config: TextConfig, spool: Spool) -> Iterator[Source]:
-    """The sources that `config` names, in their order.
+def find_sources(config: TextConfig, spool: Spool, folder: Path = Path()) -> Iterator[Source]:
+    """The sources that `config` names, in their order; names are counted from `folder`, else from the current one.
 
     A folder means its .txt and .md files (and their .gz), at any depth, sorted by path; a glob its matches, sorted; `-`
     standard input.
@@ -88,7 +89,8 @@ def find_sources(config: TextConfig, spool: Spool) -> Iterator[Source]:
         raise UsageError("no text given: name files, folders or globs, or - for standard input")
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
-    return _found(config.corpus, spool, may_sniff=config.unit == "character", has_labels=bool(config.labels))
+    may_sniff, has_labels = config.unit == "character", bool(config.labels)
+    return _found(config.corpus, folder, spool, may_sniff=may_sniff, has_labels=has_labels)
 
 
 def text_source(text: str, spool: Spool) -> Source:
@@ -123,29 +125,45 @@ def one_source(name: str, spool: Spool) -> Source:
         raise _unreadable(name, error) from error
 
 
+def part_of_file(path: Path, start: int, size: int, folder: str | None) -> Source:
+    """`size` bytes of a file from `start` on, as they are, not unpacked; `folder` is the label, if there is one.
+
+    Raises:
+        DataError: it is missing or unreadable.
+    """
+    try:
+        with open_strange(path) as (file, _):
+            file.seek(start)
+            return Source(str(path), file.read(min(_HEAD, size)), size, path, start, folder)
+    except NotAFileError as error:
+        raise DataError(f"{str(path)!r} is not a file") from error
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+
+
 def _standard_input() -> IO[bytes]:
     if sys.stdin is None:
         raise OSError("standard input is closed")
     return sys.stdin.buffer
 
 
-def _found(names: Sequence[str], spool: Spool, *, may_sniff: bool, has_labels: bool) -> Iterator[Source]:
+def _found(names: Sequence[str], folder: Path, spool: Spool, *, may_sniff: bool, has_labels: bool) -> Iterator[Source]:
     for name in names:
         _check_name(name)
         try:
             if name == "-":
                 yield _unpacked(_spooled("standard input", _standard_input(), spool), spool, may_sniff)
             else:
-                is_label = has_labels and Path(name).is_dir()
-                for path in _paths(name):
+                is_label = has_labels and (folder / name).is_dir()
+                for path in _paths(name, folder):
                     source = _unpacked(_file(path, spool), spool, may_sniff)
                     yield replace(source, folder=_folder(path)) if is_label else source
         except (OSError, ValueError) as error:
             raise _unreadable(name, error) from error
 
 
-def _paths(name: str) -> list[Path]:
-    path = Path(name)
+def _paths(name: str, folder: Path) -> list[Path]:
+    path = folder / name
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.name.endswith(_FOLDER_SUFFIXES) and p.is_file())
         if not files:
@@ -155,7 +173,7 @@ def _paths(name: str) -> list[Path]:
             )
         return files
     if not path.exists() and glob.has_magic(name):
-        matches = sorted(p for p in map(Path, glob.glob(name, recursive=True)) if not p.is_dir())
+        matches = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if not p.is_dir())
         if not matches:
             raise DataError(f"no file matches {name!r}")
         return matches
