@@ -1,5 +1,7 @@
 """Read the container, safetensors, as strictly as its definition allows, in files from anyone. No torch.
 
+numpy is imported when an array is read, so that headers alone are read quickly.
+
 It has eight bytes with the length of a header, the header in JSON, then the arrays' bytes one after the other. The
 header is used only after it agrees with the size of the file, so false sizes never cost memory. All bytes are read
 once, into memory of our own: a file that changes meanwhile can only be refused.
@@ -12,20 +14,20 @@ from collections.abc import Iterator
 from io import BufferedReader
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.errors import CheckpointError
 from charrnn.files import NotAFileError, open_strange
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Entry", "HeaderError", "open_container", "read_array", "read_entries", "read_header", "strict_json"]
 
 MAX_BYTES = 8 * 2**20
 _MAX_VALUES = 2**17  # a value may take a hundred times its text in memory
 _MAX_DIMENSIONS = 8
-_TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "U8": np.dtype("u1")}
+_TYPES = {"F32": "<f4", "U8": "|u1"}  # as numpy calls them: the last digit is the number of bytes
 _PICKLES = (b"PK\3\4", b"\x80")
 
 
@@ -143,7 +145,7 @@ def _entry(name: str, table: Any, origin: int, size: int) -> Entry:
     if not _is_sizes(offsets, 0, size - origin) or len(offsets) != 2:
         raise HeaderError(f"{name} has the data_offsets {offsets!r:.40} in a file of {size:,} bytes")
     start, end = offsets
-    if end - start != math.prod(shape) * _TYPES[dtype].itemsize:
+    if end - start != math.prod(shape) * int(_TYPES[dtype][-1]):
         raise HeaderError(f"{name} does not have as many bytes as its shape")
     return Entry(dtype, tuple(shape), origin + start, origin + end)
 
@@ -152,12 +154,14 @@ def _is_sizes(values: Any, least: int, most: int) -> bool:
     return isinstance(values, list) and all(type(value) is int and least <= value <= most for value in values)
 
 
-def read_array(file: BufferedReader, entry: Entry) -> NDArray[Any]:
+def read_array(file: BufferedReader, entry: Entry) -> "NDArray[Any]":
     """Read the array of an entry.
 
     Raises:
         HeaderError: the file has become shorter.
     """
+    import numpy as np
+
     array: NDArray[Any] = np.empty(entry.shape, _TYPES[entry.dtype])
     file.seek(entry.start)
     if file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:

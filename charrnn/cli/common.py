@@ -15,8 +15,9 @@ from charrnn.settings.sampling import IN, OUT
 
 if TYPE_CHECKING:
     from charrnn.checkpoint.format import Checkpoint
+    from charrnn.checkpoint.store import FoundModel
 
-__all__ = ["MODEL_HELP", "ModelInput", "OpenedModel", "PrimeInput", "Quiet", "open_model", "tell_model"]
+__all__ = ["MODEL_HELP", "ModelInput", "OpenedModel", "PrimeInput", "Quiet", "find", "open_model", "tell_model"]
 
 MODEL_HELP = "Checkpoint file, run folder or run name (default: the newest run in ./checkpoints, else the demo)."
 
@@ -80,8 +81,19 @@ def open_model(name: str | None) -> OpenedModel:
     """Open the model of this name, else that of CHARRNN_MODEL, else the default one."""
     from charrnn.checkpoint.store import load_model
 
-    found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None)
+    found, checkpoint = load_model(_wanted(name))
     return OpenedModel(*found, checkpoint)
+
+
+def find(name: str | None) -> "FoundModel":
+    """Find the model that `open_model` opens."""
+    from charrnn.checkpoint.store import find_model
+
+    return find_model(_wanted(name))
+
+
+def _wanted(name: str | None) -> str | None:
+    return name or os.environ.get("CHARRNN_MODEL") or None
 
 
 def tell_model(model: OpenedModel, *more: str, quiet: Quiet) -> None:

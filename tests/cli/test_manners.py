@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": ["compare", "text", *TINY[2:], "--cells", "rnn", "--hidden-sizes", "8", "--learning-rates", "1e-3"],
     "memory": ["memory", "text", "--model", "model", "--targets", "5", "--device", "cpu"],
     "inspect": ["inspect", "text", "--neuron", "1", "--model", "model"],
+    "info": ["info", "model", "--check"],
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
     "completion": ["completion", "bash"],
