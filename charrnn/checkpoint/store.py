@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIVERGED",
+    "EXPORTED",
     "RUNS",
     "FoundModel",
     "Resumable",
@@ -34,6 +35,7 @@ __all__ = [
 RUNS = Path("checkpoints")
 DIVERGED = "diverged.json"
 DEMO = "demo"
+EXPORTED = "model.safetensors"  # of a folder for passing a model on, which is no run
 
 _LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 …
 
@@ -294,6 +296,11 @@ def find_resumable(where: str) -> Resumable:
         if not os.path.exists(path):  # noqa: PTH110 (which takes a name that no file can have)
             raise CheckpointError(f"there is no run and no checkpoint at {path}")
         run, checkpoint = (Run(path), None) if path.is_dir() else (Run(path.parent), path)
+        if not (run.path / "latest").exists() and (run.path / "config.json").exists():
+            raise CheckpointError(
+                f"{run.path} was exported, without what resuming needs\n"
+                f"go on with the run that it came from, or begin a new one: {named('from_model', str(run.path))}"
+            )
         if not (run.path / "latest").exists():
             raise CheckpointError(f"{run.path} is no run to go on with: there is no `latest` in it")
     with run.locked():
@@ -380,6 +387,8 @@ def named_run(name: str) -> Path:
 def _of_folder(path: Path) -> Path:
     run = Run(path)
     checkpoint = run.pointed("best") or run.pointed("latest")
+    if checkpoint is None and (path / EXPORTED).is_file():
+        return path / EXPORTED
     if checkpoint is None:
         raise CheckpointError(f"{path} has no checkpoint: neither `best` nor `latest` is there")
     return checkpoint

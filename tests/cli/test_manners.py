@@ -26,6 +26,7 @@ COMMANDS = {
     "memory": ["memory", "text", "--model", "model", "--targets", "5", "--device", "cpu"],
     "inspect": ["inspect", "text", "--neuron", "1", "--model", "model"],
     "info": ["info", "model", "--check"],
+    "export": ["export", "model", "exported", "--force"],
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
     "completion": ["completion", "bash"],

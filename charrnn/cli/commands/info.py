@@ -1,7 +1,6 @@
 """`charrnn info`."""
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.score_rows import json_line, on_one_line
 from charrnn.errors import CheckpointError, UsageError
+from charrnn.export.markdown import escaped
 from charrnn.messages import named, safe
 from charrnn.settings.fields import Settings, setting
 from charrnn.settings.sampling import OUT
@@ -126,8 +126,8 @@ def _quoted(path: Path) -> str:
 
 def _checked(chosen: Path, *, of_all: bool) -> tuple[dict[str, Values], list[str]]:
     """The parts of the chosen checkpoint, or of all in its folder, each sound or damaged; and the damage in lines."""
-    from charrnn.checkpoint.format import check_file
-    from charrnn.checkpoint.store import Run
+    from charrnn.checkpoint.format import check_file, from_file
+    from charrnn.checkpoint.store import EXPORTED, Run
 
     results: dict[str, Values] = {}
     damaged: list[str] = []
@@ -139,6 +139,12 @@ def _checked(chosen: Path, *, of_all: bool) -> tuple[dict[str, Values], list[str
             found = {"file": error.message}
         damaged += [f"{path}: {why}" if part != "file" else why for part, why in found.items() if why]
         results[path.name] = {part: why or "sound" for part, why in found.items()}
+    if chosen.name == EXPORTED and not damaged:
+        from charrnn.export.model_folder import differing_files
+
+        differing = differing_files(from_file(chosen, training=True), chosen.parent)
+        damaged += [f"{chosen.parent / name}: it does not say what {EXPORTED} says" for name in differing]
+        results |= {name: {"file": "differs"} for name in differing}
     return results, damaged
 
 
@@ -157,13 +163,8 @@ def _shown(value: Any) -> str:
 
 def _markdown(values: Values) -> Iterator[str]:
     """A table with a row for each fact, below the model's name, and the command that samples it."""
-    yield f"# {_cell(Path(values['model']).parent.name or values['model'])}\n\n| | |\n|---|---|\n"
+    yield f"# {escaped(Path(values['model']).parent.name or values['model'])}\n\n| | |\n|---|---|\n"
     for name, value in values.items():
         if name != "sample":
-            yield f"| {name.replace('_', ' ')} | {_cell(_shown(value))} |\n"
+            yield f"| {name.replace('_', ' ')} | {escaped(_shown(value))} |\n"
     yield f"\n    {safe(values['sample'])}\n"
-
-
-def _cell(text: str) -> str:
-    """A text for a cell of a table, in which nothing is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", safe(on_one_line(text)))
