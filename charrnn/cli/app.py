@@ -43,6 +43,9 @@ COMMANDS = {
     "export": Command(
         "export", "Write a model into a folder to pass it on: charrnn export checkpoints/hamlet-gru hamlet"
     ),
+    "verify": Command(
+        "verify", "Repeat a run and say whether it comes out the same: charrnn verify checkpoints/hamlet-gru"
+    ),
     "compress": Command("compress", "Compress a file by the model's probabilities: charrnn compress book.txt"),
     "decompress": Command("decompress", "Make a file again: charrnn decompress book.txt.crnn"),
     "completion": Command("completion", "Write a shell's completion script: charrnn completion bash"),

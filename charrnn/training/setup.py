@@ -21,6 +21,7 @@ from charrnn.text.tokens import Tokens
 from charrnn.text.training_text import read_again
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import preset
+from charrnn.training.clock import RecordedSteps
 from charrnn.training.finetune import take_over
 from charrnn.training.pace import measured_pace
 
@@ -32,7 +33,7 @@ class Setup:
     """A configuration with nothing left open, and the texts it names; `start` is a model to be trained further.
 
     `own_vocabulary_fits` is false where a run goes on whose vocabulary is not that of its text. `copy` is a copy of the
-    text, for the run to keep.
+    text, for the run to keep; `steps` are those at which a run that is repeated reported and validated.
     """
 
     config: RunConfig
@@ -44,6 +45,7 @@ class Setup:
     start: Checkpoint | None = None
     own_vocabulary_fits: bool = True
     copy: TextCopy | None = None
+    steps: RecordedSteps | None = None
 
     def batches(self) -> Batches:
         """The training text in batches, one for each step."""

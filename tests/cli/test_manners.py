@@ -27,6 +27,7 @@ COMMANDS = {
     "inspect": ["inspect", "text", "--neuron", "1", "--model", "model"],
     "info": ["info", "model", "--check"],
     "export": ["export", "model", "exported", "--force"],
+    "verify": ["verify", "run"],
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
     "completion": ["completion", "bash"],
@@ -52,6 +53,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     probabilities = {"a": 0.4, "b": 0.2, "c": 0.1, "d": 0.1, "\n": 0.1, None: 0.1}
     (folder / "model").write_bytes(to_bytes(unigram(probabilities)))
     running = Commands(folder)
+    assert running.run(*COMMANDS["train"], "--name", "run").code == 0
     packed = running.run(*COMMANDS["compress"])
     assert packed.code == 0, packed.stderr
     (folder / "packed").write_bytes(packed.stdout)
