@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import charrnn
 from charrnn.errors import DataError
-from charrnn.files import write_file, write_new
+from charrnn.files import NotAFileError, open_strange, write_file, write_new
 from charrnn.settings.text import TextConfig
 from charrnn.text.sources import Source, find_sources, part_of_file
 from charrnn.text.spool import Spool
@@ -22,6 +22,7 @@ from charrnn.text.spool import Spool
 __all__ = ["Place", "TextCopy", "changed_at", "is_kept", "places", "record_change", "record_text"]
 
 _RECORD, _KEPT = "text.json", "text.txt"
+_LARGEST = 2**23  # bytes of a record
 
 
 class Place(NamedTuple):
@@ -135,12 +136,13 @@ def _write(run: Path, record: dict[str, Any]) -> None:
 def _read(run: Path) -> dict[str, Any] | None:
     """The record in a run's folder, None if there is none."""
     try:
-        record = json.loads((run / _RECORD).read_bytes())
+        with open_strange(run / _RECORD) as (file, _):
+            record = json.loads(file.read(_LARGEST))
         if not _is_record(record):
             raise ValueError("it is no record of a text")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (NotAFileError, OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {run / _RECORD}: {error}; remove it, and name the text yourself") from error
     return dict(record)
 

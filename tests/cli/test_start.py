@@ -47,6 +47,10 @@ LIGHT = (
         (["memory", "--targets", "0"], 2),
         (["inspect", "--help"], 0),
         (["inspect"], 2),
+        (["info", "--json", "--markdown"], 2),
+        (["export", "run"], 2),
+        (["verify"], 2),
+        (["train", "--resume", "--keep-text"], 2),
         (["eval", "--dynamic", "--heat"], 2),
     ],
 )

@@ -169,6 +169,9 @@ def test_a_damaged_record_is_told(elsewhere: Path, record: str) -> None:
         read(run)
     (run / "text.json").unlink()
     read(run)
+    os.mkfifo(run / "text.json")
+    with pytest.raises(DataError, match=r"text\.json"):  # and it is not waited for
+        read(run)
 
 
 def test_a_change_of_text_is_noted(elsewhere: Path) -> None:

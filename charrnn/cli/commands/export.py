@@ -47,7 +47,7 @@ def command(source: ExportInput, output: ExportOutput) -> None:
     """The folder has model.safetensors (the weights, without what resuming needs), config.json, vocabulary.json,
     run.toml, and a model card in README.md as model hubs read it. --model FOLDER works wherever a model is asked for.
 
-    No path of your disk is in it: a text or a model that was named by an absolute path keeps only its name.
+    A text or a model that was named by an absolute path keeps only its name, so that no folder of yours is told.
     """
     if not source.model or not source.folder:
         raise UsageError("name a model and a folder for it: charrnn export checkpoints/hamlet-gru hamlet")
