@@ -67,6 +67,7 @@ def test_a_terminal_gets_a_table(run: Path, folder: Path) -> None:
     code, seen, _ = on_terminal(["info"], folder, streams=["stdout"])
     assert code == 0
     assert "│ different characters" in seen.decode()
+    assert seen.decode().splitlines()[-1] == "charrnn sample --model checkpoints/run/step-00000012.safetensors"
 
 
 def test_a_hostile_model_breaks_neither_line_nor_table(folder: Path, in_process: InProcess) -> None:

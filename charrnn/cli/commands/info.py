@@ -67,7 +67,9 @@ def command(source: InfoInput, output: InfoOutput) -> None:
     elif is_terminal("stdout"):
         from charrnn.cli.render.display import score_table
 
-        score_table(str(values.pop("model")), {name: _shown(value) for name, value in values.items()})
+        title, sample = values.pop("model"), values.pop("sample")
+        score_table(title, {name: value if type(value) is int else _shown(value) for name, value in values.items()})
+        writer.write(f"{sample}\n")  # in one piece, to be copied
     else:
         for name, value in values.items():
             writer.write(f"{name} {on_one_line(_shown(value))}\n")
