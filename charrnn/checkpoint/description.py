@@ -73,7 +73,7 @@ def _model(text: str) -> tuple[RunConfig, dict[str, Any]]:
     about = parse(text, "model", {"configuration", "vocabulary"})
     try:
         config = RunConfig.from_mapping(about["configuration"], "configuration")
-    except (UsageError, RecursionError) as error:
+    except (UsageError, ValueError, RecursionError) as error:
         raise RefusedError(f"its configuration does not hold together: {error}") from error
     table = {"unit": "character", "labels": []} | (about["vocabulary"] if isinstance(about["vocabulary"], dict) else {})
     is_sound = isinstance(table.get("characters"), str) and table["unit"] in ("character", "byte")

@@ -1,7 +1,7 @@
 """A folder for passing a model on: weights, settings, vocabulary, and a card that says what it is.
 
 The weights' file is a checkpoint without what only resuming needs, so every command reads it. The other files repeat
-what it says for readers who have no charrnn. Names of texts and models are without folders of somebody's disk.
+what it says for readers who have no charrnn. Of absolute paths of texts and models only the names are passed on.
 """
 
 import inspect

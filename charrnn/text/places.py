@@ -80,14 +80,15 @@ def record_text(run: Path, copy: TextCopy | None) -> None:
     _write(run, {"folder": str(Path.cwd())} | ({"parts": copy.write(run)} if copy else {}))
 
 
-def record_change(run: Path, step: int) -> None:
-    """Note that a run goes on from a step with another text, whose name is counted from the current folder.
+def record_change(run: Path, step: int, *, is_named: bool) -> None:
+    """Note that a run goes on from a step with another text, which may have been named now, from the current folder.
 
     Raises:
         DataError, ResourceError: the record cannot be read, or not be written.
     """
-    record = _read(run) or {}
-    _write(run, record | {"folder": str(Path.cwd()), "changed_at": [*record.get("changed_at", []), step]})
+    here, record = {"folder": str(Path.cwd())}, _read(run) or {}
+    changed = {"changed_at": [*record.get("changed_at", []), step]}
+    _write(run, here | record | changed | (here if is_named else {}))
 
 
 def changed_at(run: Path) -> list[int]:
@@ -120,13 +121,14 @@ def places(names: Sequence[str], run: Path | None) -> Iterator[Place]:
         yield Place(run, tuple((size, label) for size, label in record["parts"]))
         if "-" in names:
             return  # or standard input would be waited for
-    folders = [Path.cwd()]
+    folders = [Path()]
     if "-" not in names and not all(map(os.path.isabs, names)):
         folders += [Path(record["folder"])] if record else []
         folders += [run.absolute().parent.parent] if run else []
         package = Path(charrnn.__file__).parent
         folders.append(package if (package / "corpora").is_dir() else package.parent)
-    yield from map(Place, dict.fromkeys(folders))
+    different = {folder.absolute(): folder for folder in reversed(folders)}
+    yield from map(Place, reversed(different.values()))
 
 
 def _write(run: Path, record: dict[str, Any]) -> None:

@@ -173,7 +173,8 @@ def _paths(name: str, folder: Path) -> list[Path]:
             )
         return files
     if not path.exists() and glob.has_magic(name):
-        matches = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if not p.is_dir())
+        pattern = str(Path(glob.escape(str(folder)), name))
+        matches = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if not p.is_dir())
         if not matches:
             raise DataError(f"no file matches {name!r}")
         return matches

@@ -92,5 +92,5 @@ def read_again(run: RunConfig, home: Path | None, vocabulary: Vocabulary) -> Cor
         other = other or corpus
     if other:
         return other
-    where = f"\nlooked for in {', '.join(str(place.folder) for place in tried)}" if len(tried) > 1 else ""
+    where = f"\nlooked for in {', '.join(str(place.folder.absolute()) for place in tried)}" if len(tried) > 1 else ""
     raise DataError(f"{failed[0].message}{where}")

@@ -116,7 +116,7 @@ def resume(
         yield from map(Notice, setup.notices)
         announce(setup, run, path)
         if setup.config.record.corpus_sha256 != checkpoint.config.record.corpus_sha256:
-            record_change(run.path, checkpoint.counters.step)
+            record_change(run.path, checkpoint.counters.step, is_named="corpus" in given)
         run.truncate_metrics(checkpoint.counters.step)
         yield from _train(setup, run, checkpoint, stop)
 

@@ -98,6 +98,11 @@ def test_check_verifies_every_checkpoint_of_a_run(run: Path, in_process: InProce
     assert told["checked"] == {name: {"model": "sound", "training": "sound"} for name in names}
 
 
+def test_of_a_file_check_verifies_that_file(run: Path, in_process: InProcess) -> None:
+    told = json.loads(in_process("info", "./checkpoints/run/step-00000008.safetensors", "--check", "--json")[0])
+    assert list(told["checked"]) == ["step-00000008.safetensors"]
+
+
 def spoil(path: Path, array: str) -> None:
     """Flip a bit of an array of a checkpoint."""
     data = bytearray(path.read_bytes())

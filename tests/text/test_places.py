@@ -88,6 +88,15 @@ def test_another_text_of_that_name_is_passed_over_or_refused(elsewhere: Path) ->
     assert lines[1].startswith(f"looked for in {elsewhere}, {learned.parent}, ")
 
 
+def test_a_glob_is_counted_from_a_folder_whose_name_looks_like_one(elsewhere: Path) -> None:
+    Path("a[1]").mkdir()
+    os.chdir("a[1]")
+    Path("text.txt").write_bytes(TEXT)
+    run = trained(tiny_run(Path("*.txt")))
+    os.chdir(elsewhere)
+    read(run)
+
+
 def test_an_absolute_name_is_looked_for_in_one_place(elsewhere: Path) -> None:
     path = Path("text.txt").absolute()
     run = trained(tiny_run(path))

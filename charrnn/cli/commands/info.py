@@ -57,7 +57,7 @@ def command(source: InfoInput, output: InfoOutput) -> None:
     values = _values(describe(found.path))
     damaged: list[str] = []
     if output.check:
-        values["checked"], damaged = _checked(found.path, of_all=str(found.path) != source.model)
+        values["checked"], damaged = _checked(found.path, of_all=Path(source.model or "") != found.path)
     writer = TextWriter("utf-8", escape=False if output.as_json else None)
     if output.as_json:
         writer.write(json_line(values))
