@@ -17,7 +17,7 @@ from charrnn.checkpoint.store import EXPORTED
 from charrnn.errors import CheckpointError, ResourceError, UsageError
 from charrnn.export.markdown import escaped, fenced
 from charrnn.files import make_folder, write_file
-from charrnn.messages import named, safe
+from charrnn.messages import counted, named, safe
 from charrnn.recurrent.registry import CORES, core_equations
 from charrnn.settings.run import RunConfig
 from charrnn.settings.sampling import EngineConfig, PrimeConfig, SamplingConfig
@@ -168,8 +168,8 @@ def _card(checkpoint: "Checkpoint", name: str, card: CardWords) -> str:
         _front_matter(checkpoint, name, card),
         f"# {escaped(name)}\n",
         f"A recurrent network that writes text {checkpoint.vocabulary.unit} by {checkpoint.vocabulary.unit}: "
-        f"{model.cell} ({core.summary}, {core.paper}), {model.layers} × {model.hidden_size} units, "
-        f"{_parameters(checkpoint):,} parameters. It learned {text} with charrnn.\n",
+        f"{model.cell} ({core.summary}, {core.paper}), {model.layers} × {model.hidden_size}, "
+        f"{counted(_parameters(checkpoint), 'parameter')}. It learned {text} with charrnn.\n",
         "## How to use it\n",
         f"    pip install charrnn-text\n{_as_code(card.use)}",
         "It runs no code of its own: `model.safetensors` has numbers and JSON.\n",
