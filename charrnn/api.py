@@ -290,6 +290,7 @@ def train(
     text: str | None = None,
     name: str | None = None,
     resume: str | None = None,
+    keep_text: bool = False,
     **settings: Any,
 ) -> "Training":
     """Prepare a training; iterate over it for its events, or `run` it to its end.
@@ -299,6 +300,7 @@ def train(
         text: train on this string instead; it is kept in the run's folder.
         name: the run's folder in ./checkpoints; else it is named after text and cell.
         resume: go on with this run, which fixes all settings but the budget.
+        keep_text: keep a copy of the corpus in the run's folder, by which every command finds it again.
         settings: see below, such as cell="gru", time="3m", hidden_size=256.
 
     Raises:
@@ -307,7 +309,9 @@ def train(
     given = checked_keywords(settings, [TextConfig, ModelConfig, TrainingConfig], "train")
     if corpus:
         given["corpus"] = tuple(map(os.fspath, corpus))
-    return Training(given, text, name, resume)
+    if keep_text and not corpus:
+        raise UsageError("keep_text keeps a copy of a corpus that is named; a text is always kept")
+    return Training(given, text, name, resume, keep_text=keep_text)
 
 
 class Training:
@@ -316,7 +320,9 @@ class Training:
     `run_path` is the run's folder once it has begun.
     """
 
-    def __init__(self, given: Mapping[str, Any], text: str | None, name: str | None, resume: str | None) -> None:
+    def __init__(
+        self, given: Mapping[str, Any], text: str | None, name: str | None, resume: str | None, *, keep_text: bool
+    ) -> None:
         sources = [
             what for what, is_given in (("a corpus", "corpus" in given), ("a text", text is not None)) if is_given
         ]
@@ -326,7 +332,7 @@ class Training:
             raise UsageError("a run that is resumed has its text and its name; leave text and name out")
         self._config = RunConfig().override(given)
         self._given, self._text, self._name, self._resume = given, text, name, resume
-        self._is_stopped = False
+        self._is_stopped, self._keeps_text = False, keep_text
         self.run_path: Path | None = None
         self._last: Reported | Validated | Finished | None = None
 
@@ -373,7 +379,7 @@ class Training:
             return loop.resume(find_resumable(self._resume), self._given, is_stopped)
         if self._text is not None:
             return train_text(self._config, self._text, self._name, is_stopped, given=self._given.keys())
-        return loop.train(self._config, self._name, is_stopped, given=self._given.keys())
+        return loop.train(self._config, self._name, is_stopped, given=self._given.keys(), keep_text=self._keeps_text)
 
     def _told(self) -> str:
         last = self._last

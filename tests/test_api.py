@@ -254,3 +254,16 @@ def test_a_text_without_labels_is_scored_with_one(folder: Path) -> None:
     assert model.score("bb", label="sea").nats == pytest.approx(-math.log(0.5**3))
     with pytest.raises(charrnn.UsageError, match="label 'see': the model knows hill, sea; did you mean sea"):
         model.score("bb", label="see")
+
+
+def test_a_corpus_is_kept_if_asked(folder: Path, small_text: Path) -> None:
+    training = charrnn.train("small.txt", keep_text=True, steps=2, hidden_size=8, name="kept", device="cpu")
+    training.run()
+    assert Path("checkpoints/kept/text.txt").read_bytes() == small_text.read_bytes()
+    before = training.model.score().nats
+    small_text.unlink()
+    assert charrnn.load("kept").score().nats == before
+    with pytest.raises(
+        charrnn.UsageError, match="keep_text keeps a copy of a corpus that is named; a text is always kept"
+    ):
+        charrnn.train(text="abc", keep_text=True)

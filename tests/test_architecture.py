@@ -199,6 +199,7 @@ def test_packages_are_empty_inside_but_for_the_door() -> None:
 # The program's commands, as somebody would type them.
 COMMANDS = re.compile(
     r"(?<![\w-])--[a-z]|\bcharrnn (?:train|sample|eval|next|fill|compare|memory|inspect|compress|decompress|page)\b"
+    r"|\bcharrnn (?:info|export|verify)\b"
 )
 
 

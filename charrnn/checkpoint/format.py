@@ -6,10 +6,10 @@ sha256 for each, over that text and the arrays that belong to it, so that a samp
 The model's digest uses the names of version 1 in every version: a model has the same digest in any file.
 """
 
+import contextlib
 import hashlib
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -19,51 +19,29 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from charrnn.checkpoint.header import (
-    HeaderError,
-    open_container,
-    read_array,
-    read_entries,
-    read_header,
-    strict_json,
-)
-from charrnn.checkpoint.versions import OLDEST, VERSION, from_version_1, to_version_1
+from charrnn.checkpoint.header import Entry, HeaderError, open_container, read_array, read_entries, read_header
+from charrnn.checkpoint.metadata import FORMAT, Counters, RefusedError, checked_metadata, parse, progress
+from charrnn.checkpoint.versions import VERSION, from_version_1, to_version_1
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.layout import model_shapes
-from charrnn.settings.fields import check_range
 from charrnn.settings.run import RunConfig
 from charrnn.settings.tables import from_table
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["Arrays", "Checkpoint", "Counters", "from_file", "model_sha256", "to_bytes"]
-
-FORMAT = "charrnn"
+__all__ = ["Arrays", "Checkpoint", "Counters", "check_file", "from_file", "model_sha256", "to_bytes"]
 
 Arrays = dict[str, NDArray[Any]]
 
 _MODEL = "model."
 _TRAINING = ("optimizer.", "rng.", "state.")
-_KEYS = {"format", "version", "model", "model_sha256", "training", "training_sha256"}
-
-
-@dataclass(frozen=True)
-class Counters:
-    """Counters of a run. Losses are validation losses in nats per character."""
-
-    step: int = 0
-    characters: int = 0
-    seconds: float = 0.0
-    loss: float | None = None
-    best_loss: float | None = None
-    best_step: int | None = None
-    stale: int = 0  # validations since the best
-    skipped: int = 0  # steps whose loss or gradient was not finite
-    skipped_in_a_row: int = 0  # the last of these, when nothing was learned since
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A complete model, and the arrays for going on with its training (`training`, empty in one only for sampling)."""
+    """A complete model, and the arrays for going on with its training (`training`, empty in one only for sampling).
+
+    `folder` is the one that has its file, if it was read from one; its text is looked for from there, too.
+    """
 
     config: RunConfig
     vocabulary: Vocabulary
@@ -71,6 +49,7 @@ class Checkpoint:
     counters: Counters = field(default_factory=Counters)
     training: Arrays = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
@@ -119,73 +98,93 @@ def from_file(path: Path, *, training: bool = False) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing, not one of ours, damaged, or of another format version.
     """
+    with _opened(path) as opened:
+        config, vocabulary, arrays = opened.model()
+        more = opened.training() if training else (Counters(), {}, {})
+        return Checkpoint(config, vocabulary, arrays, *more, path.parent)
+
+
+def check_file(path: Path) -> dict[str, str | None]:
+    """Read all of a checkpoint; for each of its parts, model and training, None if it is sound, else the damage.
+
+    Raises:
+        CheckpointError: as `from_file`, where not even the parts can be told apart.
+    """
+    found: dict[str, str | None] = {}
+    with _opened(path) as opened:
+        for part, read in (("model", opened.model), ("training", opened.training)):
+            try:
+                read()
+                found[part] = None
+            except RefusedError as error:
+                found[part] = str(error)
+    return found
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator["_Opened"]:
+    """Open a checkpoint from anyone.
+
+    Raises:
+        CheckpointError: as `from_file`, also for errors within the context.
+    """
     try:
         with open_container(path, "checkpoint") as (file, size):
-            return _read(file, size, training)
+            yield _Opened(file, size)
     except HeaderError as error:
         raise CheckpointError(f"{path} is not a charrnn checkpoint: no safetensors file ({error})") from error
-    except _Refused as error:
+    except RefusedError as error:
         raise CheckpointError(f"cannot use the checkpoint {path}: {error}") from error
 
 
-class _Refused(Exception):  # noqa: N818
-    """The reason why a well-formed safetensors file is not a usable checkpoint."""
+class _Opened:
+    """A checkpoint whose header has been checked, and whose parts are read, and checked, when they are asked for.
 
+    Raises:
+        HeaderError, RefusedError: the header, or the part, is not that of a checkpoint.
+    """
 
-def _read(file: BufferedReader, size: int, with_training: bool) -> Checkpoint:
-    header = read_header(file, size)
-    metadata = _metadata(header.pop("__metadata__", None))
-    entries = read_entries(header, file.tell(), size)
-    if strange := [name for name in entries if not name.startswith((_MODEL, *_TRAINING))]:
-        raise _Refused(f"a checkpoint has no array {strange[0]}")
-    config, vocabulary, shapes = _model(metadata["model"])
-    is_old, cell = metadata["version"] == "1", config.model.cell
+    def __init__(self, file: BufferedReader, size: int) -> None:
+        header = read_header(file, size)
+        self._file, self._metadata = file, checked_metadata(header.pop("__metadata__", None))
+        self._entries = read_entries(header, file.tell(), size)
+        if strange := [name for name in self._entries if not name.startswith((_MODEL, *_TRAINING))]:
+            raise RefusedError(f"a checkpoint has no array {strange[0]}")
+        self._config, self._vocabulary, self._shapes = _model(self._metadata["model"])
+        self._is_old = self._metadata["version"] == "1"
 
-    names = {name: _MODEL + (to_version_1(name, cell) if is_old else name) for name in shapes}
-    if {name for name in entries if name.startswith(_MODEL)} != set(names.values()):
-        raise _Refused("its arrays are not those of its configuration")
-    model = {name: entries[in_file] for name, in_file in names.items()}
-    for name, shape in shapes.items():
-        if (model[name].dtype, model[name].shape) != ("F32", shape):
-            raise _Refused(f"{name} should be F32 {shape}, is {model[name].dtype} {model[name].shape}")
-    arrays = {name: read_array(file, entry) for name, entry in model.items()}
-    _check("model", arrays, _model_digest(metadata["model"], arrays, config), metadata)
-    if not with_training:
-        return Checkpoint(config, vocabulary, arrays)
+    def model(self) -> tuple[RunConfig, Vocabulary, Arrays]:
+        """Configuration, vocabulary and weights."""
+        cell = self._config.model.cell
+        names = {name: _MODEL + (to_version_1(name, cell) if self._is_old else name) for name in self._shapes}
+        if {name for name in self._entries if name.startswith(_MODEL)} != set(names.values()):
+            raise RefusedError("its arrays are not those of its configuration")
+        entries = {name: self._entries[in_file] for name, in_file in names.items()}
+        for name, shape in self._shapes.items():
+            if (entries[name].dtype, entries[name].shape) != ("F32", shape):
+                raise RefusedError(f"{name} should be F32 {shape}, is {entries[name].dtype} {entries[name].shape}")
+        arrays = self._arrays(entries)
+        _check("model", arrays, _model_digest(self._metadata["model"], arrays, self._config), self._metadata)
+        return self._config, self._vocabulary, arrays
 
-    counters, versions = _progress(metadata["training"])
-    rest = {name: read_array(file, entry) for name, entry in entries.items() if not name.startswith(_MODEL)}
-    _check("training", rest, _digest(metadata["training"], rest), metadata)
-    if is_old:
-        renamed = {from_version_1(name, cell): array for name, array in rest.items()}
-        if len(renamed) != len(rest):
-            raise _Refused("its training part has names of two versions")
-        rest = renamed
-    return Checkpoint(config, vocabulary, arrays, counters, rest, versions)
+    def training(self) -> tuple[Counters, Arrays, dict[str, str]]:
+        """Counters, the arrays for going on with the training, and versions."""
+        counters, versions = progress(self._metadata["training"])
+        rest = self._arrays({name: entry for name, entry in self._entries.items() if not name.startswith(_MODEL)})
+        _check("training", rest, _digest(self._metadata["training"], rest), self._metadata)
+        if self._is_old:
+            renamed = {from_version_1(name, self._config.model.cell): array for name, array in rest.items()}
+            if len(renamed) != len(rest):
+                raise RefusedError("its training part has names of two versions")
+            rest = renamed
+        return counters, rest, versions
 
-
-def _metadata(table: Any) -> dict[str, str]:
-    """Check that the metadata are of our format and version, without other keys, and return them."""
-    if not isinstance(table, dict) or table.get("format") != FORMAT:
-        raise _Refused("it was not written by charrnn")
-    version = table.get("version")
-    if version not in [str(number) for number in range(OLDEST, VERSION + 1)]:
-        if not isinstance(version, str) or not re.fullmatch("[0-9]{1,9}", version):
-            raise _Refused(f"its format version is {version!r:.40}, not a number")
-        reader = "a newer charrnn reads it" if int(version) > VERSION else "no charrnn reads it any more"
-        raise _Refused(f"it has format version {version}; {reader}, this charrnn reads version {OLDEST} to {VERSION}")
-    if table.keys() != _KEYS or not all(map(_is_text, table.values())):
-        raise _Refused("its metadata is not that of a checkpoint")
-    return table
-
-
-def _is_text(value: Any) -> bool:
-    """True if the value is a text without lone surrogates, which JSON can express and UTF-8 cannot."""
-    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    def _arrays(self, entries: Mapping[str, Entry]) -> Arrays:
+        return {name: read_array(self._file, entry) for name, entry in entries.items()}
 
 
 def _model(text: str) -> tuple[RunConfig, Vocabulary, dict[str, tuple[int, ...]]]:
-    about = _parse(text, "model", {"configuration", "vocabulary"})
+    about = parse(text, "model", {"configuration", "vocabulary"})
     try:
         config = RunConfig.from_mapping(about["configuration"], "configuration")
         vocabulary = from_table(Vocabulary, about["vocabulary"], "vocabulary")
@@ -196,39 +195,15 @@ def _model(text: str) -> tuple[RunConfig, Vocabulary, dict[str, tuple[int, ...]]
         return config, vocabulary, model_shapes(config.model, vocabulary.size)
     except (UsageError, ValueError, RecursionError) as error:
         why = getattr(error, "message", error)
-        raise _Refused(f"its configuration does not hold together: {why}") from error
-
-
-def _progress(text: str) -> tuple[Counters, dict[str, str]]:
-    about = _parse(text, "training", {"counters", "versions"})
-    try:
-        counters = from_table(Counters, about["counters"], "counters")
-        for name, value in asdict(counters).items():
-            check_range(name, value, least=0, below=2**63 if isinstance(value, int) else None)
-    except (UsageError, RecursionError) as error:
-        raise _Refused(f"its counters do not hold together: {error}") from error
-    versions = about["versions"]
-    if not isinstance(versions, dict) or not all(isinstance(value, str) for value in versions.values()):
-        raise _Refused("its versions are not texts")
-    return counters, versions
-
-
-def _parse(text: str, key: str, keys: set[str]) -> dict[str, Any]:
-    try:
-        parsed = strict_json(text)
-    except ValueError as error:
-        raise _Refused(f"its {key} metadata is no plain JSON: {error}") from error
-    if parsed.keys() != keys:
-        raise _Refused(f"its {key} metadata does not have {' and '.join(sorted(keys))}")
-    return parsed
+        raise RefusedError(f"its configuration does not hold together: {why}") from error
 
 
 def _check(key: str, arrays: Arrays, digest: str, metadata: Mapping[str, str]) -> None:
     if digest != metadata[f"{key}_sha256"]:
-        raise _Refused(f"its {key} part is damaged: the sha256 does not match")
+        raise RefusedError(f"its {key} part is damaged: the sha256 does not match")
     prefix = _MODEL if key == "model" else ""
     if bad := [prefix + name for name, array in arrays.items() if not np.isfinite(array).all()]:
-        raise _Refused(f"not all numbers in it are finite: {', '.join(bad[:3])}")
+        raise RefusedError(f"not all numbers in it are finite: {', '.join(bad[:3])}")
 
 
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:

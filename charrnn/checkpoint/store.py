@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIVERGED",
+    "EXPORTED",
     "RUNS",
     "FoundModel",
     "Resumable",
@@ -36,13 +37,16 @@ __all__ = [
 
 RUNS = Path("checkpoints")
 DIVERGED = "diverged.json"
-_DEMO = f"the demo, as there is no run in ./{RUNS}; train one of your own"
+DEMO = "demo"
+EXPORTED = "model.safetensors"  # of a folder for passing a model on, which is no run
+
+_WHY_DEMO = f"the demo, as there is no run in ./{RUNS}; train one of your own"
 
 _LONGEST_NAME = 240  # bytes: 255 that file systems have, and room for -2, -3 …
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
 _WRITTEN = re.compile(
-    rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|(metrics|samples)\.jsonl|{re.escape(DIVERGED)}|text\.txt"
+    rf"{_CHECKPOINT.pattern}|latest|best|run\.toml|(metrics|samples)\.jsonl|{re.escape(DIVERGED)}|text\.(txt|json)"
     r"|events\.out\.tfevents\..+"
 )
 
@@ -312,6 +316,11 @@ def find_resumable(where: str) -> Resumable:
         if not os.path.exists(path):  # noqa: PTH110 (which takes a name that no file can have)
             raise CheckpointError(f"there is no run and no checkpoint at {path}")
         run, checkpoint = (Run(path), None) if path.is_dir() else (Run(path.parent), path)
+        if not (run.path / "latest").exists() and (run.path / "config.json").exists():
+            raise CheckpointError(
+                f"{run.path} was exported, without what resuming needs\n"
+                f"go on with the run that it came from, or begin a new one: {named('from_model', str(run.path))}"
+            )
         if not (run.path / "latest").exists():
             raise CheckpointError(f"{run.path} is no run to go on with: there is no `latest` in it")
     with run.locked():
@@ -361,6 +370,8 @@ class FoundModel(NamedTuple):
 def find_model(model: str | None) -> FoundModel:
     """Find a checkpoint: `model` (a file, a run's folder or its name), else the newest run's, else the demo's.
 
+    The name demo is that of the demo where nothing else is called so.
+
     Of a run it is the best checkpoint by validation loss, or the latest if there was no validation.
 
     Raises:
@@ -368,17 +379,24 @@ def find_model(model: str | None) -> FoundModel:
     """
     if model is not None:
         path = named_run(model)
+        if model == DEMO and not os.path.lexists(path):
+            return FoundModel(_of_folder(_demo()), "as asked")
         return FoundModel(_of_folder(path) if os.path.isdir(path) else path, "as asked")  # noqa: PTH112
     if run := newest_run():
         return FoundModel(_of_folder(run.path), f"the newest run in ./{RUNS}")
+    return FoundModel(_of_folder(_demo()), _WHY_DEMO)
+
+
+def _demo() -> Path:
+    """The demo's folder, as it is installed, or in a clone."""
     package = Path(charrnn.__file__).parent
-    installed, checked_out = package / "demo", package.parent / RUNS / "demo"
-    return FoundModel(_of_folder(installed if installed.is_dir() else checked_out), _DEMO)
+    installed = package / DEMO
+    return installed if installed.is_dir() else package.parent / RUNS / DEMO
 
 
 def runs_missed(found: FoundModel) -> Path | None:
     """The folder of runs in a folder above the current one, where the demo was chosen for want of runs in this one."""
-    if found.why != _DEMO:
+    if found.why != _WHY_DEMO:
         return None
     try:
         here = Path.cwd()
@@ -418,6 +436,8 @@ def named_run(name: str) -> Path:
 def _of_folder(path: Path) -> Path:
     run = Run(path)
     checkpoint = run.pointed("best") or run.pointed("latest")
+    if checkpoint is None and (path / EXPORTED).is_file():
+        return path / EXPORTED
     if checkpoint is None:
         raise CheckpointError(f"{path} has no checkpoint: neither `best` nor `latest` is there")
     return checkpoint

@@ -39,6 +39,13 @@ COMMANDS = {
     ),
     "memory": Command("memory", "Measure how far back a network remembers: charrnn memory held-out.txt"),
     "inspect": Command("inspect", "Look inside a network: charrnn inspect held-out.txt --find quotes"),
+    "info": Command("info", "Tell what a model is: charrnn info checkpoints/hamlet-gru"),
+    "export": Command(
+        "export", "Write a model into a folder to pass it on: charrnn export checkpoints/hamlet-gru hamlet"
+    ),
+    "verify": Command(
+        "verify", "Repeat a run and say whether it comes out the same: charrnn verify checkpoints/hamlet-gru"
+    ),
     "compress": Command("compress", "Compress a file by the model's probabilities: charrnn compress book.txt"),
     "decompress": Command("decompress", "Make a file again: charrnn decompress book.txt.crnn"),
     "page": Command("page", "Make a web page that runs a model: charrnn page -o tales.html"),

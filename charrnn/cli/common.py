@@ -15,8 +15,9 @@ from charrnn.settings.sampling import IN, OUT
 
 if TYPE_CHECKING:
     from charrnn.checkpoint.format import Checkpoint
+    from charrnn.checkpoint.store import FoundModel
 
-__all__ = ["MODEL_HELP", "ModelInput", "OpenedModel", "PrimeInput", "Quiet", "open_model", "tell_model"]
+__all__ = ["MODEL_HELP", "ModelInput", "OpenedModel", "PrimeInput", "Quiet", "find", "open_model", "tell_model"]
 
 MODEL_HELP = "Checkpoint file, run folder or run name (default: the newest run in ./checkpoints, else the demo)."
 
@@ -81,12 +82,31 @@ def open_model(name: str | None, *, training: bool = False) -> OpenedModel:
 
     Where that is the demo although a folder above has runs, the person is told, however quiet the command is to be.
     """
-    from charrnn.checkpoint.store import load_model, runs_missed
+    from charrnn.checkpoint.store import load_model
 
-    found, checkpoint = load_model(name or os.environ.get("CHARRNN_MODEL") or None, training=training)
+    found, checkpoint = load_model(_wanted(name), training=training)
+    _tell_missed(found)
+    return OpenedModel(*found, checkpoint)
+
+
+def find(name: str | None) -> "FoundModel":
+    """Find the model that `open_model` opens."""
+    from charrnn.checkpoint.store import find_model
+
+    found = find_model(_wanted(name))
+    _tell_missed(found)
+    return found
+
+
+def _tell_missed(found: "FoundModel") -> None:
+    from charrnn.checkpoint.store import runs_missed
+
     if missed := runs_missed(found):
         note(f"this is the demo: there is no run in this folder, but {missed} has some; name one by {named('model')}")
-    return OpenedModel(*found, checkpoint)
+
+
+def _wanted(name: str | None) -> str | None:
+    return name or os.environ.get("CHARRNN_MODEL") or None
 
 
 def tell_model(model: OpenedModel, *more: str, quiet: Quiet) -> None:

@@ -150,7 +150,7 @@ def open_reading(
         may_lack_label = may_lack_label or label is not None
         corpus, tokens, name = _given_text(named_text, text, vocabulary, may_lack_label=may_lack_label)
     else:
-        corpus = own_text(run, vocabulary, hint)
+        corpus = own_text(run, vocabulary, checkpoint.folder, hint)
         if corpus.validation is None:
             raise DataError(f"the model was trained without a validation text; {hint}")
         tokens, name = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"

@@ -50,13 +50,14 @@ def novelty(
         DataError: the text is empty; the run's own is needed and is gone, has changed, or holds out nothing.
         CharrnnError: as `read_corpus` does.
     """
-    run, named = checkpoint.config, checkpoint.config.text.corpus
-    learned = training_text(run, checkpoint.vocabulary, corpus, encoding)
+    named = checkpoint.config.text.corpus
+    own_run = checkpoint.config, checkpoint.vocabulary, checkpoint.folder
+    learned = training_text(*own_run, corpus, encoding)
     if sources:
-        read = training_text(run, checkpoint.vocabulary, sources, encoding)
+        read = training_text(*own_run, sources, encoding)
         tokens, vocabulary, notices = read.tokens, read.vocabulary, read.notices
     else:
-        own = training_text(run, checkpoint.vocabulary) if corpus else learned
+        own = training_text(*own_run) if corpus else learned
         tokens, vocabulary, notices = _held_out(own), own.vocabulary, ()
     if not tokens.targets:
         raise DataError(f"{', '.join(sources)} has no text to compare")
@@ -76,7 +77,7 @@ def written_novelty(checkpoint: Checkpoint, documents: Sequence[str], hint: str)
     Raises:
         DataError: the run's text is gone or has changed; `hint` tells the user what to do.
     """
-    learned = own_text(checkpoint.config, checkpoint.vocabulary, hint)
+    learned = own_text(checkpoint.config, checkpoint.vocabulary, checkpoint.folder, hint)
     tokens = tokenize([each for each in documents if each], checkpoint.vocabulary)
     written = _shares(tokens, checkpoint.vocabulary, learned)
     if learned.validation is None:

@@ -64,7 +64,7 @@ def copy_guard(checkpoint: Checkpoint, k: int, corpus: Sequence[str] = (), encod
     Raises:
         CharrnnError: as `training_text` does.
     """
-    learned = training_text(checkpoint.config, checkpoint.vocabulary, corpus, encoding)
+    learned = training_text(checkpoint.config, checkpoint.vocabulary, checkpoint.folder, corpus, encoding)
     return CopyGuard(GramIndex.of(Grams(learned.tokens, learned.vocabulary, k)), checkpoint.vocabulary)
 
 

@@ -24,7 +24,8 @@ from charrnn.text import cache
 from charrnn.text.columns import TableKind, kind_of
 from charrnn.text.decoding import NotDecodableError, has_mark
 from charrnn.text.labels import Labels
-from charrnn.text.sources import Source, find_sources, text_source
+from charrnn.text.places import Place, TextCopy
+from charrnn.text.sources import Source, text_source
 from charrnn.text.split import Split, split
 from charrnn.text.spool import SMALL, Spool
 from charrnn.text.spooled import SpooledText, sha256_of
@@ -77,6 +78,8 @@ def read_corpus(
     known: Vocabulary | None = None,
     labels: tuple[str, ...] | None = None,
     text: str | None = None,
+    place: Place = Place(),  # noqa: B008 (a value)
+    copy: TextCopy | None = None,
 ) -> Corpus:
     """Read the sources that `config` names, joined as `cat` joins files, and encode them.
 
@@ -88,6 +91,8 @@ def read_corpus(
         known: vocabulary of a model to train further: its characters are added to the text's own vocabulary, and its
             labels, too, where documents have labels.
         text: read this text, as UTF-8, instead of the sources that `config` names.
+        place: where the sources are looked for, if not in the current folder.
+        copy: gets a copy of the sources' bytes.
         labels: the only labels accepted, if `config` asks for labels; documents without one have the label "".
 
     Raises:
@@ -97,7 +102,7 @@ def read_corpus(
         ResourceError: no room on the disk for a large text.
     """
     with Spool(SMALL) as copies:
-        config, sources, notices = _sources(config, text, copies, learns=seed is not None)
+        config, sources, notices = _sources(config, text, copies, place, copy, learns=seed is not None)
         sha256 = sha256_of(sources)
         tables = [kind_of(source, learns=seed is not None) for source in sources]
         key = _key(config, sha256, seed, known, labels, tables)
@@ -140,11 +145,12 @@ def _corpus(
 
 
 def _sources(
-    config: TextConfig, text: str | None, copies: Spool, *, learns: bool
+    config: TextConfig, text: str | None, copies: Spool, place: Place, copy: TextCopy | None, *, learns: bool
 ) -> tuple[TextConfig, list[Source], list[str]]:
     """The sources that `config` names, or a text in memory, which is in UTF-8; and notices of them."""
     if text is None:
-        sources, notices = find_sources(config, copies, learns=learns)
+        sources, notices = place.sources(config, copies, learns=learns)
+        sources = copy.taken(sources) if copy else sources
     else:
         config, sources, notices = replace(config, encoding=TextConfig.encoding), [text_source(text, copies)], []
     if config.errors == "skip":

@@ -24,7 +24,7 @@ from charrnn.text.folders import files_in, kinds
 from charrnn.text.spool import CHUNK, Spool
 from charrnn.text.vocabulary import code_points
 
-__all__ = ["Source", "find_sources", "one_source", "text_source"]
+__all__ = ["Source", "find_sources", "one_source", "part_of_file", "text_source"]
 
 _HEAD = 64  # bytes that identify a compression, a byte order mark or another kind of file
 _SHOWN = 3  # kinds of files in a message
@@ -33,7 +33,7 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class Source:
-    """`size` bytes under a name, in a file or from `start` of a spool on; `head` are the first of them.
+    """`size` bytes under a name, from `start` of a file or a spool on; `head` are the first of them.
 
     `folder` is the name of the folder that a file lies in, where that is to be a label.
     """
@@ -58,6 +58,7 @@ class Source:
         left = self.size
         try:
             with self.place.open("rb") as file:
+                file.seek(self.start)
                 while left and (chunk := file.read(min(CHUNK, left))):
                     left -= len(chunk)
                     yield chunk
@@ -69,8 +70,12 @@ class Source:
             )
 
 
-def find_sources(config: TextConfig, spool: Spool, *, learns: bool) -> tuple[list[Source], list[str]]:
+def find_sources(
+    config: TextConfig, spool: Spool, folder: Path = Path(), *, learns: bool
+) -> tuple[list[Source], list[str]]:
     """The sources that `config` names, in their order, and notices of the files in folders and of globs.
+
+    Names are counted from `folder`, else from the current one.
 
     A folder means its files of the kinds that `config` includes, at any depth, sorted by path, but not hidden ones; a
     glob its matches, sorted; `-` standard input.
@@ -88,25 +93,25 @@ def find_sources(config: TextConfig, spool: Spool, *, learns: bool) -> tuple[lis
     if config.corpus.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
     patterns = [named(name) for name in ("include", "exclude") if getattr(config, name)]
-    if learns and patterns and not any(_is_folder(name) for name in config.corpus):
+    if learns and patterns and not any(_is_folder(folder, name) for name in config.corpus):
         raise UsageError(f"{' and '.join(patterns)} choose among the files of a folder, and no folder is given")
     sources: list[Source] = []
     notices: list[str] = []
     for name in config.corpus:
         _check_name(name)
         try:
-            own, left_out = _named(name, config, spool, learns)
+            own, left_out = _named(name, config, spool, folder, learns)
         except (OSError, ValueError) as error:
             raise _unreadable(name, error) from error
         sources += own
-        if _is_folder(name) or len(own) > 1:
+        if _is_folder(folder, name) or len(own) > 1:
             notices.append(_about_files(name, own, left_out))
     return sources, notices
 
 
-def _is_folder(name: str) -> bool:
+def _is_folder(folder: Path, name: str) -> bool:
     try:
-        return name != "-" and Path(name).is_dir()
+        return name != "-" and (folder / name).is_dir()
     except (OSError, ValueError):  # a name that no file can have, which is told where it is opened
         return False
 
@@ -143,35 +148,57 @@ def one_source(name: str, spool: Spool) -> Source:
         raise _unreadable(name, error) from error
 
 
+def part_of_file(path: Path, start: int, size: int, folder: str | None, name: str) -> Source:
+    """`size` bytes of a file from `start` on, as they are, not unpacked; `folder` is the label, if there is one.
+
+    `name` is that of the source whose bytes they are.
+
+    Raises:
+        DataError: it is missing or unreadable.
+    """
+    try:
+        with open_strange(path) as (file, _):
+            file.seek(start)
+            return Source(name, file.read(min(_HEAD, size)), size, path, start, folder)
+    except NotAFileError as error:
+        raise DataError(f"{str(path)!r} is not a file") from error
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+
+
 def _standard_input() -> IO[bytes]:
     if sys.stdin is None:
         raise OSError("standard input is closed")
     return sys.stdin.buffer
 
 
-def _named(name: str, config: TextConfig, spool: Spool, learns: bool) -> tuple[list[Source], Counter[str]]:
+def _named(
+    name: str, config: TextConfig, spool: Spool, folder: Path, learns: bool
+) -> tuple[list[Source], Counter[str]]:
     """The sources of one name, and the kinds of the files in a folder that are left out."""
     may_sniff = config.unit == "character"
     if name == "-":
         return [_unpacked(_spooled("standard input", _standard_input(), spool), spool, may_sniff)], Counter()
-    path = Path(name)
+    path = folder / name
     if path.is_dir():
         paths, left_out = files_in(path, config)
         if not paths:
             raise DataError(_nothing_in(path, left_out, config, learns))
     else:
-        paths, left_out = _matches(name), Counter[str]()
+        paths, left_out = _matches(name, folder), Counter[str]()
     sources = [_unpacked(_file(each, spool), spool, may_sniff) for each in paths]
     if config.labels and path.is_dir():
         sources = [replace(each, folder=_folder(file)) for each, file in zip(sources, paths, strict=True)]
     return sources, left_out
 
 
-def _matches(name: str) -> list[Path]:
+def _matches(name: str, folder: Path) -> list[Path]:
     """The file of a name, or the files that match a glob."""
-    if Path(name).exists() or not glob.has_magic(name):
-        return [Path(name)]
-    matches = sorted(p for p in map(Path, glob.glob(name, recursive=True)) if not p.is_dir())
+    path = folder / name
+    if path.exists() or not glob.has_magic(name):
+        return [path]
+    pattern = str(Path(glob.escape(str(folder)), name))
+    matches = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if not p.is_dir())
     if not matches:
         raise DataError(f"no file matches {name!r}")
     return matches

@@ -2,29 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from charrnn.errors import DataError
 from charrnn.messages import named
 from charrnn.settings.run import RunConfig
 from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.places import is_kept, places
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["own_text", "training_text"]
+__all__ = ["own_text", "read_again", "training_text"]
 
 _HINT = f"name a text to compare with: {named('corpus', 'PATH')}"
 
 
 def training_text(
-    run: RunConfig, vocabulary: Vocabulary, sources: Sequence[str] = (), encoding: str | None = None
+    run: RunConfig,
+    vocabulary: Vocabulary,
+    home: Path | None,
+    sources: Sequence[str] = (),
+    encoding: str | None = None,
 ) -> Corpus:
     """The text of `sources`, or without any the text of the run, with the same part held out.
 
     `sources` are in UTF-8 unless another `encoding` is named. Their documents need no labels, even if those of the run
-    have some.
+    have some. `home` is the folder that has the run's checkpoint.
 
     Raises:
-        DataError: the run's text is gone, has changed, or came from standard input.
+        DataError: the run's text is gone, has changed, or came from standard input and was not kept.
         CharrnnError: as `read_corpus` does.
     """
     if sources:
@@ -32,29 +38,30 @@ def training_text(
             replace(run.text, corpus=tuple(sources), encoding=encoding or TextConfig.encoding),
             labels=vocabulary.labels or None,
         )
-    return own_text(run, vocabulary, _HINT)
+    return own_text(run, vocabulary, home, _HINT)
 
 
-def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
+def own_text(run: RunConfig, vocabulary: Vocabulary, home: Path | None, hint: str) -> Corpus:
     """The text of the run; `hint` tells the user what to do if it cannot be read.
 
     Its vocabulary is the model's, but where what is held out has characters that the model does not: then more.
+    `home` is the folder that has the run's checkpoint.
 
     Raises:
-        DataError: the text is gone, has changed, or came from standard input.
+        DataError: the text is gone, has changed, or came from standard input and was not kept.
     """
     if not run.text.corpus:
         raise DataError(f"the model does not know on which text it was trained; {hint}")
-    if "-" in run.text.corpus:
+    if "-" in run.text.corpus and not is_kept(home):
         raise DataError(f"the model was trained on standard input, which cannot be read again; {hint}")
     try:
-        corpus = read_corpus(run.text, run.training.seed, vocabulary)
+        corpus = read_again(run, home, vocabulary)
         is_the_same = corpus.sha256 == run.record.corpus_sha256
         more = set(corpus.characters) - set(vocabulary.characters)
         if is_the_same and run.text.unit == "character" and more:
             labels = dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True))
             whole = Vocabulary.of(vocabulary.characters + "".join(more), run.text.unit, labels)
-            corpus = read_corpus(run.text, run.training.seed, whole)
+            corpus = read_again(run, home, whole)
     except DataError as error:
         raise DataError(
             f"the text that the model was trained on cannot be read again: {error.message}\n{hint}"
@@ -62,3 +69,28 @@ def own_text(run: RunConfig, vocabulary: Vocabulary, hint: str) -> Corpus:
     if not is_the_same:
         raise DataError(f"{', '.join(run.text.corpus)} has changed since the model was trained on it; {hint}")
     return corpus
+
+
+def read_again(run: RunConfig, home: Path | None, vocabulary: Vocabulary) -> Corpus:
+    """Read the text of a run at the first place that has the bytes which it learned, or else at the first that has any
+    text of that name: the digest tells which. Standard input is read if that was the text and no copy was kept.
+
+    Raises:
+        DataError: there is none.
+    """
+    tried = list(places(run.text.corpus, home))
+    other: Corpus | None = None
+    failed: list[DataError] = []
+    for place in tried:
+        try:
+            corpus = read_corpus(run.text, run.training.seed, vocabulary, place=place)
+        except DataError as error:
+            failed.append(error)
+            continue
+        if corpus.sha256 == run.record.corpus_sha256:
+            return corpus
+        other = other or corpus
+    if other:
+        return other
+    where = f"\nlooked for in {', '.join(str(place.folder.absolute()) for place in tried)}" if len(tried) > 1 else ""
+    raise DataError(f"{failed[0].message}{where}")

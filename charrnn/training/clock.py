@@ -6,12 +6,13 @@ a repeat with the record does not depend on time.
 
 import math
 import time
+from typing import NamedTuple
 
 from charrnn.distributed import Ranks
 from charrnn.settings.training import Plan, TrainingConfig
 from charrnn.training.schedule import total_at
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "RecordedClock", "RecordedSteps"]
 
 _PROVISIONAL_STEPS = 1000  # planned until the pace is known, a second into the training
 _REPORT_SECONDS = 1.0
@@ -148,3 +149,26 @@ class Clock:
     def _seconds_each(self) -> float:
         """Seconds per step, with its share of the interruptions."""
         return self._step_seconds + (self._interruption() / self.validate_every if self.validate_every else 0.0)
+
+
+class RecordedSteps(NamedTuple):
+    """The steps at which a run reported and validated."""
+
+    reports: frozenset[int]
+    validations: frozenset[int]
+
+
+class RecordedClock(Clock):
+    """The clock of a repeat that reports and validates at the steps at which the run did, whatever its pace is."""
+
+    def __init__(self, config: TrainingConfig, plan: Plan, limit: int | None, steps: RecordedSteps) -> None:
+        super().__init__(config, plan, limit, repeats=True)
+        self._steps = steps
+
+    def report_is_due(self, step: int) -> bool:
+        """True if the run reported after `step` steps."""
+        return step in self._steps.reports
+
+    def validation_is_due(self, step: int) -> bool:
+        """True if the run validated after `step` steps."""
+        return step in self._steps.validations

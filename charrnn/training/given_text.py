@@ -8,7 +8,6 @@ from pathlib import Path
 from charrnn.checkpoint.store import Run
 from charrnn.errors import DataError
 from charrnn.events import Event, Notice
-from charrnn.files import write_file
 from charrnn.settings.run import RunConfig
 from charrnn.training.loop import default_name, train_prepared
 from charrnn.training.setup import prepare
@@ -32,9 +31,8 @@ def train_text(
     with tempfile.TemporaryDirectory(prefix="charrnn-") as folder:  # the run's name depends on what is chosen for it
         path = Path(folder, "text.txt")
         path.write_bytes(data)
-        setup = prepare(config.override({"corpus": (str(path),)}), given)
+        setup = prepare(config.override({"corpus": (str(path),)}), given, keep_text=True)
     yield from map(Notice, setup.notices)
     run = Run.create(name or default_name(setup.config))
-    write_file(run.path / path.name, data)
     config = setup.config.override({"corpus": (str(run.path / path.name),)})
     yield from train_prepared(replace(setup, config=config), run, stop)

@@ -17,6 +17,7 @@ from charrnn.messages import named
 from charrnn.runtime import versions
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch
+from charrnn.text.places import record_change, record_text
 from charrnn.training.loss_monitor import NotFiniteError
 from charrnn.training.metrics import metrics_line, sample_line
 from charrnn.training.parallel import announce, follow_announced
@@ -33,9 +34,16 @@ Stop = Callable[[], bool]
 
 
 def train(
-    config: RunConfig, name: str | None = None, stop: Stop = lambda: False, *, given: Collection[str] = ()
+    config: RunConfig,
+    name: str | None = None,
+    stop: Stop = lambda: False,
+    *,
+    given: Collection[str] = (),
+    keep_text: bool = False,
 ) -> Iterator[Event]:
     """Train a new model by `config` in a new run folder; `given` are the settings that were asked for.
+
+    With `keep_text` the folder gets a copy of the text, by which every command finds it again.
 
     `stop` is asked after every step; once it is true, the training saves and ends. A recorded plan in `config` and an
     unchanged corpus repeat the run: on a CPU with equal versions and threads, to the same weights.
@@ -43,7 +51,7 @@ def train(
     Raises:
         CharrnnError: of the kind and with the message that fits.
     """
-    setup = prepare(config, given)
+    setup = prepare(config, given, keep_text=keep_text)
     yield from map(Notice, setup.notices)
     yield from train_prepared(setup, Run.create(name or default_name(setup.config)), stop)
 
@@ -57,6 +65,7 @@ def train_prepared(setup: Setup, run: Run, stop: Stop = lambda: False) -> Iterat
     with run.locked():
         announce(setup, run)
         run.write_config(setup.config.to_toml())
+        record_text(run.path, setup.copy)
         run.truncate_records(0)  # of a run that ended before it had saved anything
         yield from _train(setup, run, None, stop)
 
@@ -68,6 +77,7 @@ def train_or_resume(
     stop: Stop = lambda: False,
     *,
     accept_new_corpus: bool = False,
+    keep_text: bool = False,
 ) -> Iterator[Event]:
     """Go on with the run of this name, or begin it if there is none; the same call can be repeated until it is done.
 
@@ -78,7 +88,7 @@ def train_or_resume(
     if resumable := find_named(name):
         yield from resume(resumable, given, stop, accept_new_corpus=accept_new_corpus)
         return
-    setup = prepare(config, given)
+    setup = prepare(config, given, keep_text=keep_text)
     yield from map(Notice, setup.notices)
     yield from train_prepared(setup, Run.claim(name), stop)
 
@@ -102,6 +112,8 @@ def resume(
         setup = prepare_again(path, checkpoint, given, accept_new_corpus)
         yield from map(Notice, setup.notices)
         announce(setup, run, path)
+        if setup.config.record.corpus_sha256 != checkpoint.config.record.corpus_sha256:
+            record_change(run.path, checkpoint.counters.step, is_named="corpus" in given)
         run.truncate_records(checkpoint.counters.step)
         yield from _train(setup, run, checkpoint, stop)
 

@@ -58,7 +58,9 @@ def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
     else:
         path = Path(resumed)
         checkpoint = from_file(path, training=True)
-        given = {"corpus": config.text.corpus, "device": config.training.device}
+        given: dict[str, Any] = {"device": config.training.device}
+        if config.text.corpus != checkpoint.config.text.corpus:
+            given["corpus"] = config.text.corpus
         setup = prepare_again(path, checkpoint, given, accept_new_corpus=True)
     if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
         raise DataError("the text has changed while it was read; start again")

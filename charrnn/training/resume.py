@@ -68,8 +68,14 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
     if budget := {name: value for name, value in given.items() if name in _BUDGETS}:
         changes |= dict.fromkeys(_BUDGETS) | budget
     # The model that the run began from is not read again; only its vocabulary is needed.
-    blank = replace(recorded.override(changes | {"from_model": None}), record=Record())
-    setup = prepare(blank, own=checkpoint.vocabulary, may_know_more=recorded.training.from_model is not None)
+    record = Record(corpus_sha256=recorded.record.corpus_sha256)
+    blank = replace(recorded.override(changes | {"from_model": None}), record=record)
+    setup = prepare(
+        blank,
+        own=checkpoint.vocabulary,
+        may_know_more=recorded.training.from_model is not None,
+        home=None if "corpus" in given else path.parent,
+    )
     if setup.config.record.corpus_sha256 != recorded.record.corpus_sha256:
         _check_new_corpus(path.parent, setup, checkpoint, accept_new_corpus)
     if _shape(setup.config) != _shape(recorded):

@@ -15,7 +15,7 @@ from charrnn.runtime import compute_with, describe_device
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch, Batches
 from charrnn.training.aside import Aside
-from charrnn.training.clock import Clock
+from charrnn.training.clock import Clock, RecordedClock
 from charrnn.training.finetune import begin_from
 from charrnn.training.learner import Learner
 from charrnn.training.loss_monitor import LossMonitor, NotFiniteError
@@ -156,6 +156,8 @@ def open_session(setup: Setup, run: Run, resumed: Checkpoint | None) -> Session:
 def _clock(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Clock:
     settings, plan = setup.config.training, setup.config.record.plan
     limit = step_limit(settings, steps_per_epoch)
+    if setup.steps is not None:
+        return RecordedClock(settings, plan, limit, setup.steps)
     counters = resumed.counters if resumed else Counters()
     if resumed and _budget(resumed.config) != _budget(setup.config):
         plan = extended(plan, counters.step, counters.seconds, settings.time, limit)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -13,12 +14,16 @@ from charrnn.messages import counted, named
 from charrnn.runtime import choose_device
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batches, Episodes, Tapes
-from charrnn.text.corpus import read_corpus
+from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.lead_in import lead_in
 from charrnn.text.likeness import about_held_out
+from charrnn.text.places import TextCopy
+from charrnn.text.spool import SMALL, Spool
 from charrnn.text.tokens import Tokens
+from charrnn.text.training_text import read_again
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import preset
+from charrnn.training.clock import RecordedSteps
 from charrnn.training.finetune import take_over
 from charrnn.training.pace import measured_pace
 
@@ -29,7 +34,8 @@ __all__ = ["Setup", "prepare"]
 class Setup:
     """A configuration with nothing left open, and the texts it names; `start` is a model to be trained further.
 
-    `own_vocabulary_fits` is false where a run goes on whose vocabulary is not that of its text.
+    `own_vocabulary_fits` is false where a run goes on whose vocabulary is not that of its text. `copy` is a copy of the
+    text, for the run to keep; `steps` are those at which a run that is repeated reported and validated.
     """
 
     config: RunConfig
@@ -40,6 +46,8 @@ class Setup:
     notices: tuple[str, ...]
     start: Checkpoint | None = None
     own_vocabulary_fits: bool = True
+    copy: TextCopy | None = None
+    steps: RecordedSteps | None = None
 
     def batches(self) -> Batches:
         """The training text in batches, one for each step."""
@@ -52,7 +60,13 @@ class Setup:
 
 
 def prepare(
-    config: RunConfig, given: Collection[str] = (), own: Vocabulary | None = None, *, may_know_more: bool = False
+    config: RunConfig,
+    given: Collection[str] = (),
+    own: Vocabulary | None = None,
+    *,
+    may_know_more: bool = False,
+    home: Path | None = None,
+    keep_text: bool = False,
 ) -> Setup:
     """Read the corpus and choose the open settings of `config`.
 
@@ -61,6 +75,8 @@ def prepare(
     Args:
         given: settings that were asked for, even if they are the defaults; a model to train further must have them.
         own: the vocabulary of a run that goes on, which may have more than its text where it began with a model.
+        home: the folder of a run that goes on, to look for its text from there, too.
+        keep_text: copy the text, for the run to keep.
 
     Raises:
         CharrnnError: as `read_corpus`, `choose_device` and `take_over` do.
@@ -75,8 +91,8 @@ def prepare(
         config, start, notices = take_over(config, given)
         known = start.vocabulary
     is_running = config.text.documents == "none"
-    corpus = read_corpus(config.text, config.training.seed, vocabulary=own, known=known)
-    notices += corpus.notices
+    corpus, copy, about_text = _read(config, home, own, known, keep_text=keep_text)
+    notices += about_text
     if is_running and corpus.validation is not None:
         notices += about_held_out(corpus.tokens.ids[1:-1], corpus.validation.ids[1:-1], config.text)
     if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
@@ -96,4 +112,20 @@ def prepare(
         raise UsageError(f"a batch of {rows} cannot be divided among {ranks} processes; train with {rows} at most")
     fits = own is None or corpus.fits(own, may_have_more=may_know_more)
     told = (*notices, *chosen)
-    return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, told, start, fits)
+    return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, told, start, fits, copy)
+
+
+def _read(
+    config: RunConfig, home: Path | None, own: Vocabulary | None, known: Vocabulary | None, *, keep_text: bool
+) -> tuple[Corpus, TextCopy | None, list[str]]:
+    """The text of a new run, with a copy if that is to be kept, or of one that goes on, wherever it is; and notices."""
+    if own is not None and home is not None:
+        corpus = read_again(config, home, own)
+        return corpus, None, [*corpus.notices]
+    copy = TextCopy(Spool(SMALL)) if keep_text else None
+    corpus = read_corpus(config.text, config.training.seed, vocabulary=own, known=known, copy=copy)
+    notices = [*corpus.notices]
+    if "-" in config.text.corpus and own is None and not keep_text:
+        alone = "the text came through standard input, and of it the run records only a digest"
+        notices.append(f"{alone}; {named('keep_text', True)} keeps a copy in the run, for commands that need the text")
+    return corpus, copy, notices

@@ -26,6 +26,9 @@ COMMANDS = {
     "compare": ["compare", "text", *TINY[2:], "--cells", "rnn", "--hidden-sizes", "8", "--learning-rates", "1e-3"],
     "memory": ["memory", "text", "--model", "model", "--targets", "5", "--device", "cpu"],
     "inspect": ["inspect", "text", "--neuron", "1", "--model", "model"],
+    "info": ["info", "model", "--check"],
+    "export": ["export", "model", "exported", "--force"],
+    "verify": ["verify", "run"],
     "compress": ["compress", "text", "-o", "-", "--model", "model"],
     "decompress": ["decompress", "packed", "-o", "-", "--model", "model"],
     "page": ["page", "--model", "model", "-o", "-"],
@@ -58,6 +61,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     for step in (1, 2, 3):
         run.append_metrics({"split": "training", "step": step, "loss": 1 / step})
     running = Commands(folder)
+    assert running.run(*COMMANDS["train"], "--name", "run").code == 0
     packed = running.run(*COMMANDS["compress"])
     assert packed.code == 0, packed.stderr
     (folder / "packed").write_bytes(packed.stdout)

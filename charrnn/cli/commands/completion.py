@@ -18,7 +18,7 @@ from charrnn.recurrent.registry import CORES
 __all__ = ["command"]
 
 _RUNS = ("--model", "--resume", "--from")
-
+_ABOUT_RUNS = ("info", "export", "verify")  # whose first argument is one
 
 _Values = list[str] | Literal["none", "number", "file", "run"]
 
@@ -61,6 +61,8 @@ def _described(name: str, help: str, function: Callable[..., Any]) -> _Command:
     arguments = [option for option in found if not option.names]
     if name == "help":
         arguments = [_Option([], "", [*PAGES, *guide_commands()])]
+    if name in _ABOUT_RUNS:
+        arguments[0] = arguments[0]._replace(values="run")
     options = [option for option in found if option.names]
     return _Command(name, help.partition(":")[0], [*options, _HELP], arguments[0] if arguments else None)
 

@@ -59,6 +59,7 @@ class RunOptions(Settings):
         metavar="[MODEL|auto]",
     )
     accept_new_corpus: bool = setting(False, "Resume though the text has changed since the run began.", panel=_RUN)
+    keep_text: bool = setting(False, "Keep a copy of the text in the run, such as of standard input.", panel=_RUN)
     dry_run: bool = setting(False, "Say what would be done and how long it would take, and stop.", panel=_RUN)
     as_json: bool = setting(
         False, "Write the events of the training as JSON lines on stdout.", panel=_RUN, flag="--json"
@@ -78,6 +79,8 @@ class RunOptions(Settings):
             raise bidirectional_error(named("bidirectional"))
         if self.dry_run and self.resume is not None:
             raise UsageError(f"{named('dry_run')} tells of a new run; leave {named('resume')} out")
+        if self.keep_text and self.resume not in (None, "auto"):
+            raise UsageError(f"{named('keep_text', True)} is for a new run; leave it out to go on with one")
         if self.accept_new_corpus and self.resume is None:
             resumed = f"{named('accept_new_corpus')} is for a {named('resume')} whose text has changed"
             raise UsageError(f"{resumed}; a new run takes any text")
@@ -168,12 +171,14 @@ def _events(plan: _Plan, run: RunOptions, stop: Stop) -> "Iterator[Event]":
     """Begin a training, or go on with one; its events."""
     from charrnn.training import loop  # takes a second or two, with a sign of life from the display
 
-    accepts = run.accept_new_corpus
+    accepts, keeps = run.accept_new_corpus, run.keep_text
     if plan.resumable is not None:
         return loop.resume(plan.resumable, plan.given, stop, accept_new_corpus=accepts)
     if run.resume == "auto" and plan.name is not None:
-        return loop.train_or_resume(plan.config, plan.name, plan.given, stop, accept_new_corpus=accepts)
-    return loop.train(plan.config, plan.name, stop, given=plan.given.keys())
+        return loop.train_or_resume(
+            plan.config, plan.name, plan.given, stop, accept_new_corpus=accepts, keep_text=keeps
+        )
+    return loop.train(plan.config, plan.name, stop, given=plan.given.keys(), keep_text=keeps)
 
 
 def _others(process: ProcessRank) -> AbstractContextManager[object]:

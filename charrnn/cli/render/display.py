@@ -208,6 +208,8 @@ def working(what: str, quiet: bool) -> Iterator[None]:
 def score_table(title: str, values: Mapping[str, float | int | str | None]) -> None:
     """Write a table of scores on stdout, which is a terminal."""
     table = Table(title=Text(as_shown(title, "stdout")), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in values.items():
         shown = f"{value:,.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
         table.add_row(name.replace("_", " "), Text(as_shown(shown, "stdout")))
