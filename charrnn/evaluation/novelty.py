@@ -50,7 +50,7 @@ def novelty(
         DataError: the text is empty; the run's own is needed and is gone, has changed, or holds out nothing.
         CharrnnError: as `read_corpus` does.
     """
-    run, named = checkpoint.config, checkpoint.config.text.corpus
+    run, own_name = checkpoint.config, ", ".join(checkpoint.config.text.corpus)
     learned = training_text(run, checkpoint.vocabulary, corpus, encoding)
     if sources:
         read = training_text(run, checkpoint.vocabulary, sources, encoding)
@@ -61,8 +61,8 @@ def novelty(
     if not tokens.targets:
         raise DataError(f"{', '.join(sources)} has no text to compare")
     return Novelty(
-        ", ".join(sources) or f"the validation text of {', '.join(named)}",
-        ", ".join(corpus) or f"the training text of {', '.join(named)}",
+        ", ".join(sources) or run.text.held_out_name,
+        ", ".join(corpus) or f"the training text of {own_name}",
         _shares(tokens, vocabulary, learned),
         (*notices, *learned.notices),
     )

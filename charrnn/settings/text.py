@@ -52,12 +52,16 @@ class TextConfig(Settings):
     validation: float = setting(
         0.1, "Share of the text held out for validation. 0 holds out nothing.", panel=_TEXT, least=0, most=0.9
     )
+    validation_file: str | None = setting(
+        None, "Text for validation; then all of the corpus is learned.", panel=_TEXT, metavar="FILE"
+    )
 
     def __post_init__(self) -> None:
         if self.labels and self.documents == "none":
             object.__setattr__(self, "documents", "line")  # as a frozen dataclass sets its own fields
         super().__post_init__()
         self._check_bytes()
+        self._check_validation()
         try:
             "".encode(self.encoding)
         except (LookupError, ValueError):
@@ -65,6 +69,24 @@ class TextConfig(Settings):
                 f"{named('encoding')} must be a text encoding that Python knows, such as utf-8, cp949 or latin-1, "
                 f"got {self.encoding!r:.40}"
             ) from None
+
+    def _check_validation(self) -> None:
+        if self.validation_file is None:
+            return
+        if self.validation != TextConfig.validation:
+            raise UsageError(
+                f"{named('validation_file')} is all that is held out; it cannot go with {named('validation')}"
+            )
+        if self.validation_file in ("", "-"):
+            raise UsageError(
+                f"{named('validation_file')} is read again whenever the model is scored: name a file, "
+                f"not {'standard input' if self.validation_file else 'an empty text'}"
+            )
+
+    @property
+    def held_out_name(self) -> str:
+        """The name of the held-out text in messages."""
+        return self.validation_file or f"the validation text of {', '.join(self.corpus)}"
 
     def _check_bytes(self) -> None:
         if self.unit != "byte":

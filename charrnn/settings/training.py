@@ -86,11 +86,13 @@ class TrainingConfig(Settings):
 class Record(Settings):
     """The record of values found during a run, kept so that repeating or resuming it is exact.
 
-    `from_sha256` is the digest of the model that `from_model` names. `plan` has `(step, total steps)` pairs: from
+    `validation_sha256` is the digest of the text that `validation_file` names, and `from_sha256` that of the model that
+    `from_model` names. `plan` has `(step, total steps)` pairs: from
     that step on, the run was planned to have that many steps.
     """
 
     corpus_sha256: str | None = None
+    validation_sha256: str | None = None
     from_sha256: str | None = None
     plan: Plan = ()
 

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
-from typing import Any
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,8 @@ class Corpus:
     that is not held out, and of what was known before. `characters` are all that there are, held out or not.
     `bytes_before` is the number of bytes in UTF-8 that the documents had before their line ends and normalisation were
     treated, for each byte that they have now. `sha256` is over the bytes of all sources as they were read
-    (decompressed), each after its length and, where that is a label, the name of its folder.
+    (decompressed), each after its length and, where that is a label, the name of its folder. `validation_sha256` is the
+    same over a text that is given for validation, None without one.
     """
 
     tokens: Tokens
@@ -59,6 +60,7 @@ class Corpus:
     characters: str
     bytes_before: Fraction
     sha256: str
+    validation_sha256: str | None
     notices: tuple[str, ...]
 
     def fits(self, vocabulary: Vocabulary, *, may_have_more: bool) -> bool:
@@ -83,7 +85,8 @@ def read_corpus(
     A text of more than `SMALL` bytes is encoded into a file in the cache folder, unless it is there already.
 
     Args:
-        seed: hold out validation text as `config` says, drawn by this seed; without one, nothing.
+        seed: hold out validation text as `config` says, drawn by this seed, or the file that it names; without a seed,
+            nothing.
         vocabulary: encode with this vocabulary instead of the text's own.
         known: vocabulary of a model to train further: its characters are added to the text's own vocabulary, and its
             labels, too, where documents have labels.
@@ -97,17 +100,17 @@ def read_corpus(
         ResourceError: no room on the disk for a large text.
     """
     with Spool(SMALL) as copies:
-        config, sources = _sources(config, text, copies)
-        sha256 = _sha256(sources)
-        marked = [source.name for source in sources if has_mark(source, config)]
+        config, sources = _sources(config, seed, text, copies)
+        marked = [source.name for source in sources.all if has_mark(source, config)]
         notices = [f"left out the byte order mark at the start of {_listed(marked)}"] if marked else []
-        key, is_small = _key(config, sha256, seed, known, labels), sum(source.size for source in sources) <= SMALL
+        notices += [f"{config.validation_file} is the text that is learned; use another"] if sources.are_equal else []
+        key, is_small = _key(config, sources, seed, known, labels), sum(source.size for source in sources.all) <= SMALL
         if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
             notices.append(f"the text is large: read it encoded from {_told(cached)}")
         else:
             with Spool(math.inf if is_small else 0) as spool:
-                documents = _Text(sources, config, sha256, spool, Labels(config, labels), seed is not None)
+                documents = _Text(sources, config, spool, Labels(config, labels), seed is not None)
                 own, notes, shapes, pieces = _laid_out(documents, config, seed, vocabulary, known)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
@@ -115,7 +118,7 @@ def read_corpus(
                     cached = cache.build(_of(key, vocabulary if vocabulary != own else None), notes, shapes, pieces)
                     arrays = cached.arrays
                     notices.append(f"the text is large: encoded it into {_told(cached)}")
-    return _corpus(arrays, notes, _vocabulary(notes, config.unit), vocabulary, sha256, notices)
+    return _corpus(arrays, notes, _vocabulary(notes, config.unit), vocabulary, sources, notices)
 
 
 def _corpus(
@@ -123,7 +126,7 @@ def _corpus(
     notes: dict[str, Any],
     own: Vocabulary,
     vocabulary: Vocabulary | None,
-    sha256: str,
+    sources: "_Sources",
     notices: list[str],
 ) -> Corpus:
     tokens, validation = (Tokens(arrays[f"{part} ids"], arrays[f"{part} offsets"]) for part in _PARTS)
@@ -134,23 +137,48 @@ def _corpus(
         own,
         notes["all characters"],
         Fraction(*notes["bytes"]),
-        sha256,
+        sources.sha256,
+        sources.validation_sha256 if sources.validation else None,
         (*notices, *notes["notices"]),
     )
 
 
-def _sources(config: TextConfig, text: str | None, copies: Spool) -> tuple[TextConfig, list[Source]]:
+class _Sources(NamedTuple):
+    """The sources of a text and their digest, and those of a text that is given for validation."""
+
+    corpus: list[Source]
+    validation: list[Source]
+    sha256: str
+    validation_sha256: str
+
+    @property
+    def all(self) -> list[Source]:
+        """Those of both."""
+        return self.corpus + self.validation
+
+    @property
+    def are_equal(self) -> bool:
+        """True if both texts have the same bytes."""
+        return self.sha256 == self.validation_sha256
+
+
+def _sources(config: TextConfig, seed: int | None, text: str | None, copies: Spool) -> tuple[TextConfig, _Sources]:
     """The sources that `config` names, or a text in memory, which is in UTF-8."""
-    if text is None:
-        return config, list(find_sources(config, copies))
-    return replace(config, encoding=TextConfig.encoding), [text_source(text, copies)]
+    if text is not None:
+        config, corpus = replace(config, encoding=TextConfig.encoding), [text_source(text, copies)]
+    else:
+        corpus = list(find_sources(config, copies))
+    validation: list[Source] = []
+    if seed is not None and config.validation_file is not None:
+        validation = list(find_sources(replace(config, corpus=(config.validation_file,)), copies))
+    return config, _Sources(corpus, validation, _sha256(corpus), _sha256(validation))
 
 
 def _laid_out(
     text: "_Text", config: TextConfig, seed: int | None, vocabulary: Vocabulary | None, known: Vocabulary | None
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
     """The text's own vocabulary, the notes to keep with its token ids, their shapes, and the ids in pieces."""
-    parts = split(text.lengths, config, seed)
+    parts = split(text.lengths, config, seed, text.learned)
     own = _own_vocabulary(text, parts, config, known)
     vocabulary = vocabulary or own
     notes = {
@@ -191,45 +219,48 @@ def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
 class _Text:
     """The documents of the sources: their lengths, and their characters end to end, as code points in a spool.
 
-    `bytes` has how many they had in UTF-8 before they were treated, and how many after.
+    `bytes` has how many they had in UTF-8 before they were treated, and how many after; `learned` is the number of
+    documents before those of a text that is given for validation, None without one.
 
     Raises:
         DataError: a source that is undecodable, or has another digest than before; a document without its label.
     """
 
-    def __init__(
-        self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels, may_change: bool
-    ) -> None:
+    def __init__(self, sources: _Sources, config: TextConfig, spool: Spool, labels: Labels, may_change: bool) -> None:
         self.labels = labels
         self._spool = spool
         self._pieces: list[tuple[np.dtype[Any], int]] = []
         self._is_there = np.zeros(sys.maxunicode + 1, dtype=bool)
-        digest, line_ends = hashlib.sha256(), Counter[str]()
-        watches = [Utf8Watch(config) for _ in sources]
+        digests, line_ends = (hashlib.sha256(), hashlib.sha256()), Counter[str]()
+        watches, first = [Utf8Watch(config) for _ in sources.all], len(sources.corpus)
         texts: Iterator[Iterable[str]] = (
-            decoded(source, config, watch.passing(_digested(source, digest)))
-            for source, watch in zip(sources, watches, strict=True)
+            decoded(source, config, watch.passing(_digested(source, digests[number >= first])))
+            for number, (source, watch) in enumerate(zip(sources.all, watches, strict=True))
         )
-        if config.documents == "none":
-            texts = iter([chain.from_iterable(texts)])
+        if is_running := config.documents == "none":  # one text, and perhaps another for validation
+            texts = iter([chain.from_iterable(islice(texts, first)), chain.from_iterable(texts)])
         marked = (marked_documents(text, config, line_ends) for text in texts)
         if config.labels:
-            marked = (labels.taken_off(pieces, source) for pieces, source in zip(marked, sources, strict=True))
+            marked = (labels.taken_off(pieces, source) for pieces, source in zip(marked, sources.all, strict=True))
         self.bytes = (1, 1)
         if is_changed := config.normalize is not None or config.newlines == "lf":
             before, after = _ByteCounter(mark_of(config)), _ByteCounter(mark_of(config))
             marked = (after.passing(treated(before.passing(pieces), config)) for pieces in marked)
         characters, lengths = 0, [np.empty(0, dtype=np.int64)]
         last_end = np.zeros(1, dtype=np.int64)
-        for piece in chain.from_iterable(marked):
-            points, marks = _points(piece, mark_of(config))
-            ends = np.concatenate([last_end, characters + marks])
-            own, last_end = ends[1:] - ends[:-1], ends[-1:]
-            lengths.append(own[own > 0])
-            characters += len(points)
-            if len(points):
-                self._append(points)
-        if digest.hexdigest() != sha256:
+        self.learned: int | None = None
+        for number, text in enumerate(marked):
+            if number == (1 if is_running else first) and sources.validation:
+                self.learned = sum(map(len, lengths))
+            for piece in text:
+                points, marks = _points(piece, mark_of(config))
+                ends = np.concatenate([last_end, characters + marks])
+                own, last_end = ends[1:] - ends[:-1], ends[-1:]
+                lengths.append(own[own > 0])
+                characters += len(points)
+                if len(points):
+                    self._append(points)
+        if [digest.hexdigest() for digest in digests] != [sources.sha256, sources.validation_sha256]:
             raise DataError(
                 f"{', '.join(config.corpus)} changed while it was being read; start again when nothing writes to it"
             )
@@ -237,7 +268,7 @@ class _Text:
         if is_changed and after.count:
             self.bytes = (before.count, after.count)
         self.characters = "".join(map(chr, np.flatnonzero(self._is_there)))
-        utf8 = [source.name for source, watch in zip(sources, watches, strict=True) if watch.sees_utf8]
+        utf8 = [source.name for source, watch in zip(sources.all, watches, strict=True) if watch.sees_utf8]
         self.notices = about_line_ends(line_ends, config, may_change=may_change) + _about_utf8(utf8, config)
         if config.unit == "character" and self._is_there[ord(MARK)]:
             self.notices.append(
@@ -357,7 +388,7 @@ def _in_memory(shapes: cache.Shapes, pieces: Pieces) -> dict[str, NDArray[Any]]:
 
 def _key(
     config: TextConfig,
-    sha256: str,
+    sources: _Sources,
     seed: int | None,
     known: Vocabulary | None,
     labels: tuple[str, ...] | None,
@@ -366,7 +397,7 @@ def _key(
     key: dict[str, object] = {
         "format": _FORMAT,
         "byte order": sys.byteorder,
-        "sha256": sha256,
+        "sha256": sources.sha256,
         "unit": config.unit,
         "encoding": codecs.lookup(config.encoding).name,
         "normalize": config.normalize and [config.normalize, unicodedata.unidata_version],
@@ -375,6 +406,8 @@ def _key(
         "validation": None if seed is None else config.validation,
         "seed": None if config.documents == "none" else seed,
     }
+    if sources.validation:
+        key |= {"validation": None, "seed": None, "validation sha256": sources.validation_sha256}
     if config.labels:
         key["labels"] = None if labels is None else list(labels)
     return key | {"known": _digest_of(known)} if known else key

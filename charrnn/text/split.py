@@ -20,10 +20,10 @@ class Split(NamedTuple):
     notices: tuple[str, ...] = ()
 
 
-def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None) -> Split:
+def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None, learned: int | None = None) -> Split:
     """Hold out the last `config.validation` of a running text, or a seeded random share of the documents.
 
-    Without a seed nothing is held out.
+    Without a seed nothing is held out. Where the split is given, the first `learned` documents are not held out.
 
     Raises:
         DataError: too little text to train on, with a seed.
@@ -34,6 +34,12 @@ def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None) -> S
     fraction, characters, count = config.validation, int(lengths.sum()), len(lengths)
     if characters < 2:
         raise DataError(f"the text has {counted(characters, 'character')}; training needs at least 2")
+    if learned is not None:
+        if (first := int(lengths[:learned].sum())) < 2:
+            raise DataError(f"the text has {counted(first, 'character')}; training needs at least 2")
+        if learned == count:
+            raise DataError(f"{config.validation_file} has no text to validate by; name another file")
+        return Split(lengths, np.arange(count) >= learned)
     if not fraction:
         return nothing
     if config.documents == "none":

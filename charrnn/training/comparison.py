@@ -197,14 +197,19 @@ def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Ge
 
 
 def _seeded(setup: Setup, base: RunConfig, seeds: int) -> Iterator[Setup]:
-    """The text as each seed divides it. A running text is divided in the same way by all."""
+    """The text as each seed divides it."""
     first = base.training.seed
     yield setup
     for seed in range(first + 1, first + seeds):
-        if setup.config.text.documents == "none":
+        if _is_alike(setup):
             yield replace(setup, config=setup.config.override({"seed": seed}))
         else:
             yield prepare(setup.config.override({"seed": seed}))
+
+
+def _is_alike(setup: Setup) -> bool:
+    """True if all seeds hold out the same text: the end of a running text, or a file."""
+    return setup.config.text.documents == "none" or setup.config.text.validation_file is not None
 
 
 def _for_seed(chosen: RunConfig, setup: Setup) -> RunConfig:
@@ -232,7 +237,7 @@ def _without_network(setups: Sequence[Setup]) -> Iterator[Notice | Compared]:
     """The rows of models without a network, on the text of each seed where these differ."""
     rows: dict[str, list[Compared]] = {}
     notices: dict[str, Notice] = {}
-    for setup in setups if setups[0].config.text.documents != "none" else setups[:1]:
+    for setup in setups[:1] if _is_alike(setups[0]) else setups:
         assert setup.validation is not None
         try:
             inner = hold_out(setup)

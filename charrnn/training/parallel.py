@@ -57,7 +57,8 @@ def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
         checkpoint = from_file(path, training=True)
         given = {"corpus": config.text.corpus, "device": config.training.device}
         setup = prepare_again(path, checkpoint, given, accept_new_corpus=True)
-    if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
+    digests = [(each.record.corpus_sha256, each.record.validation_sha256) for each in (setup.config, config)]
+    if digests[0] != digests[1]:
         raise DataError("the text has changed while it was read; start again")
     return replace(setup, config=config), FollowedRun(Path(run)), checkpoint
 

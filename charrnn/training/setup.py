@@ -76,8 +76,8 @@ def prepare(
     notices += corpus.notices
     if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
         notices.append(f"{counted(new, 'character')} {'is' if new == 1 else 'are'} new to the model")
-    record = replace(config.record, corpus_sha256=corpus.sha256)
-    if config.record.plan and config.record.corpus_sha256 != corpus.sha256:
+    record = replace(config.record, corpus_sha256=corpus.sha256, validation_sha256=corpus.validation_sha256)
+    if config.record.plan and record != config.record:
         notices.append("the text is not the one of the recorded run: this is a new run with the same settings")
         record = replace(record, plan=())
     config = replace(config, record=record)
