@@ -14,6 +14,8 @@ __all__ = [
     "MACHINE",
     "OUT",
     "STOPS",
+    "Blend",
+    "BlendConfig",
     "EngineConfig",
     "EngineName",
     "PrimeConfig",
@@ -21,6 +23,7 @@ __all__ = [
     "Unknown",
 ]
 
+Blend = Literal["mixture", "product"]
 EngineName = Literal["auto", "numpy", "torch"]
 Unknown = Literal["error", "skip", "token"]
 
@@ -127,6 +130,15 @@ class PrimeConfig(Settings):
     )
     save_state: str | None = setting(None, "Save the state after the prime in a new file.", panel=OUT, metavar="FILE")
     force: bool = setting(False, FORCE_HELP, panel=OUT)
+
+
+@dataclass(frozen=True)
+class BlendConfig(Settings):
+    """The setting of the way in which the distributions of several models are mixed."""
+
+    blend: Blend = setting(
+        "mixture", "Of several models, mix the probabilities, or their geometric mean, a product.", panel=DRAWN
+    )
 
 
 @dataclass(frozen=True)
