@@ -8,7 +8,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["PPMD_ORDERS", "as_bytes", "ppmd_size", "size_after", "xz_size"]
 
-PPMD_ORDERS = (3, 4, 5, 6, 8, 12, 16)
+PPMD_ORDERS = (3, 4, 5, 6, 8, 12)
 _PPMD_MEMORY = 2**28
 _XZ_DICTIONARY = 2**26  # as `xz -9` has it
 _CHUNK = 2**20  # tokens

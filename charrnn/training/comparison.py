@@ -235,9 +235,10 @@ def _train_all(
 
 def _without_network(setups: Sequence[Setup]) -> Iterator[Notice | Compared]:
     """The rows of models without a network, on the text of each seed where these differ."""
+    some = setups[:1] if _is_alike(setups[0]) else setups
     rows: dict[str, list[Compared]] = {}
-    notices: dict[str, Notice] = {}
-    for setup in setups[:1] if _is_alike(setups[0]) else setups:
+    told: set[str] = set()
+    for setup in some:
         assert setup.validation is not None
         try:
             inner = hold_out(setup)
@@ -245,11 +246,13 @@ def _without_network(setups: Sequence[Setup]) -> Iterator[Notice | Compared]:
             inner = None
         for found in baselines(setup.training, inner, setup.validation, setup.vocabulary):
             if isinstance(found, Baseline):
-                rows.setdefault(found.name, []).append(_row_of(found, setup))
-            else:
-                notices[found.message] = found
-    yield from notices.values()
-    yield from map(_together, rows.values())
+                own = rows.setdefault(found.name, [])
+                own.append(_row_of(found, setup))
+                if len(own) == len(some):
+                    yield _together(own)
+            elif found.message not in told:
+                told.add(found.message)
+                yield found
 
 
 def _row_of(found: Baseline, setup: Setup) -> Compared:

@@ -55,7 +55,7 @@ class CompareOutput(Quiet):
 def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Search, output: CompareOutput) -> None:
     """For each core some short trials of learning rates (and sizes) on the training text alone, then a run in
     ./checkpoints with the best of them, whose last checkpoint is scored on the held-out text, as eval does. Rows of
-    what needs no network, on the same text: Kneser-Ney n-grams, xz, and PPMd (pip install 'charrnn-text[ppmd]').
+    what needs no network, on the same text: Kneser-Ney n-grams, xz, and PPMd, where pyppmd is installed.
 
     With --json: cell, trials, learning_rate, layers, hidden_size, parameters,
     nats_per_character, bits_per_character, windowed_bits_per_character,

@@ -89,7 +89,8 @@ class _Progress:
 
     def _now(self) -> str:
         if (started := self._started) is None:
-            return "" if self._cells else "reading the text …"
+            waiting = "" if self._rows else "scoring what needs no network …"
+            return waiting if self._cells else "reading the text …"
         if self._is_trained:
             return f"{_started(started)}: scoring …"
         if (report := self._report) is None:
