@@ -53,6 +53,7 @@ def models(cells: str = "gru lstm min-gru") -> list[Checkpoint]:
     ]
 
 
+@pytest.mark.slow
 @given(st.text("the cas", min_size=1, max_size=60))
 def test_a_text_costs_at_most_log_n_more_than_by_the_best_of_real_models(text: str) -> None:
     readings = [open_reading(each, text=text) for each in models()]

@@ -65,6 +65,7 @@ def test_its_own_text_is_scored_without_the_corpus_and_not_if_it_has_changed(con
     assert evaluate(latest()).score == before
 
 
+@pytest.mark.slow
 def test_a_run_from_standard_input_has_it_too(folder: Path, charrnn: Command) -> None:
     (folder / "held.txt").write_text(HELD_OUT)
     sizes = ("--cell", "rnn", "--hidden-size", "8", "--steps", "3", "--batch-size", "2", "--sequence-length", "5")
