@@ -1,6 +1,5 @@
 """Several models that write one text: their distributions of the next character, mixed at every step."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
@@ -8,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.errors import UsageError
-from charrnn.messages import named
 from charrnn.recurrent.states import State
 from charrnn.sampling.batched import BLOCKS
 from charrnn.sampling.beam import log_probabilities
@@ -19,7 +16,7 @@ from charrnn.settings.sampling import Blend, EngineConfig, SamplingConfig
 from charrnn.text.same_alphabet import check_alphabets
 from charrnn.text.vocabulary import Ids
 
-__all__ = ["MixedEngine", "Mixture", "open_mixture", "shares_of"]
+__all__ = ["MixedEngine", "Mixture", "open_mixture"]
 
 
 class Mixture(NamedTuple):
@@ -34,35 +31,14 @@ class Mixture(NamedTuple):
     blend: Blend = "mixture"
 
     @classmethod
-    def of(
-        cls, checkpoints: Sequence[Checkpoint], names: Sequence[str], weights: Sequence[float | None], blend: Blend
-    ) -> Self:
+    def of(cls, checkpoints: Sequence[Checkpoint], names: Sequence[str], shares: Sequence[float], blend: Blend) -> Self:
         """A mixture of models of these names.
 
         Raises:
-            UsageError: as `shares_of` and `check_alphabets`.
+            UsageError: as `check_alphabets`.
         """
         check_alphabets([each.vocabulary for each in checkpoints], names)
-        return cls(checkpoints, shares_of(weights), blend)
-
-
-def shares_of(weights: Sequence[float | None]) -> list[float]:
-    """The shares that sum to 1. If all weights are given, they are divided by their sum; else what is left of 1 is
-    divided equally among the others.
-
-    Raises:
-        UsageError: nothing is left for the others.
-    """
-    given = math.fsum(weight for weight in weights if weight is not None)
-    others = sum(weight is None for weight in weights)
-    if not others:
-        return [(weight or 0.0) / given for weight in weights]
-    if given >= 1:
-        raise UsageError(
-            f"the weights that are given sum to {given:g}, which leaves nothing for a {named('model')} without one; "
-            "give each a weight"
-        )
-    return [(1 - given) / others if weight is None else weight for weight in weights]
+        return cls(checkpoints, shares, blend)
 
 
 class MixedEngine:

@@ -1,5 +1,7 @@
 """The settings of sampling: the draw from the network's distribution, the stops, the prime and the engine."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +23,7 @@ __all__ = [
     "PrimeConfig",
     "SamplingConfig",
     "Unknown",
+    "shares_of",
 ]
 
 Blend = Literal["mixture", "product"]
@@ -147,3 +150,22 @@ class EngineConfig(Settings):
 
     device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
     engine: EngineName = setting("auto", "Library that steps the network: numpy on a CPU, else torch.", panel=MACHINE)
+
+
+def shares_of(weights: Sequence[float | None]) -> list[float]:
+    """The shares that sum to 1. If all weights are given, they are divided by their sum; else what is left of 1 is
+    divided equally among the others.
+
+    Raises:
+        UsageError: nothing is left for the others.
+    """
+    given = math.fsum(weight for weight in weights if weight is not None)
+    others = sum(weight is None for weight in weights)
+    if not others:
+        return [(weight or 0.0) / given for weight in weights]
+    if given >= 1:
+        raise UsageError(
+            f"the weights that are given sum to {given:g}, which leaves nothing for a {named('model')} without one; "
+            "give each a weight"
+        )
+    return [(1 - given) / others if weight is None else weight for weight in weights]

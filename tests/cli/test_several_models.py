@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from tests.cli.terminal import on_terminal
+from tests.cli.test_start import LIGHT
 from tests.conftest import InProcess
 from tests.doubles import unigram
 
@@ -127,3 +130,11 @@ def test_on_a_terminal_there_is_a_table(models: Path) -> None:
     lines = [line.split() for line in seen.decode().replace("\r", "").splitlines() if line.split()]
     assert [line[-1] for line in lines[-4:-1]] == ["a", "b", "mixture"]
     assert "of 1.0000 at most" in seen.decode()
+
+
+@pytest.mark.slow
+def test_torch_is_not_loaded(models: Path) -> None:
+    arguments = [*SAMPLE, *BOTH, "--temperature", "0.5", "--device", "cpu"]
+    done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, cwd=models)
+    assert done.returncode == 0
+    assert done.stderr.split()[-2:] in ([b"numpy", b"safetensors"], [b"safetensors", b"numpy"])

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import CheckpointError, UsageError
-from charrnn.sampling.mixture import Mixture, open_mixture, shares_of
+from charrnn.sampling.mixture import Mixture, open_mixture
 from charrnn.sampling.session import Session
 from charrnn.settings.model import ModelConfig
-from charrnn.settings.sampling import Blend, EngineConfig, PrimeConfig, SamplingConfig
+from charrnn.settings.sampling import Blend, EngineConfig, PrimeConfig, SamplingConfig, shares_of
 from charrnn.text.same_alphabet import check_alphabets
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import random_checkpoint
@@ -32,7 +32,7 @@ GRU, LSTM = network("gru", 1), network("lstm", 2)
 
 
 def mixed(*models: Checkpoint, weights: Sequence[float | None] = (None, None), blend: Blend = "mixture") -> Mixture:
-    return Mixture.of(models, [f"model {k}" for k in range(len(models))], weights, blend)
+    return Mixture.of(models, [f"model {k}" for k in range(len(models))], shares_of(weights), blend)
 
 
 def probabilities(mixture: Mixture) -> np.ndarray:  # type: ignore[type-arg]

@@ -13,7 +13,7 @@ from charrnn.cli.render.samples import write_json, write_text
 from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import JSON_LINES_HELP, setting
-from charrnn.settings.sampling import IN, OUT, BlendConfig, EngineConfig, PrimeConfig, SamplingConfig
+from charrnn.settings.sampling import IN, OUT, BlendConfig, EngineConfig, PrimeConfig, SamplingConfig, shares_of
 
 if TYPE_CHECKING:
     from charrnn.cli.common import OpenedModel
@@ -78,6 +78,7 @@ def command(
     together: a has the rest of the weight, and without weights all have the same.
     """
     _check(prime, drawing, reading, output)
+    names, shares = _named(models, blending)
     read = prime.read(quiet=output.quiet)
     lines = None if prime.prime_lines is None else list(lines_of(prime.prime_lines, reading.encoding))
     if engine.engine != "torch":  # one character's products are too small to share: threads would wait for each other
@@ -85,16 +86,16 @@ def command(
 
     from charrnn.sampling.session import Session
 
-    opened, mixture = _open(models, blending)
-    primes = read if lines is None else lines
-    session = Session(opened[0].checkpoint, drawing, primes, reading, engine, mixture)
+    opened, mixture = _open(names, shares, blending)
+    session = Session(opened[0].checkpoint, drawing, read if lines is None else lines, reading, engine, mixture)
     config, unit = session.config, session.vocabulary.unit
     if output.as_json and not (config.length or config.until_end or config.stop or config.lines):
         never = f"which {named('length', 0)} is never; give a {named('length')}"
         raise UsageError(f"{named('as_json')} writes a sample when it is complete, {never}")
-    shares = [[f"{share:.1%} of the {mixture.blend}"] for share in mixture.shares] if mixture else [[]]
-    for each, share in zip(opened, shares, strict=True):
-        tell_model(each, *share, *([session.device, f"seed {config.seed}"] if each is opened[-1] else []), quiet=output)
+    told = [[f"{share:.1%} of the {blending.blend}"] for share in shares] or [[]]
+    told[-1] += [session.device, f"seed {config.seed}"]
+    for each, about in zip(opened, told, strict=True):
+        tell_model(each, *about, quiet=output)
     if session.draws_labels:
         by_share = f"labels drawn by their share of {session.vocabulary.listed_labels}"
         note(f"{by_share}; {named('label')} says which", quiet=output.quiet)
@@ -103,8 +104,7 @@ def command(
     writer = TextWriter("latin-1" if in_bytes else "utf-8", escape, output.output, replaces=reading.force)
     seen = _Seen()
     if output.as_json:
-        about = _mixed(opened, mixture) if mixture else {}
-        write_json(seen.passing(session.pieces(measured=True)), writer, config.seed, unit, about)
+        write_json(seen.passing(session.pieces(measured=True)), writer, config.seed, unit, _mixed(opened, mixture))
     else:
         several = config.num_samples > 1 or lines is not None
         write_text(
@@ -116,22 +116,29 @@ def command(
         note(f"{empty}: all else is in the text that it must not copy; ask for a larger one", quiet=output.quiet)
 
 
-def _open(models: ModelsInput, blending: BlendConfig) -> "tuple[list[OpenedModel], Mixture | None]":
-    """The models that are named, or the one that is chosen; and their mixture, if there are several."""
+def _named(models: ModelsInput, blending: BlendConfig) -> tuple[list[str], list[float]]:
+    """The names of the models, and the shares of several."""
     pairs = [weighted(name) for name in models.model]
     if len(pairs) < 2 and blending.blend != BlendConfig.blend:
         raise UsageError(f"{named('blend')} mixes several models; give {named('model')} for each")
-    opened = [open_model(name) for name, _ in pairs] or [open_model(None)]
-    if len(pairs) < 2:
+    return [name for name, _ in pairs], shares_of([weight for _, weight in pairs]) if len(pairs) > 1 else []
+
+
+def _open(names: list[str], shares: list[float], blending: BlendConfig) -> "tuple[list[OpenedModel], Mixture | None]":
+    """The models of these names, or the one that is chosen; and their mixture, if there are several."""
+    opened = [open_model(name) for name in names] or [open_model(None)]
+    if not shares:
         return opened, None
     from charrnn.sampling.mixture import Mixture
 
-    weights, names = [weight for _, weight in pairs], [str(each.path) for each in opened]
-    return opened, Mixture.of([each.checkpoint for each in opened], names, weights, blending.blend)
+    paths = [str(each.path) for each in opened]
+    return opened, Mixture.of([each.checkpoint for each in opened], paths, shares, blending.blend)
 
 
-def _mixed(opened: "list[OpenedModel]", mixture: "Mixture") -> dict[str, Any]:
+def _mixed(opened: "list[OpenedModel]", mixture: "Mixture | None") -> dict[str, Any]:
     """The models of a mixture, for JSON."""
+    if mixture is None:
+        return {}
     models = [{"model": str(each.path), "share": share} for each, share in zip(opened, mixture.shares, strict=True)]
     return {"blend": mixture.blend, "models": models}
 
