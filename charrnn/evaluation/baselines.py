@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from charrnn.evaluation.compressors import PPMD_ORDERS, as_bytes, ppmd_size, size_after, xz_size
 from charrnn.evaluation.kneser_ney import GramCounts, KneserNey, best_order
 from charrnn.events import Notice
+from charrnn.messages import counted
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 
@@ -43,7 +44,7 @@ def baselines(
     known = text.ids[_targets(text)] != vocabulary.unknown
     scored = max(int(np.count_nonzero(known)), 1)
     if unknown := len(known) - int(np.count_nonzero(known)):
-        yield Notice(f"{unknown:,} characters of the held-out text are not in the training text; no row counts them")
+        yield Notice(f"no row counts {counted(unknown, 'character')} of the held-out text that the training text lacks")
     if len(learned.ids) > _MOST:
         yield Notice(f"models without a network learn the last {_MOST:,} characters of the training text")
     learned, inner = _last(learned), inner and (_last(inner[0]), _last(inner[1]))

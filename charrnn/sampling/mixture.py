@@ -89,13 +89,15 @@ class MixedEngine:
         return mixed.astype(np.float32), tuple(state for _, state in found)
 
 
-def open_mixture(mixture: Mixture, config: SamplingConfig, engine: EngineConfig) -> OpenedEngine:
+def open_mixture(
+    mixture: Mixture, config: SamplingConfig, engine: EngineConfig, *, streams: int | None = None
+) -> OpenedEngine:
     """An engine that mixes the models, each stepped by the engine that `open_engine` chooses for it.
 
     Raises:
         UsageError: as `open_engine`.
     """
-    opened = [open_engine(each, config, engine.engine, engine.device) for each in mixture.checkpoints]
+    opened = [open_engine(each, config, engine.engine, engine.device, streams=streams) for each in mixture.checkpoints]
     mixed = MixedEngine([each.engine for each in opened], mixture.shares, mixture.blend)
     blocks = opened[0].blocks if len({each.blocks for each in opened}) == 1 else BLOCKS
     threads = max(each.threads for each in opened)
