@@ -46,7 +46,7 @@ def baselines(
     if unknown := len(known) - int(np.count_nonzero(known)):
         yield Notice(f"no row counts {counted(unknown, 'character')} of the held-out text that the training text lacks")
     if len(learned.ids) > _MOST:
-        yield Notice(f"models without a network learn the last {_MOST:,} characters of the training text")
+        yield Notice(f"models without a network learn the last {counted(_MOST, 'character')} of the training text")
     learned, inner = _last(learned), inner and (_last(inner[0]), _last(inner[1]))
     if inner is None:
         yield Notice("no rows of kneser-ney and ppmd: the training text is too short to choose their order by")
