@@ -1,5 +1,6 @@
 """Options that most commands share, and the one place where commands open a model."""
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +18,30 @@ if TYPE_CHECKING:
     from charrnn.checkpoint.format import Checkpoint
     from charrnn.checkpoint.store import FoundModel
 
-__all__ = ["MODEL_HELP", "ModelInput", "OpenedModel", "PrimeInput", "Quiet", "find", "open_model", "tell_model"]
+__all__ = [
+    "MODEL_HELP",
+    "ModelInput",
+    "ModelsInput",
+    "OpenedModel",
+    "PrimeInput",
+    "Quiet",
+    "find",
+    "open_model",
+    "tell_model",
+    "weighted",
+]
 
 MODEL_HELP = "Checkpoint file, run folder or run name (default: the newest run in ./checkpoints, else the demo)."
+
+
+@dataclass(frozen=True)
+class ModelsInput(Settings):
+    """The option that names one model, or several."""
+
+    # CHARRNN_MODEL holds one path, which may have spaces in it; `open_model` reads it.
+    model: tuple[str, ...] = setting(
+        (), f"{MODEL_HELP} Can be given several times.", panel=IN, metavar="MODEL", has_variable=False
+    )
 
 
 @dataclass(frozen=True)
@@ -112,3 +134,23 @@ def _wanted(name: str | None) -> str | None:
 def tell_model(model: OpenedModel, *more: str, quiet: Quiet) -> None:
     """Write on stderr which model was chosen and why, and `more` about it."""
     note(", ".join([f"{model.path} ({model.why})", *more]), quiet=quiet.quiet)
+
+
+def weighted(name: str) -> tuple[str, float | None]:
+    """The name of a model and its weight, from MODEL or MODEL:WEIGHT; a path that exists is a name as it stands.
+
+    Raises:
+        UsageError: the weight is not greater than 0.
+    """
+    from charrnn.checkpoint.store import named_run
+
+    before, colon, after = name.rpartition(":")
+    if not colon or os.path.exists(named_run(name)):  # noqa: PTH110 (which takes a name that no file can have)
+        return name, None
+    try:
+        weight = float(after)
+    except ValueError:
+        return name, None
+    if not 0 < weight < math.inf:
+        raise UsageError(f"the weight of {before} must be a number greater than 0, got {after:.40}")
+    return before, weight

@@ -19,7 +19,7 @@ from charrnn.settings.text import TextConfig
 from charrnn.settings.training import Device
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.tokens import Tokens
-from charrnn.text.training_text import own_text
+from charrnn.text.training_text import held_out_text
 from charrnn.text.vocabulary import Ids, Vocabulary, check_label, known_form
 
 __all__ = ["Evaluation", "Reading", "evaluate", "open_reading"]
@@ -150,10 +150,10 @@ def open_reading(
         may_lack_label = may_lack_label or label is not None
         corpus, tokens, name = _given_text(named_text, text, vocabulary, may_lack_label=may_lack_label)
     else:
-        corpus = own_text(run, vocabulary, checkpoint.folder, hint)
-        if corpus.validation is None:
+        corpus, held_out = held_out_text(run, vocabulary, checkpoint.folder, hint)
+        if held_out is None:
             raise DataError(f"the model was trained without a validation text; {hint}")
-        tokens, name = corpus.validation, f"the validation text of {', '.join(run.text.corpus)}"
+        tokens, name = held_out, run.text.held_out_name
     if model is None:
         keep_memory()
         model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))

@@ -50,8 +50,8 @@ def novelty(
         DataError: the text is empty; the run's own is needed and is gone, has changed, or holds out nothing.
         CharrnnError: as `read_corpus` does.
     """
-    named = checkpoint.config.text.corpus
-    own_run = checkpoint.config, checkpoint.vocabulary, checkpoint.folder
+    run, own_name = checkpoint.config, ", ".join(checkpoint.config.text.corpus)
+    own_run = run, checkpoint.vocabulary, checkpoint.folder
     learned = training_text(*own_run, corpus, encoding)
     if sources:
         read = training_text(*own_run, sources, encoding)
@@ -62,8 +62,8 @@ def novelty(
     if not tokens.targets:
         raise DataError(f"{', '.join(sources)} has no text to compare")
     return Novelty(
-        ", ".join(sources) or f"the validation text of {', '.join(named)}",
-        ", ".join(corpus) or f"the training text of {', '.join(named)}",
+        ", ".join(sources) or run.text.held_out_name,
+        ", ".join(corpus) or f"the training text of {own_name}",
         _shares(tokens, vocabulary, learned),
         (*notices, *learned.notices),
     )

@@ -32,10 +32,10 @@ _PATIENCE, _LIMIT = 100, 10_000
 
 
 class CopyGuard:
-    """A test for tokens that would complete a K-gram of `grams`, given the tokens before them."""
+    """A test for tokens that would complete a K-gram of any of `grams`, given the tokens before them."""
 
-    def __init__(self, grams: GramIndex, vocabulary: Vocabulary) -> None:
-        self.k = grams.k
+    def __init__(self, grams: Sequence[GramIndex], vocabulary: Vocabulary) -> None:
+        self.k = grams[0].k
         self._grams, self._values, self._special = grams, unit_values(vocabulary), vocabulary.start
 
     def before(self, prime: Ids) -> Ids:
@@ -48,24 +48,30 @@ class CopyGuard:
         return ids[max(0, len(ids) - self.k + 1) :]
 
     def copies(self, before: Ids) -> NDArray[np.bool_]:
-        """Mask (V,) of the tokens that complete a K-gram of `grams` after the ids `before`."""
+        """Mask (V,) of the tokens that complete a K-gram of any of `grams` after the ids `before`."""
         if len(before) < self.k - 1:
             return np.zeros(len(self._values), dtype=bool)
-        found = self._grams.ending(before, self._values)
+        found: NDArray[np.bool_] = np.any([each.ending(before, self._values) for each in self._grams], axis=0)
         found[self._special :] = False
         return found
 
 
-def copy_guard(checkpoint: Checkpoint, k: int, corpus: Sequence[str] = (), encoding: str | None = None) -> CopyGuard:
-    """The guard against copies of the texts that `corpus` names, or without any of the model's training text.
+def copy_guard(
+    checkpoints: Sequence[Checkpoint], k: int, corpus: Sequence[str] = (), encoding: str | None = None
+) -> CopyGuard:
+    """The guard against copies of the texts that `corpus` names, or without any of the models' training texts.
 
     They are in UTF-8 unless another `encoding` is named.
 
     Raises:
         CharrnnError: as `training_text` does.
     """
-    learned = training_text(checkpoint.config, checkpoint.vocabulary, checkpoint.folder, corpus, encoding)
-    return CopyGuard(GramIndex.of(Grams(learned.tokens, learned.vocabulary, k)), checkpoint.vocabulary)
+    learned = (
+        training_text(each.config, each.vocabulary, each.folder, corpus, encoding)
+        for each in (checkpoints[:1] if corpus else checkpoints)
+    )
+    indexes = [GramIndex.of(Grams(each.tokens, each.vocabulary, k)) for each in learned]
+    return CopyGuard(indexes, checkpoints[0].vocabulary)
 
 
 class _Place(NamedTuple):

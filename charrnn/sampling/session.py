@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from charrnn.files import check_new
 from charrnn.messages import named
 from charrnn.sampling.batched import Begin, Piece, PrimePiece, write_batched
 from charrnn.sampling.chooser import forbidden_ids
-from charrnn.sampling.engines import open_engine
+from charrnn.sampling.engines import OpenedEngine, open_engine
 from charrnn.sampling.generate import start_token
 from charrnn.sampling.prefill import after_each, after_prime, led_in, started
 from charrnn.sampling.prime import as_model_text, encode_pieces, encode_prime
@@ -23,15 +24,19 @@ from charrnn.sampling.stream import Stream
 from charrnn.settings.sampling import EngineConfig, PrimeConfig, SamplingConfig
 from charrnn.text.vocabulary import Ids, check_label
 
+if TYPE_CHECKING:
+    from charrnn.sampling.mixture import Mixture
+
 __all__ = ["Prime", "Session"]
 
 Prime = str | list[tuple[str, str]] | Iterable[bytes]
 
 
 class Session:
-    """Samples of one model, ready to be written: all settings and primes have been checked.
+    """Samples of one model, or of several, ready to be written: all settings and primes have been checked.
 
     Args:
+        checkpoint: the model; of a `mixture`, the first, whose units and documents are those of the text.
         prime: the text that samples go on from; or its bytes in pieces, which one sample does not keep in memory; or
             named lines, each the prime of one sample, whose state is not saved.
 
@@ -51,8 +56,9 @@ class Session:
         prime: Prime = "",
         reading: PrimeConfig = PrimeConfig(),  # noqa: B008 (a frozen value)
         engine: EngineConfig = EngineConfig(),  # noqa: B008
+        mixture: "Mixture | None" = None,
     ) -> None:
-        self._checkpoint, self._reading = checkpoint, reading
+        self._checkpoint, self._reading, self._mixture = checkpoint, reading, mixture
         self.vocabulary = checkpoint.vocabulary
         self.config = config = self._settled(config)
         self.draws_labels = bool(self.vocabulary.labels) and config.label is None and reading.load_state is None
@@ -65,10 +71,9 @@ class Session:
         if config.novel is not None:
             from charrnn.sampling.novel import copy_guard  # few need this
 
-            self._guard = copy_guard(checkpoint, config.novel, config.corpus, reading.encoding)
-        streams = None if self._lines is None else len(self._lines)
-        opened = open_engine(checkpoint, config, engine.engine, engine.device, streams=streams)
-        self._engine, self.device, self._threads, self._blocks = opened
+            learned = mixture.checkpoints if mixture else [checkpoint]
+            self._guard = copy_guard(learned, config.novel, config.corpus, reading.encoding)
+        self._engine, self.device, self._threads, self._blocks = self._opened(engine)
         self._primed = None
         if reading.load_state is not None:
             from charrnn.sampling.prompt_cache import load_state
@@ -97,6 +102,14 @@ class Session:
                 yield PrimePiece(current, self._shown(prime), None)
             yield piece
 
+    def _opened(self, engine: EngineConfig) -> OpenedEngine:
+        streams = None if self._lines is None else len(self._lines)
+        if self._mixture is None:
+            return open_engine(self._checkpoint, self.config, engine.engine, engine.device, streams=streams)
+        from charrnn.sampling.mixture import open_mixture  # few need this
+
+        return open_mixture(self._mixture, self.config, engine, streams=streams)
+
     def _settled(self, config: SamplingConfig) -> SamplingConfig:
         text = self._checkpoint.config.text
         stop = tuple(as_model_text(each, text, self.vocabulary, named("stop")) for each in config.stop)
@@ -106,6 +119,9 @@ class Session:
 
     def _check(self) -> None:
         config, reading = self.config, self._reading
+        for name in ("load_state", "save_state"):
+            if self._mixture and getattr(reading, name) is not None:
+                raise UsageError(f"{named(name)} is for the state of one model; it cannot go with several")
         if reading.save_state is not None and not reading.force:
             check_new(Path(reading.save_state))
         if reading.load_state is not None and config.label is not None:

@@ -1,5 +1,7 @@
 """The settings of sampling: the draw from the network's distribution, the stops, the prime and the engine."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,13 +16,17 @@ __all__ = [
     "MACHINE",
     "OUT",
     "STOPS",
+    "Blend",
+    "BlendConfig",
     "EngineConfig",
     "EngineName",
     "PrimeConfig",
     "SamplingConfig",
     "Unknown",
+    "shares_of",
 ]
 
+Blend = Literal["mixture", "product"]
 EngineName = Literal["auto", "numpy", "torch"]
 Unknown = Literal["error", "skip", "token"]
 
@@ -130,8 +136,36 @@ class PrimeConfig(Settings):
 
 
 @dataclass(frozen=True)
+class BlendConfig(Settings):
+    """The setting of the way in which the distributions of several models are mixed."""
+
+    blend: Blend = setting(
+        "mixture", "Of several models, mix the probabilities, or their geometric mean, a product.", panel=DRAWN
+    )
+
+
+@dataclass(frozen=True)
 class EngineConfig(Settings):
     """The settings of the engine that steps the network while text is written."""
 
     device: Device = setting("auto", DEVICE_HELP, panel=MACHINE)
     engine: EngineName = setting("auto", "Library that steps the network: numpy on a CPU, else torch.", panel=MACHINE)
+
+
+def shares_of(weights: Sequence[float | None]) -> list[float]:
+    """The shares that sum to 1. If all weights are given, they are divided by their sum; else what is left of 1 is
+    divided equally among the others.
+
+    Raises:
+        UsageError: nothing is left for the others.
+    """
+    given = math.fsum(weight for weight in weights if weight is not None)
+    others = sum(weight is None for weight in weights)
+    if not others:
+        return [(weight or 0.0) / given for weight in weights]
+    if given >= 1:
+        raise UsageError(
+            f"the weights that are given sum to {given:g}, which leaves nothing for a {named('model')} without one; "
+            "give each a weight"
+        )
+    return [(1 - given) / others if weight is None else weight for weight in weights]

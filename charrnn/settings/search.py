@@ -46,7 +46,7 @@ def _trial_seconds(text: str) -> float:
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """The grid of every cell, and the budget of a trial; of two budgets the one that ends first counts.
+    """The grid of every cell, its seeds, and the budget of a trial; of two budgets the one that ends first counts.
 
     If sizes are absent, the size is the preset's; if learning rates are absent, they are the preset's, its half and its
     double; an absent budget is a sixth of the run's. A budget of 0 means no search, and the preset's learning rate.
@@ -76,6 +76,13 @@ class Search(Settings):
         parse=_numbers(int, "hidden_sizes", "128,256"),
         least=1,
         most=65536,
+    )
+    seeds: int = setting(
+        1,
+        f"Runs of each cell, with seeds from {named('seed')} on; rows have their mean and spread.",
+        panel=_SEARCH,
+        least=1,
+        most=1000,
     )
     trial_time: float | None = setting(
         None,

@@ -112,6 +112,9 @@ class TextConfig(Settings):
     hold_out: HoldOut = setting(
         "tail", "Part of a running text held out: its tail, or blocks spread over it.", panel=_TEXT
     )
+    validation_file: str | None = setting(
+        None, "Text for validation; then all of the corpus is learned.", panel=_TEXT, metavar="FILE"
+    )
 
     def __post_init__(self) -> None:
         kinds = [kind for name, kind in _DIVIDED_BY.items() if getattr(self, name) is not None]
@@ -126,6 +129,7 @@ class TextConfig(Settings):
                 "out, wherever they stand: leave it out"
             )
         self._check_bytes()
+        self._check_validation()
         try:
             "".encode(self.encoding)
         except (LookupError, ValueError):
@@ -146,6 +150,29 @@ class TextConfig(Settings):
                 raise UsageError(f"{named(name)} must be some text, got an empty one")
             if value is not None and name != "column":
                 unescaped(value, name)
+
+    def _check_validation(self) -> None:
+        if self.validation_file is None:
+            return
+        if self.validation != TextConfig.validation:
+            raise UsageError(
+                f"{named('validation_file')} is all that is held out; it cannot go with {named('validation')}"
+            )
+        if self.hold_out != "tail":
+            raise UsageError(
+                f"{named('validation_file')} is all that is held out; it cannot go with "
+                f"{named('hold_out', self.hold_out)}"
+            )
+        if self.validation_file in ("", "-"):
+            raise UsageError(
+                f"{named('validation_file')} is read again whenever the model is scored: name a file, "
+                f"not {'standard input' if self.validation_file else 'an empty text'}"
+            )
+
+    @property
+    def held_out_name(self) -> str:
+        """The name of the held-out text in messages."""
+        return self.validation_file or f"the validation text of {', '.join(self.corpus)}"
 
     def _check_bytes(self) -> None:
         if self.unit != "byte":

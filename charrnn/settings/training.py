@@ -88,12 +88,14 @@ class TrainingConfig(Settings):
 class Record(Settings):
     """The record of values found during a run, kept so that repeating or resuming it is exact.
 
-    `from_sha256` is the digest of the model that `from_model` names. `plan` has `(step, total steps)` pairs: from
-    that step on, the run was planned to have that many steps. `lead_in` is the end of a paragraph of a running text,
-    from which samples without a prime go on; "" if the text has too few, None where nobody has looked.
+    `validation_sha256` is the digest of the text that `validation_file` names, `from_sha256` that of the model that
+    `from_model` names. `plan` has `(step, total steps)` pairs: from that step on, the run was planned to have that
+    many steps. `lead_in` is the end of a paragraph of a running text, from which samples without a prime go on; "" if
+    the text has too few, None where nobody has looked.
     """
 
     corpus_sha256: str | None = None
+    validation_sha256: str | None = None
     from_sha256: str | None = None
     plan: Plan = ()
     lead_in: str | None = None

@@ -28,7 +28,7 @@ from charrnn.text.places import Place, TextCopy
 from charrnn.text.sources import Source, text_source
 from charrnn.text.split import Split, split
 from charrnn.text.spool import SMALL, Spool
-from charrnn.text.spooled import SpooledText, sha256_of
+from charrnn.text.spooled import Sources, SpooledText, sha256_of
 from charrnn.text.tokens import Tokens, encoded, offsets_of
 from charrnn.text.undecodable import error_of, listed, without_undecodable
 from charrnn.text.vocabulary import Vocabulary, code_points
@@ -50,7 +50,8 @@ class Corpus:
     that is not held out, and of what was known before. `characters` are all that there are, held out or not.
     `bytes_before` is the number of bytes in UTF-8 that the documents had before their line ends and normalisation were
     treated, for each byte that they have now. `sha256` is over the bytes of all sources as they were read
-    (decompressed), each after its length and, where that is a label, the name of its folder.
+    (decompressed), each after its length and, where that is a label, the name of its folder. `validation_sha256` is the
+    same over a text that is given for validation, None without one.
     """
 
     tokens: Tokens
@@ -60,6 +61,7 @@ class Corpus:
     characters: str
     bytes_before: Fraction
     sha256: str
+    validation_sha256: str | None
     notices: tuple[str, ...]
 
     def fits(self, vocabulary: Vocabulary, *, may_have_more: bool) -> bool:
@@ -86,7 +88,8 @@ def read_corpus(
     A text of more than `SMALL` bytes is encoded into a file in the cache folder, unless it is there already.
 
     Args:
-        seed: hold out validation text as `config` says, drawn by this seed; without one, nothing.
+        seed: hold out validation text as `config` says, drawn by this seed, or the file that it names; without a seed,
+            nothing.
         vocabulary: encode with this vocabulary instead of the text's own.
         known: vocabulary of a model to train further: its characters are added to the text's own vocabulary, and its
             labels, too, where documents have labels.
@@ -103,16 +106,15 @@ def read_corpus(
     """
     with Spool(SMALL) as copies:
         config, sources, notices = _sources(config, text, copies, place, copy, learns=seed is not None)
-        sha256 = sha256_of(sources)
-        tables = [kind_of(source, learns=seed is not None) for source in sources]
-        key = _key(config, sha256, seed, known, labels, tables)
-        is_small = sum(source.size for source in sources) <= SMALL
+        tables = [kind_of(source, learns=seed is not None) for source in sources.all]
+        key = _key(config, sources, seed, known, labels, tables)
+        is_small = sum(source.size for source in sources.all) <= SMALL
         if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
             notices.append(f"the text is large: read it encoded from {_told(cached)}")
         else:
             with Spool(math.inf if is_small else 0) as spool:
-                documents = _spooled(sources, config, sha256, spool, Labels(config, labels), seed is not None)
+                documents = _spooled(sources, config, spool, Labels(config, labels), seed is not None)
                 own, notes, shapes, pieces = _laid_out(documents, config, seed, vocabulary, known)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
@@ -120,7 +122,7 @@ def read_corpus(
                     cached = cache.build(_of(key, vocabulary if vocabulary != own else None), notes, shapes, pieces)
                     arrays = cached.arrays
                     notices.append(f"the text is large: encoded it into {_told(cached)}")
-    return _corpus(arrays, notes, _vocabulary(notes, config.unit), vocabulary, sha256, notices)
+    return _corpus(arrays, notes, _vocabulary(notes, config.unit), vocabulary, sources, notices)
 
 
 def _corpus(
@@ -128,7 +130,7 @@ def _corpus(
     notes: dict[str, Any],
     own: Vocabulary,
     vocabulary: Vocabulary | None,
-    sha256: str,
+    sources: Sources,
     notices: list[str],
 ) -> Corpus:
     tokens, validation = (Tokens(arrays[f"{part} ids"], arrays[f"{part} offsets"]) for part in _PARTS)
@@ -139,42 +141,51 @@ def _corpus(
         own,
         notes["all characters"],
         Fraction(*notes["bytes"]),
-        sha256,
+        sources.sha256,
+        sources.validation_sha256 if sources.validation else None,
         (*notices, *notes["notices"]),
     )
 
 
 def _sources(
     config: TextConfig, text: str | None, copies: Spool, place: Place, copy: TextCopy | None, *, learns: bool
-) -> tuple[TextConfig, list[Source], list[str]]:
+) -> tuple[TextConfig, Sources, list[str]]:
     """The sources that `config` names, or a text in memory, which is in UTF-8; and notices of them."""
+    validation: list[Source] = []
     if text is None:
-        sources, notices = place.sources(config, copies, learns=learns)
-        sources = copy.taken(sources) if copy else sources
+        corpus, notices = place.sources(config, copies, learns=learns)
+        corpus = copy.taken(corpus) if copy else corpus
     else:
-        config, sources, notices = replace(config, encoding=TextConfig.encoding), [text_source(text, copies)], []
-    if config.errors == "skip":
-        sources, left_out = without_undecodable(sources, config, learns=learns)
-        notices += left_out
-    if marked := [source.name for source in sources if has_mark(source, config)]:
+        config, corpus, notices = replace(config, encoding=TextConfig.encoding), [text_source(text, copies)], []
+    if learns and config.validation_file is not None:
+        validation, told = place.validation_sources(config, copies)
+        notices += told
+    parts = []
+    for each in (corpus, validation):
+        if config.errors == "skip" and each:
+            each, left_out = without_undecodable(each, config, learns=learns)
+            notices += left_out
+        parts.append(each)
+    sources = Sources(parts[0], parts[1], *map(sha256_of, parts))
+    if marked := [source.name for source in sources.all if has_mark(source, config)]:
         notices.append(f"left out the byte order mark at the start of {listed(marked)}")
+    if sources.are_equal:
+        notices.append(f"{config.validation_file} is the text that is learned; use another")
     return config, sources, notices
 
 
-def _spooled(
-    sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels, learns: bool
-) -> SpooledText:
+def _spooled(sources: Sources, config: TextConfig, spool: Spool, labels: Labels, learns: bool) -> SpooledText:
     try:
-        return SpooledText(sources, config, sha256, spool, labels, learns)
+        return SpooledText(sources, config, spool, labels, learns)
     except NotDecodableError as error:
-        raise error_of(sources, config, learns=learns) from error
+        raise error_of(sources.all, config, learns=learns) from error
 
 
 def _laid_out(
     text: SpooledText, config: TextConfig, seed: int | None, vocabulary: Vocabulary | None, known: Vocabulary | None
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
     """The text's own vocabulary, the notes to keep with its token ids, their shapes, and the ids in pieces."""
-    parts = split(text.lengths, config, seed)
+    parts = split(text.lengths, config, seed, text.learned)
     least = config.min_count if seed is not None else None
     characters, about_rare = _learned_characters(text, parts, least, known.characters if known else "")
     own = _own_vocabulary(characters, text.labels, parts, config, known)
@@ -269,7 +280,7 @@ def _in_memory(shapes: cache.Shapes, pieces: Pieces) -> dict[str, NDArray[Any]]:
 
 def _key(
     config: TextConfig,
-    sha256: str,
+    sources: Sources,
     seed: int | None,
     known: Vocabulary | None,
     labels: tuple[str, ...] | None,
@@ -279,7 +290,7 @@ def _key(
     key: dict[str, object] = {
         "format": _FORMAT,
         "byte order": sys.byteorder,
-        "sha256": sha256,
+        "sha256": sources.sha256,
         "unit": config.unit,
         "encoding": codecs.lookup(config.encoding).name,
         "normalize": config.normalize and [config.normalize, unicodedata.unidata_version],
@@ -297,6 +308,8 @@ def _key(
         "hold out": config.hold_out if config.hold_out != "tail" else None,
     }
     key |= {name: value for name, value in chosen.items() if value is not None}
+    if sources.validation:
+        key |= {"validation": None, "seed": None, "validation sha256": sources.validation_sha256}
     if config.labels:
         key["labels"] = None if labels is None else list(labels)
     return key | {"known": _digest_of(known)} if known else key

@@ -54,6 +54,15 @@ class Place(NamedTuple):
         kept = self.folder / _KEPT
         return [part_of_file(kept, start, *part) for start, part in zip(starts, self.parts, strict=False)], []
 
+    def validation_sources(self, config: TextConfig, spool: Spool) -> tuple[list[Source], list[str]]:
+        """The sources of the text for validation, of which no copy is kept, and notices of them.
+
+        Raises:
+            CharrnnError: as `find_sources` does.
+        """
+        folder = Path() if self.parts else self.folder
+        return find_sources(replace(config, corpus=(config.validation_file or "",)), spool, folder, learns=False)
+
 
 class TextCopy:
     """A copy of a text's sources, unpacked, from which the text is then read: what is kept is what is learned."""

@@ -55,10 +55,11 @@ def undivided(lengths: NDArray[np.int64]) -> Split:
     return Split(lengths, nowhere, nowhere)
 
 
-def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None) -> Split:
+def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None, learned: int | None = None) -> Split:
     """Hold out `config.validation` of a running text, its tail or blocks of it, or a random share of the documents.
 
-    Blocks and documents are drawn by the seed. Without one nothing is held out.
+    Blocks and documents are drawn by the seed. Without one nothing is held out. Where the split is given, the first
+    `learned` documents are learned, and the others are held out.
 
     Raises:
         DataError: too little text to train on, with a seed.
@@ -69,6 +70,12 @@ def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None) -> S
     fraction, characters, count = config.validation, int(lengths.sum()), len(lengths)
     if characters < 2:
         raise DataError(f"the text has {counted(characters, 'character')}; training needs at least 2")
+    if learned is not None:
+        if (first := int(lengths[:learned].sum())) < 2:
+            raise DataError(f"the text has {counted(first, 'character')}; training needs at least 2")
+        if learned == count:
+            raise DataError(f"{config.validation_file} has no text to validate by; name another file")
+        return nothing._replace(held_out=np.arange(count) >= learned)
     if not fraction:
         return nothing
     if config.documents == "none":

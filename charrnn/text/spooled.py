@@ -7,8 +7,8 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain
-from typing import Any
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from charrnn.text.spool import Spool
 from charrnn.text.undecodable import about_replaced, listed
 from charrnn.text.vocabulary import MARK
 
-__all__ = ["SpooledText", "sha256_of"]
+__all__ = ["Sources", "SpooledText", "sha256_of"]
 
 CodePoints = NDArray[np.unsignedinteger[Any]]
 
@@ -54,14 +54,34 @@ def _digested(source: Source, digest: "hashlib._Hash") -> Iterator[bytes]:
         yield chunk
 
 
+class Sources(NamedTuple):
+    """The sources of a text and their digest, and those of a text that is given for validation."""
+
+    corpus: list[Source]
+    validation: list[Source]
+    sha256: str
+    validation_sha256: str
+
+    @property
+    def all(self) -> list[Source]:
+        """Those of both."""
+        return self.corpus + self.validation
+
+    @property
+    def are_equal(self) -> bool:
+        """True if both texts have the same bytes."""
+        return self.sha256 == self.validation_sha256
+
+
 class SpooledText:
     """The documents of the sources: their lengths, and their characters end to end, as code points in a spool.
 
     `lengths` (N,) has those of the documents. `bytes` has how many they had in UTF-8 before they were treated, and how
-    many after. `characters` are all that there are. Iterating yields the code points in pieces.
+    many after. `characters` are all that there are. `learned` is the number of documents before those of a text that is
+    given for validation, None without one. Iterating yields the code points in pieces.
 
     Args:
-        sha256: the digest of the sources, as they were a moment ago.
+        sources: with their digests, as they were a moment ago.
         learns: the text is to be learned, by a command that has all settings of a text.
 
     Raises:
@@ -69,40 +89,44 @@ class SpooledText:
         DataError: a source that has another digest than before; a document without its label.
     """
 
-    def __init__(
-        self, sources: list[Source], config: TextConfig, sha256: str, spool: Spool, labels: Labels, learns: bool
-    ) -> None:
+    def __init__(self, sources: Sources, config: TextConfig, spool: Spool, labels: Labels, learns: bool) -> None:
         self.labels = labels
         self._spool = spool
         self._pieces: list[tuple[np.dtype[Any], int]] = []
         self._is_there = np.zeros(sys.maxunicode + 1, dtype=bool)
-        digest, line_ends, replaced = hashlib.sha256(), Counter[str](), Counter[str]()
-        watches = [Utf8Watch(config) for _ in sources]
+        digests, first = (hashlib.sha256(), hashlib.sha256()), len(sources.corpus)
+        line_ends, replaced = Counter[str](), Counter[str]()
+        watches = [Utf8Watch(config) for _ in sources.all]
         texts: Iterator[Iterable[str]] = (
-            decoded(source, config, watch.passing(_digested(source, digest)), replaced)
-            for source, watch in zip(sources, watches, strict=True)
+            decoded(source, config, watch.passing(_digested(source, digests[number >= first])), replaced)
+            for number, (source, watch) in enumerate(zip(sources.all, watches, strict=True))
         )
         counts = Counter[str]()  # of rows
         if config.column is not None:
             texts = (
-                rows(text, source, config, counts, learns=learns) for text, source in zip(texts, sources, strict=True)
+                rows(text, source, config, counts, learns=learns)
+                for text, source in zip(texts, sources.all, strict=True)
             )
-        if config.documents == "none":
-            texts = iter([chain.from_iterable(texts)])
+        before_validation = first
+        if config.documents == "none":  # one text, and perhaps another for validation
+            texts, before_validation = iter([chain.from_iterable(islice(texts, first)), chain.from_iterable(texts)]), 1
         marked = (marked_documents(text, config, line_ends) for text in texts)
         if config.labels:
-            marked = (labels.taken_off(pieces, source) for pieces, source in zip(marked, sources, strict=True))
+            marked = (labels.taken_off(pieces, source) for pieces, source in zip(marked, sources.all, strict=True))
         before, after = _ByteCounter(mark_of(config)), _ByteCounter(mark_of(config))
         if is_changed := config.normalize is not None or config.newlines == "lf":
             marked = (after.passing(treated(before.passing(pieces), config)) for pieces in marked)
-        self.lengths = self._spooled(chain.from_iterable(marked), mark_of(config))
-        if digest.hexdigest() != sha256:
+        learned = self._spooled(islice(marked, before_validation), mark_of(config))
+        held_out = self._spooled(marked, mark_of(config))
+        self.lengths = np.concatenate([learned, held_out])
+        self.learned = len(learned) if sources.validation else None
+        if [digest.hexdigest() for digest in digests] != [sources.sha256, sources.validation_sha256]:
             raise DataError(
                 f"{', '.join(config.corpus)} changed while it was being read; start again when nothing writes to it"
             )
         self.bytes = (before.count, after.count) if is_changed and after.count else (1, 1)
         self.characters = "".join(map(chr, np.flatnonzero(self._is_there)))
-        utf8 = [source.name for source, watch in zip(sources, watches, strict=True) if watch.sees_utf8]
+        utf8 = [source.name for source, watch in zip(sources.all, watches, strict=True) if watch.sees_utf8]
         self.notices = [
             *about_replaced(replaced, config),
             *about_rows(counts, config),
@@ -111,11 +135,11 @@ class SpooledText:
             *self._about_marks(config),
         ]
 
-    def _spooled(self, marked: Iterable[str], mark: str) -> NDArray[np.int64]:
+    def _spooled(self, texts: Iterable[Iterable[str]], mark: str) -> NDArray[np.int64]:
         """Keep the characters of marked documents; the lengths of those that have any."""
         characters, lengths = 0, [np.empty(0, dtype=np.int64)]
         last_end = np.zeros(1, dtype=np.int64)
-        for piece in marked:
+        for piece in chain.from_iterable(texts):
             points, marks = _points(piece, mark)
             ends = np.concatenate([last_end, characters + marks])
             own, last_end = ends[1:] - ends[:-1], ends[-1:]

@@ -10,9 +10,10 @@ from charrnn.settings.run import RunConfig
 from charrnn.settings.text import TextConfig
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.places import is_kept, places
+from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["own_text", "read_again", "training_text"]
+__all__ = ["held_out_text", "own_text", "read_again", "training_text"]
 
 _HINT = f"name a text to compare with: {named('corpus', 'PATH')}"
 
@@ -56,18 +57,17 @@ def own_text(run: RunConfig, vocabulary: Vocabulary, home: Path | None, hint: st
         raise DataError(f"the model was trained on standard input, which cannot be read again; {hint}")
     try:
         corpus = read_again(run, home, vocabulary)
-        is_the_same = corpus.sha256 == run.record.corpus_sha256
+        is_the_same = _is_as_recorded(corpus, run)
         more = set(corpus.characters) - set(vocabulary.characters)
         if is_the_same and run.text.unit == "character" and more:
             labels = dict(zip(vocabulary.labels, vocabulary.label_counts, strict=True))
             whole = Vocabulary.of(vocabulary.characters + "".join(more), run.text.unit, labels)
             corpus = read_again(run, home, whole)
     except DataError as error:
-        raise DataError(
-            f"the text that the model was trained on cannot be read again: {error.message}\n{hint}"
-        ) from error
+        raise DataError(f"the text of the model's own run cannot be read again: {error.message}\n{hint}") from error
     if not is_the_same:
-        raise DataError(f"{', '.join(run.text.corpus)} has changed since the model was trained on it; {hint}")
+        name = run.text.corpus if corpus.sha256 != run.record.corpus_sha256 else (run.text.validation_file or "",)
+        raise DataError(f"{', '.join(name)} has changed since the model was trained on it; {hint}")
     return corpus
 
 
@@ -78,7 +78,8 @@ def read_again(run: RunConfig, home: Path | None, vocabulary: Vocabulary) -> Cor
     Raises:
         DataError: there is none.
     """
-    tried = list(places(run.text.corpus, home))
+    names = [*run.text.corpus, *([run.text.validation_file] if run.text.validation_file else [])]
+    tried = list(places(names, home))
     other: Corpus | None = None
     failed: list[DataError] = []
     for place in tried:
@@ -87,10 +88,32 @@ def read_again(run: RunConfig, home: Path | None, vocabulary: Vocabulary) -> Cor
         except DataError as error:
             failed.append(error)
             continue
-        if corpus.sha256 == run.record.corpus_sha256:
+        if _is_as_recorded(corpus, run):
             return corpus
         other = other or corpus
     if other:
         return other
     where = f"\nlooked for in {', '.join(str(place.folder.absolute()) for place in tried)}" if len(tried) > 1 else ""
     raise DataError(f"{failed[0].message}{where}")
+
+
+def _is_as_recorded(corpus: Corpus, run: RunConfig) -> bool:
+    record = run.record
+    return (corpus.sha256, corpus.validation_sha256) == (record.corpus_sha256, record.validation_sha256)
+
+
+def held_out_text(run: RunConfig, vocabulary: Vocabulary, home: Path | None, hint: str) -> tuple[Corpus, Tokens | None]:
+    """The text that was held out from the run, as token ids of the vocabulary of the first; None if nothing was.
+
+    Of a run with a file for validation, this is all that is read.
+
+    Raises:
+        DataError: as `own_text`.
+    """
+    if run.text.validation_file is None:
+        corpus = own_text(run, vocabulary, home, hint)
+        return corpus, corpus.validation
+    text = replace(run.text, corpus=(run.text.validation_file,), validation_file=None, validation=0.0)
+    record = replace(run.record, corpus_sha256=run.record.validation_sha256, validation_sha256=None)
+    corpus = own_text(replace(run, text=text, record=record), vocabulary, home, hint)
+    return corpus, corpus.tokens

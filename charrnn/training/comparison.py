@@ -1,17 +1,20 @@
-"""Compare cells on one text at equal cost: a small search for each, then an ordinary run, scored. A generator.
+"""Compare cells on one text at equal cost: a small search for each, then ordinary runs, scored. A generator.
 
 The text for the scores is held out from the search, too: trials learn from the first nine tenths of the training text
-(of documents, from a seeded random nine tenths) and are judged by the rest of it.
+(of documents, from a seeded random nine tenths) and are judged by the rest of it. What needs no network is scored on
+the same text, its settings chosen by the same trial.
 """
 
 import math
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from charrnn.checkpoint.format import Checkpoint, from_file
 from charrnn.checkpoint.store import Run
 from charrnn.errors import CheckpointError, DataError, DivergedError
+from charrnn.evaluation.baselines import Baseline, baselines
 from charrnn.evaluation.scoring import carried, score, windowed
 from charrnn.events import Began, Event, Finished, Notice, Reported
 from charrnn.messages import named
@@ -38,7 +42,7 @@ from charrnn.training.preset import choose
 from charrnn.training.schedule import NEVER
 from charrnn.training.setup import Setup, prepare
 
-__all__ = ["Compared", "ComparisonEvent", "Planned", "Started", "Tried", "compare", "hold_out"]
+__all__ = ["Compared", "ComparisonEvent", "Planned", "SeedScore", "Started", "Tried", "compare", "hold_out"]
 
 _SAMPLED = 2_000  # characters, to tell how fast they come
 
@@ -49,11 +53,13 @@ Stop = Callable[[], bool]
 class Planned:
     """The plan: the (learning rate, hidden size) of each cell's trials, or a single one, which needs no trial.
 
-    The seconds are those of a trial, of a run, and of all without reading and scoring; None if steps are counted.
+    `runs` are those that are scored: one for each cell and seed. The seconds are those of a trial, of a run, and of all
+    without reading and scoring; None if steps are counted.
     """
 
     grids: Mapping[str, tuple[tuple[float, int], ...]]
     trials: int
+    runs: int
     trial_seconds: float | None
     run_seconds: float | None
     seconds: float | None
@@ -61,7 +67,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Started:
-    """The beginning of a training: trial `trial` of `trials`, or, if both are None, the run that is scored.
+    """The beginning of a training: trial `trial` of `trials`, or, if both are None, a run that is scored.
 
     `seconds_after` are the seconds of all trainings after it.
     """
@@ -70,6 +76,7 @@ class Started:
     layers: int | None
     learning_rate: float
     hidden_size: int
+    seed: int
     trial: int | None
     trials: int | None
     seconds_after: float | None
@@ -86,15 +93,32 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class SeedScore:
+    """The figures of the run of one seed, as in `Compared`."""
+
+    seed: int
+    nats_per_character: float | None
+    bits_per_character: float | None
+    windowed_bits_per_character: float | None
+    run: str | None
+    checkpoint: str | None
+    diverged: str | None
+
+
+@dataclass(frozen=True)
 class Compared:
-    """A row of the table. For a cell that diverged, `diverged` says how, and unknown fields are None.
+    """A row of the table: a cell, or a model without a network. Fields that are unknown, or that it has not, are None.
 
     Losses are of the last checkpoint on the whole validation text. Trained characters per second leave out validations
     and checkpoints; sampled ones are those of the numpy engine in a single stream.
+
+    With several seeds, figures are means over the runs that did not diverge, a spread is the standard deviation of a
+    single run (by n - 1), and `run` and `checkpoint` are the first of these runs'. `diverged` says how, if all did.
+    `order` is that of a model without a network.
     """
 
     cell: str
-    trials: tuple[Tried, ...]
+    trials: tuple[Tried, ...] = ()
     learning_rate: float | None = None
     layers: int | None = None
     hidden_size: int | None = None
@@ -104,11 +128,17 @@ class Compared:
     windowed_bits_per_character: float | None = None
     trained_characters_per_second: float | None = None
     sampled_characters_per_second: float | None = None
-    steps: int | None = None
+    steps: float | None = None
     seconds: float | None = None
     run: str | None = None
     checkpoint: str | None = None
     diverged: str | None = None
+    kind: Literal["network", "n-gram", "compressor"] = "network"
+    order: int | None = None
+    nats_per_character_spread: float | None = None
+    bits_per_character_spread: float | None = None
+    windowed_bits_per_character_spread: float | None = None
+    seeds: tuple[SeedScore, ...] = ()
 
 
 ComparisonEvent = Event | Planned | Started | Tried | Compared
@@ -132,13 +162,17 @@ def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Ge
     grids = {cell: list(_grid(base.override({"cell": cell}), search, setup)) for cell in search.cells}
 
     trials = sum(len(grid) for grid in grids.values() if len(grid) > 1)
-    clock = _Clock(config.training.time, search.trial_time, len(grids), trials)
+    clock = _Clock(config.training.time, search.trial_time, len(grids) * search.seeds, trials)
     plan = {cell: tuple(map(_point, grid)) for cell, grid in grids.items()}
-    yield Planned(plan, trials, clock.trial_time, clock.time, clock.seconds())
+    yield Planned(plan, trials, clock.runs, clock.trial_time, clock.time, clock.seconds())
     if trials:
         learned, judged = hold_out(setup)
         inner = replace(setup, training=learned, validation=judged)
 
+    setups = list(_seeded(setup, base, search.seeds))
+    yield from _without_network(setups)
+    if stop():
+        return
     for cell, grid in grids.items():
         tried: list[Tried] = []
         for number, point in enumerate(grid, 1) if len(grid) > 1 else ():
@@ -149,17 +183,106 @@ def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Ge
                 return
             tried.append(trial)
             yield trial
-        clock.cells -= 1
         losses = [math.inf if trial.loss is None else trial.loss for trial in tried]
         if tried and min(losses) == math.inf:
+            clock.runs -= len(setups)
             yield Compared(cell, tuple(tried), diverged="every trial diverged")
             continue
         chosen = grid[losses.index(min(losses))] if tried else grid[0]
-        yield _started(chosen, clock, None, None)
-        row = yield from _train(replace(setup, config=chosen), tuple(tried), stop)
-        if row is None:
+        rows = yield from _train_all(setups, chosen, tuple(tried), clock, stop)
+        if rows:
+            yield _together(rows)
+        if len(rows) < len(setups):
             return
-        yield row
+
+
+def _seeded(setup: Setup, base: RunConfig, seeds: int) -> Iterator[Setup]:
+    """The text as each seed divides it."""
+    first = base.training.seed
+    yield setup
+    for seed in range(first + 1, first + seeds):
+        if _is_alike(setup):
+            yield replace(setup, config=setup.config.override({"seed": seed}))
+        else:
+            yield prepare(setup.config.override({"seed": seed}))
+
+
+def _is_alike(setup: Setup) -> bool:
+    """True if all seeds hold out the same text: the end of a running text, or a file."""
+    return setup.config.text.documents == "none" or setup.config.text.validation_file is not None
+
+
+def _for_seed(chosen: RunConfig, setup: Setup) -> RunConfig:
+    """The chosen point with a setup's seed; nothing is left to choose but a shape that its text can fill."""
+    return choose(chosen.override({"seed": setup.config.training.seed}), setup.training, setup.device.type)[0]
+
+
+def _train_all(
+    setups: Sequence[Setup], chosen: RunConfig, trials: tuple[Tried, ...], clock: "_Clock", stop: Stop
+) -> Generator[ComparisonEvent, None, list[Compared]]:
+    """Train and score the chosen point with each seed; fewer rows than seeds if it was stopped."""
+    rows: list[Compared] = []
+    for setup in setups:
+        config = chosen if setup is setups[0] else _for_seed(chosen, setup)
+        clock.runs -= 1
+        yield _started(config, clock, None, None)
+        row = yield from _train(replace(setup, config=config), trials, stop)
+        if row is None:
+            break
+        rows.append(row)
+    return rows
+
+
+def _without_network(setups: Sequence[Setup]) -> Iterator[Notice | Compared]:
+    """The rows of models without a network, on the text of each seed where these differ."""
+    some = setups[:1] if _is_alike(setups[0]) else setups
+    rows: dict[str, list[Compared]] = {}
+    told: set[str] = set()
+    for setup in some:
+        assert setup.validation is not None
+        try:
+            inner = hold_out(setup)
+        except DataError:
+            inner = None
+        for found in baselines(setup.training, inner, setup.validation, setup.vocabulary):
+            if isinstance(found, Baseline):
+                own = rows.setdefault(found.name, [])
+                own.append(_row_of(found, setup))
+                if len(own) == len(some):
+                    yield _together(own)
+            elif found.message not in told:
+                told.add(found.message)
+                yield found
+
+
+def _row_of(found: Baseline, setup: Setup) -> Compared:
+    nats = found.nats_per_character
+    kind: Literal["n-gram", "compressor"] = "n-gram" if found.name == "kneser-ney" else "compressor"
+    row = Compared(found.name, nats_per_character=nats, bits_per_character=nats / math.log(2))
+    return replace(row, kind=kind, order=found.order, seeds=(_seed_score(row, setup.config.training.seed),))
+
+
+def _seed_score(row: Compared, seed: int) -> SeedScore:
+    return SeedScore(seed, **{each.name: getattr(row, each.name) for each in fields(SeedScore) if each.name != "seed"})
+
+
+_FIGURES = ("nats_per_character", "bits_per_character", "windowed_bits_per_character")
+_MEANS = (*_FIGURES, "trained_characters_per_second", "sampled_characters_per_second", "steps", "seconds")
+
+
+def _together(rows: Sequence[Compared]) -> Compared:
+    """One row for the runs of several seeds."""
+    seeds = tuple(seed for row in rows for seed in row.seeds)
+    sound = [row for row in rows if row.diverged is None]
+    if len(rows) == 1 or not sound:
+        return replace(rows[0], seeds=seeds)
+    found: dict[str, Any] = {}
+    for name in _MEANS:
+        values = [value for row in sound if (value := getattr(row, name)) is not None]
+        found[name] = statistics.fmean(values) if values else None
+        if name in _FIGURES and len(values) > 1:
+            found[f"{name}_spread"] = statistics.stdev(values)
+    return replace(sound[0], **found, seeds=seeds)
 
 
 def hold_out(setup: Setup) -> tuple[Tokens, Tokens]:
@@ -204,12 +327,12 @@ class _Clock:
 
     time: float | None
     trial_time: float | None
-    cells: int
+    runs: int
     trials: int
 
     def seconds(self) -> float | None:
         """Seconds left; None if a budget is not a time."""
-        budgets = [(self.cells, self.time), (self.trials, self.trial_time)]
+        budgets = [(self.runs, self.time), (self.trials, self.trial_time)]
         if any(count and budget is None for count, budget in budgets):
             return None
         return sum(count * (budget or 0.0) for count, budget in budgets)
@@ -232,7 +355,8 @@ def _point(config: RunConfig) -> tuple[float, int]:
 
 def _started(config: RunConfig, clock: _Clock, trial: int | None, trials: int | None) -> Started:
     model = config.model
-    return Started(model.cell, model.layers, *_point(config), trial, trials, clock.seconds())
+    seed = config.training.seed
+    return Started(model.cell, model.layers, *_point(config), seed, trial, trials, clock.seconds())
 
 
 def _try(setup: Setup, config: RunConfig, search: Search, stop: Stop) -> Generator[Event, None, Tried | None]:
@@ -273,11 +397,11 @@ def _train(setup: Setup, trials: tuple[Tried, ...], stop: Stop) -> Generator[Eve
                 row = replace(row, steps=event.step, seconds=event.seconds)
         # All steps read equally many characters, except the last of an epoch and those of short documents.
         inverse = sum((last - first) / rate for (first, _), (last, rate) in pairwise(laps))
-        return _scored(
-            replace(row, trained_characters_per_second=laps[-1][0] / inverse if inverse else None), setup, run
-        )
+        pace = laps[-1][0] / inverse if inverse else None
+        row = _scored(replace(row, trained_characters_per_second=pace), setup, run)
     except DivergedError as error:
-        return replace(row, diverged=str(error).partition("\n")[0])
+        row = replace(row, diverged=str(error).partition("\n")[0])
+    return replace(row, seeds=(_seed_score(row, training.seed),))
 
 
 def _scored(row: Compared, setup: Setup, run: Run) -> Compared:

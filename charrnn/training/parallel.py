@@ -62,7 +62,8 @@ def follow_announced() -> tuple[Setup, FollowedRun, Checkpoint | None]:
         if config.text.corpus != checkpoint.config.text.corpus:
             given["corpus"] = config.text.corpus
         setup = prepare_again(path, checkpoint, given, accept_new_corpus=True)
-    if setup.config.record.corpus_sha256 != config.record.corpus_sha256:
+    digests = [(each.record.corpus_sha256, each.record.validation_sha256) for each in (setup.config, config)]
+    if digests[0] != digests[1]:
         raise DataError("the text has changed while it was read; start again")
     return replace(setup, config=config), FollowedRun(Path(run)), checkpoint
 

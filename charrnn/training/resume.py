@@ -78,11 +78,17 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
     )
     if setup.config.record.corpus_sha256 != recorded.record.corpus_sha256:
         _check_new_corpus(path.parent, setup, checkpoint, accept_new_corpus)
+    if setup.config.record.validation_sha256 != recorded.record.validation_sha256 and not accept_new_corpus:
+        raise DataError(
+            f"{recorded.text.validation_file} has changed since the run began, so its losses could not be compared\n"
+            f"put the old text back, go on with the new one by {named('accept_new_corpus')}, or train a new run"
+        )
     if _shape(setup.config) != _shape(recorded):
         raise _differing(path.parent, {name: given[name] for name in _SHAPE if name in given}, recorded)
     if not setup.own_vocabulary_fits:
         raise CheckpointError(f"cannot go on from {path}: its vocabulary is not that of its text")
-    record = replace(recorded.record, corpus_sha256=setup.config.record.corpus_sha256)
+    found = setup.config.record
+    record = replace(recorded.record, corpus_sha256=found.corpus_sha256, validation_sha256=found.validation_sha256)
     config = setup.config.override({"from_model": recorded.training.from_model})
     return replace(setup, config=replace(config, record=record))
 

@@ -98,8 +98,10 @@ def prepare(
     if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
         notices.append(f"{counted(new, 'character')} {'is' if new == 1 else 'are'} new to the model")
     leads_in = lead_in(corpus.tokens, corpus.vocabulary) if is_running else None
-    record = replace(config.record, corpus_sha256=corpus.sha256, lead_in=leads_in)
-    if config.record.plan and config.record.corpus_sha256 != corpus.sha256:
+    digests = corpus.sha256, corpus.validation_sha256
+    is_as_recorded = digests == (config.record.corpus_sha256, config.record.validation_sha256)
+    record = replace(config.record, corpus_sha256=digests[0], validation_sha256=digests[1], lead_in=leads_in)
+    if config.record.plan and not is_as_recorded:
         notices.append("the text is not the one of the recorded run: this is a new run with the same settings")
         record = replace(record, plan=())
     config = replace(config, record=record)

@@ -27,9 +27,8 @@ OPTIONS = {
     if function and name
 }
 
-
-# A variable holds one model; and what the variable of --precision holds is for trainings.
-WITHOUT_VARIABLE = {("memory", "model"), ("page", "precision")}
+# CHARRNN_MODEL holds one path, which `open_model` reads; and CHARRNN_PRECISION is for trainings.
+WITHOUT_VARIABLE = {*((name, "model") for name in ("sample", "eval", "memory")), ("page", "precision")}
 
 
 def test_every_option_has_a_variable_named_after_it() -> None:
@@ -58,7 +57,7 @@ def test_every_option_has_a_sentence_of_help(command: str) -> None:
 
 
 def test_every_setting_of_a_run_can_be_set_and_has_its_default() -> None:
-    recorded_only = {"corpus_sha256", "from_sha256", "plan"}
+    recorded_only = {"corpus_sha256", "validation_sha256", "from_sha256", "plan"}
     for name, value in RunConfig().flat().items():
         if name not in recorded_only:
             assert OPTIONS["train"][name][0] == (None if value == () else value), name

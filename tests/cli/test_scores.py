@@ -17,7 +17,7 @@ from charrnn.cli.app import main
 from charrnn.export.character_names import name_of
 from charrnn.settings.text import TextConfig
 from tests.cli.terminal import on_terminal
-from tests.conftest import Command
+from tests.conftest import Command, InProcess
 from tests.doubles import unigram
 
 # Bits, and so ranks, that are known: 1, 2, 3, 4, 5, 6, 6.
@@ -235,12 +235,12 @@ def test_a_picture_is_no_json(folder: Path, run: Run, view: list[str]) -> None:
     assert not (folder / "p.html").exists()
 
 
-def test_weights_that_overflow_are_told_and_leave_no_page(folder: Path, run: Run) -> None:
+def test_weights_that_overflow_are_told_and_leave_no_page(folder: Path, in_process: InProcess) -> None:
     checkpoint = unigram(PROBABILITIES)
     checkpoint.model["head.weight"][:] = 3e38
     (folder / "huge").write_bytes(to_bytes(checkpoint))
     (folder / "t.txt").write_text("abab")
     for view in ([], ["--per-line"], ["--heat"], ["--html", "p.html"]):
-        _, told = run("t.txt", *view, "--model", "huge", code=4)
+        _, told = in_process("eval", "t.txt", *view, "--model", "huge", code=4)
         assert "so large that they overflow" in told
-    assert {path.name for path in folder.iterdir()} == {"huge", "model", "t.txt"}
+    assert {path.name for path in folder.iterdir()} == {"huge", "t.txt"}

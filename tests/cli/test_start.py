@@ -58,6 +58,11 @@ LIGHT = (
         (["plot", "-o", "a.jpg"], 2),
         (["report"], 2),
         (["plot", "--json"], 4),
+        (["eval", "--model", "a", "--model", "b", "--heat"], 2),
+        (["eval", "--model", "a", "--model", "b:0.3"], 2),
+        (["sample", "--blend", "product"], 2),
+        (["sample", "--model", "a", "--model", "b:2"], 2),
+        (["train", "a.txt", "--validation-file", "-"], 2),
     ],
 )
 def test_help_and_usage_errors_import_nothing_heavy(folder: Path, arguments: list[str], code: int) -> None:

@@ -39,7 +39,7 @@ configs = st.builds(
 
 def copy_guard(corpus: str, k: int) -> CopyGuard:
     own = Vocabulary.of(corpus, "character")
-    return CopyGuard(GramIndex.of(Grams(tokenize([corpus] if corpus else [], own), own, k)), VOCABULARY)
+    return CopyGuard([GramIndex.of(Grams(tokenize([corpus] if corpus else [], own), own, k))], VOCABULARY)
 
 
 def write(engine: Markov, config: SamplingConfig, prime: Ids, guard: CopyGuard | None) -> tuple[str, Stream]:

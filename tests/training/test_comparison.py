@@ -14,8 +14,10 @@ import torch
 from charrnn.checkpoint.format import from_file
 from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.errors import DataError, DivergedError, UsageError
+from charrnn.evaluation.compressors import PPMD_ORDERS, as_bytes, xz_size
 from charrnn.evaluation.evaluate import evaluate
-from charrnn.events import Event, Finished
+from charrnn.evaluation.kneser_ney import GramCounts, KneserNey, best_order
+from charrnn.events import Event, Finished, Notice
 from charrnn.recurrent.registry import CORES
 from charrnn.settings.run import RunConfig
 from charrnn.settings.search import Search
@@ -26,6 +28,7 @@ from charrnn.training.comparison import Compared, Planned, Started, Tried, compa
 from charrnn.training.setup import Setup, prepare
 from tests.conftest import tiny_run
 
+WITHOUT_NETWORK = ["kneser-ney", "xz", "ppmd"]
 FAST = Search(("gru", "rnn"), learning_rates=(1e-6, 1e-2), trial_steps=4)
 
 
@@ -74,6 +77,11 @@ def of(kind: type[Any], events: Iterator[Any]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
 
 
+def networks(events: Iterator[Any]) -> list[Compared]:
+    """The rows of cells."""
+    return [row for row in of(Compared, events) if row.kind == "network"]
+
+
 def is_trial(setup: Setup) -> bool:
     return setup.config.training.steps == FAST.trial_steps
 
@@ -81,7 +89,7 @@ def is_trial(setup: Setup) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("documents", ["none", "line"])
 def test_the_figures_are_those_of_eval(small_text: Path, trial_folder: Path, documents: str) -> None:
-    rows = of(Compared, compare(tiny_run(small_text, documents=documents), FAST))
+    rows = networks(compare(tiny_run(small_text, documents=documents), FAST))
     assert [row.cell for row in rows] == ["gru", "rnn"]
     for row in rows:
         checkpoint = from_file(Path(row.checkpoint))
@@ -161,7 +169,7 @@ def test_a_run_is_the_one_that_train_would_make(small_text: Path, trained: list[
 def test_the_best_on_the_inner_text_is_trained(small_text: Path, trained: list[Setup]) -> None:
     search = Search(("gru",), learning_rates=(1e-6, 3e-2, 1e-5), hidden_sizes=(4, 9), trial_steps=6)
     events = list(compare(tiny_run(small_text), search))
-    trials, (row,) = of(Tried, iter(events)), of(Compared, iter(events))
+    trials, (row,) = of(Tried, iter(events)), networks(iter(events))
     points = [(1e-6, 4), (3e-2, 4), (1e-5, 4), (1e-6, 9), (3e-2, 9), (1e-5, 9)]
     assert [(trial.learning_rate, trial.hidden_size) for trial in trials] == points
     best = min(trials, key=lambda trial: trial.loss)
@@ -173,7 +181,7 @@ def test_the_best_on_the_inner_text_is_trained(small_text: Path, trained: list[S
 
 def test_a_point_that_diverges_is_passed_over(small_text: Path, diverging: Any) -> None:
     diverging(lambda setup: is_trial(setup) and setup.config.training.learning_rate == 1e-2)
-    rows = of(Compared, compare(tiny_run(small_text), FAST))
+    rows = networks(compare(tiny_run(small_text), FAST))
     for row in rows:
         assert [trial.loss is None for trial in row.trials] == [False, True]
         assert row.learning_rate == 1e-6
@@ -182,7 +190,7 @@ def test_a_point_that_diverges_is_passed_over(small_text: Path, diverging: Any) 
 
 def test_a_cell_that_diverges_is_a_row_and_not_the_end(small_text: Path, trial_folder: Path, diverging: Any) -> None:
     diverging(lambda setup: setup.config.model.cell == "gru" and is_trial(setup))
-    gru, rnn = of(Compared, compare(tiny_run(small_text), FAST))
+    gru, rnn = networks(compare(tiny_run(small_text), FAST))
     assert gru.diverged == "every trial diverged"
     assert (gru.run, gru.learning_rate, gru.nats_per_character) == (None, None, None)
     assert rnn.diverged is None
@@ -191,7 +199,7 @@ def test_a_cell_that_diverges_is_a_row_and_not_the_end(small_text: Path, trial_f
 
 def test_a_run_that_diverges_says_how(small_text: Path, diverging: Any) -> None:
     diverging(lambda setup: setup.config.model.cell == "gru" and not is_trial(setup))
-    gru, rnn = of(Compared, compare(tiny_run(small_text), FAST))
+    gru, rnn = networks(compare(tiny_run(small_text), FAST))
     assert gru.diverged == "the training diverged at step 3: too much"
     assert (gru.run, gru.learning_rate, gru.nats_per_character) == ("checkpoints/small-gru", 1e-2, None)
     assert rnn.nats_per_character > 0
@@ -199,14 +207,15 @@ def test_a_run_that_diverges_says_how(small_text: Path, diverging: Any) -> None:
 
 def test_a_repeat_gives_the_same_losses(small_text: Path) -> None:
     first, second = (of(Compared, compare(tiny_run(small_text), FAST)) for _ in range(2))
+    assert [row.cell for row in first] == [*WITHOUT_NETWORK, "gru", "rnn"]
     assert [row.nats_per_character for row in first] == [row.nats_per_character for row in second]
     assert [row.trials for row in first] == [row.trials for row in second]
 
 
-@pytest.mark.parametrize("asked", [2, 6])
+@pytest.mark.parametrize("asked", [1, 3, 7])
 def test_a_stop_in_a_trial_leaves_nothing(small_text: Path, trial_folder: Path, asked: int) -> None:
     calls = iter(range(1, 1000))
-    assert not of(Compared, compare(tiny_run(small_text), FAST, lambda: next(calls) >= asked))
+    assert not networks(compare(tiny_run(small_text), FAST, lambda: next(calls) >= asked))
     assert next(calls) == asked + 1
     assert not Path("checkpoints").exists()
     assert not list(trial_folder.glob("charrnn-*"))
@@ -214,8 +223,8 @@ def test_a_stop_in_a_trial_leaves_nothing(small_text: Path, trial_folder: Path, 
 
 def test_a_stop_in_a_run_saves_it(small_text: Path) -> None:
     calls = iter(range(1, 1000))
-    events = list(compare(tiny_run(small_text), FAST, lambda: next(calls) >= 2 * 4 + 5))
-    assert not of(Compared, iter(events))
+    events = list(compare(tiny_run(small_text), FAST, lambda: next(calls) >= 1 + 2 * 4 + 5))
+    assert not networks(iter(events))
     assert events[-1].reason == "stopped"
     latest = Run(Path("checkpoints/small-gru")).pointed("latest")
     assert latest is not None
@@ -285,7 +294,81 @@ def test_without_a_text_to_report_or_to_judge_by_there_is_no_comparison(folder: 
     with pytest.raises(DataError, match="trial_time=0"):
         list(compare(tiny_run(folder / "two.txt", documents="line"), FAST))
     search = Search(("gru",), trial_steps=0)
-    assert of(Compared, compare(tiny_run(folder / "two.txt", documents="line"), search))
+    rows = of(Compared, compare(tiny_run(folder / "two.txt", documents="line"), search))
+    assert [row.cell for row in rows] == ["xz", "gru"]  # the others have an order to be chosen
+
+
+@pytest.mark.parametrize("documents", ["none", "line"])
+def test_rows_without_a_network_are_of_the_text_of_the_others(small_text: Path, documents: str) -> None:
+    config = tiny_run(small_text, documents=documents)
+    setup = prepare(config)
+    assert setup.validation is not None
+    rows = {row.cell: row for row in of(Compared, compare(config, Search(("gru",), trial_steps=0)))}
+    assert list(rows) == [*WITHOUT_NETWORK, "gru"]
+    order = best_order(GramCounts(hold_out(setup)[0], setup.vocabulary), hold_out(setup)[1])
+    nats = KneserNey(GramCounts(setup.training, setup.vocabulary), order).nats(setup.validation)
+    assert (rows["kneser-ney"].order, rows["kneser-ney"].kind) == (order, "n-gram")
+    assert rows["kneser-ney"].nats_per_character == pytest.approx(nats.mean())
+    scored = evaluate(from_file(Path(rows["gru"].checkpoint or ""))).score
+    assert scored.characters == len(nats)
+    before, after = (as_bytes(part, setup.vocabulary) for part in (setup.training, setup.validation))
+    assert after.decode().replace("\n", "") in small_text.read_text().replace("\n", "") or documents == "line"
+    bits = 8 * (xz_size(before + after) - xz_size(before)) / scored.characters
+    assert rows["xz"].bits_per_character == pytest.approx(bits)
+    assert rows["xz"].kind == rows["ppmd"].kind == "compressor"
+    assert rows["ppmd"].order in PPMD_ORDERS
+
+
+@pytest.mark.parametrize(("documents", "differs"), [("none", False), ("line", True)])
+def test_seeds_have_a_run_each_and_one_row_with_mean_and_spread(
+    small_text: Path, trained: list[Setup], documents: str, differs: bool
+) -> None:
+    config = tiny_run(small_text, documents=documents, seed=5)
+    rows = {row.cell: row for row in of(Compared, compare(config, Search(("gru",), trial_steps=0, seeds=3)))}
+    row = rows["gru"]
+    assert [setup.config.training.seed for setup in trained] == [each.seed for each in row.seeds] == [5, 6, 7]
+    nats = []
+    for each in row.seeds:
+        checkpoint = from_file(Path(each.checkpoint or ""))
+        assert checkpoint.config.training.seed == each.seed
+        nats.append(evaluate(checkpoint).score.nats_per_character)
+        assert each.nats_per_character == nats[-1]
+    assert row.nats_per_character == pytest.approx(np.mean(nats))
+    assert row.nats_per_character_spread == pytest.approx(np.std(nats, ddof=1))
+    assert row.nats_per_character_spread > 0
+    assert row.bits_per_character_spread == pytest.approx(row.nats_per_character_spread / math.log(2))
+    assert (row.run, row.checkpoint) == (row.seeds[0].run, row.seeds[0].checkpoint)
+    held_out = [setup.validation.ids.tolist() for setup in trained if setup.validation]
+    assert (held_out[0] != held_out[1]) == differs
+    for name in WITHOUT_NETWORK:  # each seed divides documents anew, and they are scored on what it holds out
+        assert [each.seed for each in rows[name].seeds] == ([5, 6, 7] if differs else [5])
+        assert (rows[name].nats_per_character_spread is not None) == differs
+
+
+def test_a_seed_that_diverges_is_told_and_not_in_the_mean(small_text: Path, diverging: Any) -> None:
+    diverging(lambda setup: setup.config.training.seed == 2)
+    (row,) = networks(compare(tiny_run(small_text), Search(("gru",), trial_steps=0, seeds=3)))
+    assert row.diverged is None
+    assert [each.diverged is None for each in row.seeds] == [True, False, True]
+    sound = [each.nats_per_character for each in row.seeds if each.nats_per_character is not None]
+    assert row.nats_per_character == pytest.approx(np.mean(sound))
+    assert len(sound) == 2
+
+
+def test_a_stop_keeps_the_row_of_the_seeds_so_far(small_text: Path) -> None:
+    calls = iter(range(1, 1000))
+    search = Search(("gru", "rnn"), trial_steps=0, seeds=3)
+    (row,) = networks(compare(tiny_run(small_text), search, lambda: next(calls) >= 1 + 12 + 12 + 5))
+    assert (row.cell, [each.seed for each in row.seeds]) == ("gru", [1, 2])
+
+
+def test_characters_that_only_the_held_out_text_has_are_in_no_row(folder: Path) -> None:
+    path = folder / "text.txt"
+    path.write_text("the cat sat on the mat. " * 40 + "a zebra sat. " * 7)
+    events = list(compare(tiny_run(path), Search(("gru",), trial_steps=0)))
+    told = [event.text for event in of(Notice, iter(events))]
+    assert "no row counts 21 characters of the held-out text that the training text lacks" in told
+    assert len(of(Compared, iter(events))) == 4
 
 
 @pytest.mark.parametrize(("pace", "hidden_size"), [(1e3, 256), (1e9, 1024)])

@@ -54,12 +54,15 @@ class CompareOutput(Quiet):
 @with_options
 def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Search, output: CompareOutput) -> None:
     """For each core some short trials of learning rates (and sizes) on the training text alone, then a run in
-    ./checkpoints with the best of them, whose last checkpoint is scored on the held-out text, as eval does.
+    ./checkpoints with the best of them, whose last checkpoint is scored on the held-out text, as eval does. Rows of
+    what needs no network, on the same text: Kneser-Ney n-grams, xz, and PPMd, where pyppmd is installed.
 
     With --json: cell, trials, learning_rate, layers, hidden_size, parameters,
     nats_per_character, bits_per_character, windowed_bits_per_character,
     trained_characters_per_second, sampled_characters_per_second, steps, seconds,
-    run, checkpoint, diverged. Each of the trials: cell, learning_rate,
+    run, checkpoint, diverged, kind (network, n-gram or compressor), order, the
+    spreads of the three losses, and seeds, which has the losses, run and
+    checkpoint of each seed. Each of the trials: cell, learning_rate,
     hidden_size, loss (in nats). What is not known, where one diverged, is null.
     """
     usual = {} if "steps" in given else {"time": _USUAL_SECONDS}
@@ -81,9 +84,11 @@ def command(given: Annotated[Given, TextConfig, _MODEL, _TRAINING], search: Sear
                 # After a request to stop, nobody may be there to read it any more.
                 with contextlib.suppress(*((CharrnnError, OSError) if stop() else ())):
                     _write_table(rows, writer)
+            if rows and (said := _verdict(rows)):
+                note(said, quiet=output.quiet)
     if stop.received is not None:
         raise typer.Exit(128 + stop.received)
-    if all(row.diverged is not None for row in rows):
+    if all(row.diverged is not None for row in rows if row.kind == "network"):
         raise DivergedError(f"every cell diverged; compare again with lower {named('learning_rates')}")
 
 
@@ -124,6 +129,12 @@ def _compare(
     except OSError:
         if not is_over:
             raise  # else it was the display, on a terminal that is gone
+
+
+def _verdict(rows: "list[Compared]") -> str | None:
+    from charrnn.cli.render.comparison import verdict
+
+    return verdict(rows)
 
 
 def _write_table(rows: "list[Compared]", writer: TextWriter) -> None:

@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli.common import ModelInput, OpenedModel, Quiet, open_model, tell_model
+from charrnn.cli.commands.evaluate_several import check_several, write_several
+from charrnn.cli.common import ModelsInput, OpenedModel, Quiet, open_model, tell_model
 from charrnn.cli.looking import TextInput
 from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
@@ -77,7 +79,7 @@ class EvalOutput(Quiet):
 @with_options
 def command(
     source: TextInput,
-    model: ModelInput,
+    models: ModelsInput,
     scoring: ScoringConfig,
     dynamic: DynamicConfig,
     view: EvalView,
@@ -85,13 +87,16 @@ def command(
 ) -> None:
     """The score is in bits per character; the end token of every document counts as one character.
 
-    Several texts get a row each, and one for their sum.
+    Several texts get a row each, and one for their sum. Several models get a row each, and one for their Bayes mixture,
+    which begins with equal weights, and weighs each model by how well it has predicted the text so far.
     """
     _check(scoring, dynamic, view, output)
-    if view.html not in (None, "-") and not output.force:
-        check_new(Path(str(view.html)))
-
-    opened = open_model(model.model)
+    if len(models.model) > 1:
+        check_several(models.model, view.asked(), is_dynamic=dynamic.dynamic)
+        read = partial(_read, sources=source.text, scoring=scoring, quiet=output.quiet)
+        write_several(models.model, read, _values, as_json=output.as_json, quiet=output)
+        return
+    opened = open_model(models.model[0] if models.model else None)
     tell_model(opened, quiet=output)
     if view.novelty:
         write_novelty(
@@ -137,6 +142,8 @@ def _check(scoring: ScoringConfig, dynamic: DynamicConfig, view: EvalView, outpu
     if dynamic.dynamic and (asked or scoring.protocol != "carried"):
         other = named(asked[0]) if asked else named("protocol", scoring.protocol)
         raise UsageError(f"{named('dynamic')} has figures of its own for all of a text; it cannot go with {other}")
+    if view.html not in (None, "-") and not output.force:
+        check_new(Path(str(view.html)))
 
 
 def _read(

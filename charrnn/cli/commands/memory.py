@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli.common import MODEL_HELP, Quiet, open_model, tell_model
+from charrnn.cli.common import ModelsInput, Quiet, open_model, tell_model
 from charrnn.cli.looking import DeviceChoice, LineJson, PictureOutput, TextInput
 from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal, note
@@ -29,13 +29,9 @@ _COLUMNS = ("model", "characters", "bits_per_character", "gradient_norm")
 
 
 @dataclass(frozen=True)
-class MemoryInput(TextInput):
+class MemoryInput(ModelsInput, TextInput):
     """The text to measure on, and the models."""
 
-    # CHARRNN_MODEL holds one path, which may have spaces in it; `open_model` reads it.
-    model: tuple[str, ...] = setting(
-        (), f"{MODEL_HELP} Can be given several times.", panel=IN, metavar="MODEL", has_variable=False
-    )
     encoding: str | None = setting(None, TEXT_ENCODING_HELP, panel=IN, metavar="NAME", shows_default=False)
     targets: int = setting(300, "Characters that are predicted, spread over the text.", panel=IN, least=1, most=2**24)
 

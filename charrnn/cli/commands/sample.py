@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.common import ModelInput, PrimeInput, Quiet, open_model, tell_model
+from charrnn.cli.common import ModelsInput, PrimeInput, Quiet, open_model, tell_model, weighted
 from charrnn.cli.options import with_options
 from charrnn.cli.process.stdin import lines_of
 from charrnn.cli.process.terminal import TextWriter, note
@@ -13,10 +13,12 @@ from charrnn.cli.render.samples import write_json, write_text
 from charrnn.errors import UsageError
 from charrnn.messages import named
 from charrnn.settings.fields import JSON_LINES_HELP, setting
-from charrnn.settings.sampling import IN, OUT, EngineConfig, PrimeConfig, SamplingConfig
+from charrnn.settings.sampling import IN, OUT, BlendConfig, EngineConfig, PrimeConfig, SamplingConfig, shares_of
 
 if TYPE_CHECKING:
+    from charrnn.cli.common import OpenedModel
     from charrnn.sampling.batched import Piece
+    from charrnn.sampling.mixture import Mixture
 
 __all__ = ["command"]
 
@@ -65,14 +67,18 @@ def _check(prime: SampleInput, drawing: SamplingConfig, reading: PrimeConfig, ou
 @with_options
 def command(
     prime: SampleInput,
-    model: ModelInput,
+    models: ModelsInput,
     drawing: SamplingConfig,
+    blending: BlendConfig,
     reading: PrimeConfig,
     output: SampleOutput,
     engine: EngineConfig,
 ) -> None:
-    """The text goes to stdout as it is made, everything else to stderr."""
+    """The text goes to stdout as it is made, everything else to stderr. Several models, --model a --model b:0.3, write
+    together: a has the rest of the weight, and without weights all have the same.
+    """
     _check(prime, drawing, reading, output)
+    names, shares = _named(models, blending)
     read = prime.read(quiet=output.quiet)
     lines = None if prime.prime_lines is None else list(lines_of(prime.prime_lines, reading.encoding))
     if engine.engine != "torch":  # one character's products are too small to share: threads would wait for each other
@@ -80,13 +86,16 @@ def command(
 
     from charrnn.sampling.session import Session
 
-    opened = open_model(model.model)
-    session = Session(opened.checkpoint, drawing, read if lines is None else lines, reading, engine)
+    opened, mixture = _open(names, shares, blending)
+    session = Session(opened[0].checkpoint, drawing, read if lines is None else lines, reading, engine, mixture)
     config, unit = session.config, session.vocabulary.unit
     if output.as_json and not (config.length or config.until_end or config.stop or config.lines):
         never = f"which {named('length', 0)} is never; give a {named('length')}"
         raise UsageError(f"{named('as_json')} writes a sample when it is complete, {never}")
-    tell_model(opened, session.device, f"seed {config.seed}", quiet=output)
+    told = [[f"{share:.1%} of the {blending.blend}"] for share in shares] or [[]]
+    told[-1] += [session.device, f"seed {config.seed}"]
+    for each, about in zip(opened, told, strict=True):
+        tell_model(each, *about, quiet=output)
     if session.draws_labels:
         by_share = f"labels drawn by their share of {session.vocabulary.listed_labels}"
         note(f"{by_share}; {named('label')} says which", quiet=output.quiet)
@@ -95,7 +104,7 @@ def command(
     writer = TextWriter("latin-1" if in_bytes else "utf-8", escape, output.output, replaces=reading.force)
     seen = _Seen()
     if output.as_json:
-        write_json(seen.passing(session.pieces(measured=True)), writer, config.seed, unit)
+        write_json(seen.passing(session.pieces(measured=True)), writer, config.seed, unit, _mixed(opened, mixture))
     else:
         several = config.num_samples > 1 or lines is not None
         write_text(
@@ -105,6 +114,33 @@ def command(
     if config.novel is not None and seen.only_space:
         empty = f"{named('novel', config.novel)} left nothing to write but white space"
         note(f"{empty}: all else is in the text that it must not copy; ask for a larger one", quiet=output.quiet)
+
+
+def _named(models: ModelsInput, blending: BlendConfig) -> tuple[list[str], list[float]]:
+    """The names of the models, and the shares of several."""
+    pairs = [weighted(name) for name in models.model]
+    if len(pairs) < 2 and blending.blend != BlendConfig.blend:
+        raise UsageError(f"{named('blend')} mixes several models; give {named('model')} for each")
+    return [name for name, _ in pairs], shares_of([weight for _, weight in pairs]) if len(pairs) > 1 else []
+
+
+def _open(names: list[str], shares: list[float], blending: BlendConfig) -> "tuple[list[OpenedModel], Mixture | None]":
+    """The models of these names, or the one that is chosen; and their mixture, if there are several."""
+    opened = [open_model(name) for name in names] or [open_model(None)]
+    if not shares:
+        return opened, None
+    from charrnn.sampling.mixture import Mixture
+
+    paths = [str(each.path) for each in opened]
+    return opened, Mixture.of([each.checkpoint for each in opened], paths, shares, blending.blend)
+
+
+def _mixed(opened: "list[OpenedModel]", mixture: "Mixture | None") -> dict[str, Any]:
+    """The models of a mixture, for JSON."""
+    if mixture is None:
+        return {}
+    models = [{"model": str(each.path), "share": share} for each, share in zip(opened, mixture.shares, strict=True)]
+    return {"blend": mixture.blend, "models": models}
 
 
 class _Seen:

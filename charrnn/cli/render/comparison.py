@@ -12,12 +12,10 @@ from charrnn.events import Finished, Notice, Reported
 from charrnn.messages import counted
 from charrnn.training.comparison import Compared, ComparisonEvent, Planned, Started, Tried
 
-__all__ = ["comparison_display", "plain_table", "show_table"]
+__all__ = ["comparison_display", "plain_table", "show_table", "verdict"]
 
-_COLUMNS = (  # in two lines where room is scarce
-    *("cell", "rate", "size", "parameters", "nats\n/char", "bits\n/char", "windowed\n/char"),
-    *("trained\n/s", "sampled\n/s", "run"),
-)
+_NETWORK, _SPREAD = ("cell", "rate", "size", "parameters", "nats\n/char", "bits\n/char"), ("±bits\n/char", "seeds")
+_REST = ("windowed\n/char", "trained\n/s", "sampled\n/s", "run")
 _PLAIN_SECONDS = 10.0  # between lines about a training that is not watched on a terminal
 
 
@@ -30,7 +28,7 @@ def comparison_display(quiet: bool, *, live: bool, transient: bool) -> Iterator[
         yield _Progress(note, in_lines=True).show
     else:
         progress = _Progress(lambda _: None, in_lines=False)
-        with live_table(_COLUMNS, progress.picture, transient=transient) as say:
+        with live_table(_columns(several=False), progress.picture, transient=transient) as say:
             progress.say = say
             yield progress.show
 
@@ -84,13 +82,15 @@ class _Progress:
 
     def picture(self) -> tuple[Sequence[Sequence[str]], str]:
         """The rows of the table, one for every cell, and the line below them."""
-        empty = ("",) * (len(_COLUMNS) - 1)
-        rows = [_row(self._rows[cell]) if cell in self._rows else (cell, *empty) for cell in self._cells]
+        empty = ("",) * (len(_columns(several=False)) - 1)
+        named = [cell for cell in self._rows if cell not in self._cells] + [*self._cells]
+        rows = [_row(self._rows[cell]) if cell in self._rows else (cell, *empty) for cell in named]
         return rows, self._now()
 
     def _now(self) -> str:
         if (started := self._started) is None:
-            return "" if self._cells else "reading the text …"
+            waiting = "" if self._rows else "scoring what needs no network …"
+            return waiting if self._cells else "reading the text …"
         if self._is_trained:
             return f"{_started(started)}: scoring …"
         if (report := self._report) is None:
@@ -107,7 +107,7 @@ def _planned(event: Planned) -> Iterator[str]:
         f"{counted(count, what)}{f' of {clock(seconds)}' if seconds else ''}"
         for count, what, seconds in (
             (event.trials, "trial", event.trial_seconds),
-            (len(event.grids), "run", event.run_seconds),
+            (event.runs, "run", event.run_seconds),
         )
         if count
     ]
@@ -119,28 +119,50 @@ def _planned(event: Planned) -> Iterator[str]:
 
 
 def _started(event: Started) -> str:
-    what = "the run that counts" if event.trial is None else f"trial {event.trial} of {event.trials}"
+    what = (
+        f"the run that counts, seed {event.seed}" if event.trial is None else f"trial {event.trial} of {event.trials}"
+    )
     return f"{event.cell}, {what}, learning rate {event.learning_rate:g}, {event.layers}×{event.hidden_size}"
 
 
 def _compared(row: Compared) -> str:
     if row.diverged is not None:
         return f"{row.cell}: {row.diverged}"
-    return (
-        f"{row.cell}: {row.bits_per_character:.4f} bits/character carried, {row.windowed_bits_per_character:.4f} "
-        f"windowed: {row.checkpoint}"
-    )
+    bits = f"{row.cell}: {_spread_out(row.bits_per_character, row.bits_per_character_spread)} bits/character"
+    if row.kind != "network":
+        return f"{bits}, without a network"
+    windowed = _spread_out(row.windowed_bits_per_character, row.windowed_bits_per_character_spread)
+    seeds = f", {_seeds(row)} seeds" if len(row.seeds) > 1 else ""
+    return f"{bits} carried, {windowed} windowed{seeds}: {row.checkpoint}"
 
 
-def _row(row: Compared) -> tuple[str, ...]:
+def _spread_out(mean: float | None, spread: float | None) -> str:
+    return _number(mean, 4) + ("" if spread is None else f" ± {spread:.4f}")
+
+
+def _seeds(row: Compared) -> str:
+    """The number of seeds whose runs the figures are of, and of all, if some diverged."""
+    sound = sum(each.diverged is None for each in row.seeds)
+    return f"{sound}" if sound == len(row.seeds) else f"{sound}/{len(row.seeds)}"
+
+
+def _columns(*, several: bool) -> tuple[str, ...]:
+    """The names of the columns, in two lines where room is scarce; with `several` seeds there are two more."""
+    return (*_NETWORK, *(_SPREAD if several else ()), *_REST)
+
+
+def _row(row: Compared, *, several: bool = False) -> tuple[str, ...]:
     """The row in words without spaces."""
+    size = "-" if row.order is None else f"order-{row.order}"
+    spread = (_number(row.bits_per_character_spread, 4), _seeds(row) if row.seeds else "-")
     return (
         row.cell,
         "-" if row.learning_rate is None else f"{row.learning_rate:g}",
-        "-" if row.layers is None else f"{row.layers}×{row.hidden_size}",
+        size if row.layers is None else f"{row.layers}×{row.hidden_size}",
         _number(row.parameters),
         "diverged" if row.diverged is not None else _number(row.nats_per_character, 4),
         _number(row.bits_per_character, 4),
+        *(spread if several else ()),
         _number(row.windowed_bits_per_character, 4),
         _number(row.trained_characters_per_second),
         _number(row.sampled_characters_per_second),
@@ -152,14 +174,17 @@ def _number(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def _in_order(rows: Sequence[Compared]) -> list[tuple[str, ...]]:
-    """The rows in words, the best first and those that diverged last."""
-    return [_row(row) for row in sorted(rows, key=lambda row: row.nats_per_character or math.inf)]
+def _table(rows: Sequence[Compared]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The columns, and the rows in words, the best first and those that diverged last."""
+    several = any(len(row.seeds) > 1 for row in rows)
+    ordered = sorted(rows, key=lambda row: row.nats_per_character or math.inf)
+    return _columns(several=several), [_row(row, several=several) for row in ordered]
 
 
 def plain_table(rows: Sequence[Compared]) -> str:
     """The table in columns of words, aligned by spaces."""
-    lines = [tuple(name.replace("\n", "") for name in _COLUMNS), *_in_order(rows)]
+    heads, shown = _table(rows)
+    lines = [tuple(name.replace("\n", "") for name in heads), *shown]
     widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
     last = len(widths) - 1
     return "".join(
@@ -174,4 +199,20 @@ def plain_table(rows: Sequence[Compared]) -> str:
 
 def show_table(rows: Sequence[Compared]) -> None:
     """Write the table on stdout, which is a terminal."""
-    print_table(_COLUMNS, _in_order(rows))
+    print_table(*_table(rows))
+
+
+def verdict(rows: Sequence[Compared]) -> str | None:
+    """A sentence that says if the best network predicts better than the best model without one; None without both."""
+    networks = [row for row in rows if row.kind == "network" and row.bits_per_character is not None]
+    others = [row for row in rows if row.kind != "network"]
+    if not networks or not others:
+        return None
+    network, other = (min(each, key=lambda row: row.bits_per_character or 0) for each in (networks, others))
+    own, least = network.bits_per_character or 0.0, other.bits_per_character or 0.0
+    both = f"{network.cell} needs {own:.4f} bits/character, and {other.cell} {least:.4f} without a network"
+    if abs(own - least) <= 2 * max(network.bits_per_character_spread or 0.0, other.bits_per_character_spread or 0.0):
+        return f"no clear winner: {both}; they differ by less than two spreads"
+    if own < least:
+        return f"the network is worth it: {both}, {1 - own / least:.1%} fewer"
+    return f"the network is not worth it yet: {both}; give it more time, or more text"

@@ -1,7 +1,7 @@
 """Samples on standard output: as text, or as JSON lines."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from charrnn.cli.process.terminal import TextWriter
@@ -29,8 +29,10 @@ def write_text(
             writer.end(separator)
 
 
-def write_json(pieces: Iterable["Piece"], writer: TextWriter, seed: int | None, unit: "Unit") -> None:
-    """Write each sample, once it is complete, as a line of JSON (in ASCII)."""
+def write_json(
+    pieces: Iterable["Piece"], writer: TextWriter, seed: int | None, unit: "Unit", more: Mapping[str, Any]
+) -> None:
+    """Write each sample, once it is complete, as a line of JSON (in ASCII), with `more` about all of them."""
     from charrnn.sampling.batched import PrimePiece  # which needs numpy
 
     prime: list[str] = []
@@ -39,7 +41,7 @@ def write_json(pieces: Iterable["Piece"], writer: TextWriter, seed: int | None, 
         (prime if isinstance(piece, PrimePiece) else texts).append(piece.text)
         if piece.finished:
             record = _record("".join(texts), "".join(prime), seed, unit, piece.finished)
-            writer.write(json_line(record))
+            writer.write(json_line(record | dict(more)))
             texts.clear()
             prime.clear()
 
