@@ -102,7 +102,7 @@ class Record(Settings):
 
     def __post_init__(self) -> None:
         if self.lead_in and (len(self.lead_in) > LEAD_IN or re.search("[\ud800-\udfff]", self.lead_in)):
-            raise UsageError(f"lead_in must be a text of at most {LEAD_IN} characters, got {self.lead_in!a:.80}")
+            raise UsageError(f"lead_in must be a text no longer than {LEAD_IN}, got {self.lead_in!a:.80}")
         steps = [step for step, _ in self.plan]
         if steps != sorted(set(steps)) or any(
             not 0 <= step < 2**63 or not 0 < total < 2**63 for step, total in self.plan
