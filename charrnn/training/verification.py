@@ -57,8 +57,8 @@ class Verification(NamedTuple):
 
     @property
     def is_same(self) -> bool:
-        """True if neither a loss nor a weight differs."""
-        return self.first_difference is None and all(self.weights.values())
+        """True if weights were compared, and neither a loss nor a weight differs."""
+        return self.first_difference is None and bool(self.weights) and all(self.weights.values())
 
 
 def verify(run: Run) -> Generator[Event, None, Verification]:
@@ -98,8 +98,8 @@ def verify(run: Run) -> Generator[Event, None, Verification]:
 def _losses(run: Path) -> _Losses:
     """The losses in a run's metrics."""
     try:
-        lines = (run / "metrics.jsonl").read_bytes().splitlines()
-        records = [json.loads(line) for line in lines]
+        lines = (run / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+        records = [json.loads(line) for line in lines if line.endswith(b"\n")]  # a kill may have cut off the last
         return {(record["step"], record["split"]): record["loss"] for record in records}
     except FileNotFoundError:
         return {}

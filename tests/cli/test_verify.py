@@ -145,6 +145,12 @@ def test_a_record_that_was_edited_is_told(small_text: Path, in_process: InProces
     assert "run.toml was edited: it has another seed than the checkpoint" in in_process("verify", "run", code=3)[1]
 
 
+def test_a_line_that_a_kill_cut_off_is_passed_over(small_text: Path, in_process: InProcess) -> None:
+    path = trained(small_text) / "metrics.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"step": 13, "lo')
+    assert verified(in_process)["same"] is True
+
+
 def test_without_metrics_the_weights_are_compared(small_text: Path, in_process: InProcess) -> None:
     (trained(small_text) / "metrics.jsonl").unlink()
     told = verified(in_process)
