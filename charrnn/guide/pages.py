@@ -14,6 +14,7 @@ PAGES = (
     "training",
     "resuming",
     "sampling",
+    "writing",
     "pipelines",
     "scoring",
     "looking-inside",
