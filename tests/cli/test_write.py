@@ -12,10 +12,12 @@ from textual.pilot import Pilot
 
 from charrnn.checkpoint.format import Checkpoint, to_bytes
 from charrnn.checkpoint.store import load_model
+from charrnn.cli.render.widths import columns
 from charrnn.cli.render.writing.app import WriteApp
-from charrnn.cli.render.writing.dialogs import AskName, AskWhich, Keys
+from charrnn.cli.render.writing.dialogs import KEYS, AskName, AskWhich, Keys
 from charrnn.cli.render.writing.panel import Fields
 from charrnn.export.shading import SURPRISE
+from charrnn.guide.pages import page
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.writing.continuation import Extent
 from charrnn.writing.desk import Desk
@@ -416,6 +418,11 @@ def test_a_text_that_is_again_as_it_was_saved_leaves_nothing_behind(folder: Path
     assert not list(Path().iterdir())
 
 
+def test_the_guide_has_the_keys() -> None:
+    rows = page("writing").splitlines()
+    assert [row for row in rows if row.startswith("| ")][1:] == [f"| {key} | {told} |" for key, told in KEYS.items()]
+
+
 def test_the_help_has_the_keys(folder: Path) -> None:
     async def steps(pilot: Pilot[None], app: WriteApp) -> None:
         await pilot.press("f1")
@@ -434,14 +441,24 @@ def test_the_help_has_the_keys(folder: Path) -> None:
     editor(steps, size=(40, 10))
 
 
+def assert_full(app: WriteApp, width: int) -> None:
+    """Every row of every part has just the columns of the screen."""
+    for widget in (app.writing.bars, *app.writing.query(Fields), app.writing.editor):
+        for y in range(widget.size.height):
+            assert columns("".join(segment.text for segment in widget.render_line(y))) == width
+
+
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 30), (200, 50)])
 def test_it_fits_every_width(folder: Path, size: tuple[int, int]) -> None:
     async def steps(pilot: Pilot[None], app: WriteApp) -> None:
         await press(pilot, app, "ctrl+r", "ctrl+w")
         lines = [strip.text for strip in app.writing.editor._strips]
         assert "".join(line.rstrip("↵ ") for line in lines).replace(" ", "").startswith("한국어로쓴글")
-        for widget in (app.writing.bars, *app.writing.query(Fields), app.writing.editor):
-            assert all(widget.render_line(y).cell_length == size[0] for y in range(widget.size.height))
+        assert_full(app, size[0])
+        await press(pilot, app, "ctrl+end", *"ab " * (size[0] // 3 + 2), *"    ")  # white space that hangs
+        assert_full(app, size[0])
+        await press(pilot, app, "ctrl+r", "escape")
+        assert_full(app, size[0])
         assert f"temperature {CONFIG.temperature}" in app.writing.query(Fields)[0].render_line(0).text
 
     editor(steps, path=None, text="한국어로 쓴 글 👩\u200d👩\u200d👧 שלום e\u0301\t|\n" * 6, size=size)

@@ -10,6 +10,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from charrnn.cli.render.widths import columns
 from charrnn.cli.render.writing.layout import Cell, Layout, cells, next_place, place_at, previous_place
 from charrnn.cli.render.writing.page import Part, page_rows
 from charrnn.cli.render.writing.palette import Palette
@@ -137,7 +138,7 @@ class Editor(Widget, can_focus=True):
             (
                 *shown,
                 [part.is_suggested for part in parts],
-                [(self.manuscript.writers[part.start : part.end], self._levels(part)) for part in own],
+                [(self.manuscript.writers[part.start : part.end], self._shown_costs(part)) for part in own],
                 [place - part.start for part in own[:1]] if has_cursor else None,
                 [(max(start - part.start, 0), max(min(end, part.end) - part.start, 0)) for part in own if start < end],
                 *(self._shows_writers, self.size.width),
@@ -160,6 +161,13 @@ class Editor(Widget, can_focus=True):
             return []
         return self._costs.levels(SURPRISE.bounds, part.start, part.end)
 
+    def _shown_costs(self, part: Part) -> tuple[bytes, bytes] | None:
+        """The costs of a part of the text, to tell one from another; None if they are not shown."""
+        if self._costs is None or not self._shows_costs:
+            return None
+        own = slice(part.start, part.end)
+        return self._costs.bits[own].tobytes(), self._costs.unknown[own].tobytes()
+
     def _strip(self, parts: list[Part], has_cursor: bool) -> Strip:
         runs: list[tuple[str, Style]] = []
         column, place, is_due = 0, self.manuscript.cursor, has_cursor
@@ -179,7 +187,8 @@ class Editor(Widget, can_focus=True):
                 runs.append((shown, style))
                 column += width
         if is_due:
-            column = min(column, self.size.width - 1)
+            while column >= self.size.width:  # behind white space that hangs
+                column -= columns(runs.pop()[0])
             runs.append((" ", self._palette.cursor))
             column += 1
         return Strip([Segment(text, style) for text, style in _joined(runs)], column).extend_cell_length(
