@@ -108,7 +108,7 @@ def rewrite(path: Path, data: bytes) -> None:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
         _write_aside(target, _in_order([data]), _replace, mode=0o666 if mode is None else 0o600, keeps=mode)
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
-        raise _cannot_write(path, f" ({len(data):,} bytes)", OSError(*error.args)) from error
+        raise _cannot_write(path, f" ({counted(len(data), 'byte')})", OSError(*error.args)) from error
 
 
 def check_new(path: Path) -> None:

@@ -93,7 +93,7 @@ class Reading:
         ValueError if they have not been read.
         """
         if count > self._tip.tokens:
-            raise ValueError(f"{count} tokens have not been read")
+            raise ValueError(f"the text has not been read up to token {count}")
         spot = max(
             (each for each in (self._kept[self._after(count) - 1], self._near, self._tip) if each.tokens <= count),
             key=lambda each: each.tokens,

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -24,7 +23,7 @@ from charrnn.writing.copied import Learned
 from charrnn.writing.model_text import ModelText
 from charrnn.writing.reading import Reading, Spot
 
-__all__ = ["SHOWN", "Answer", "Copied", "Costs", "Likeliest", "Question", "Suggested", "Voice", "random_seed"]
+__all__ = ["SHOWN", "Answer", "Copied", "Costs", "Likeliest", "Question", "Suggested", "Voice"]
 
 SHOWN = 8  # likely next characters
 _AT_ONCE = 16  # pieces drawn before a newer question is listened to
@@ -100,11 +99,6 @@ class Copied(NamedTuple):
 Answer = Likeliest | Suggested | Costs | Copied
 
 
-def random_seed() -> int:
-    """A seed that nobody chose."""
-    return int.from_bytes(os.urandom(4))
-
-
 class Voice:
     """A model that reads along. It answers questions about a text that it has mostly read for the one before.
 
@@ -152,25 +146,25 @@ class Voice:
         is_start = len(ids) <= len(whole) and np.array_equal(ids, whole[: len(ids)])
         # Else the cursor stands within what the model reads as one: the text up to it is read apart.
         self._reading.follow(whole if is_start else ids)
-        yield from self._read(len(ids))
+        yield from self._read(len(ids), tells=is_start)
         spot = self._reading.spot(len(ids))
         found = candidates(spot.logits[0], self.vocabulary, SHOWN)
         yield Likeliest(tuple(found), tuple(self._written(each, spot) for each in found))
         if question.wants_suggestion:
             yield from self._suggestion(question, spot)
         self._reading.follow(whole)
-        yield from self._read(len(whole))
+        yield from self._read(len(whole), tells=True)
         yield self._costs()
         if self._learned is not None:
             yield from self._copied(self._learned, question.text)
 
-    def _read(self, until: int) -> Iterator[Costs | None]:
-        """Read on to the first `until` tokens."""
+    def _read(self, until: int, *, tells: bool) -> Iterator[Costs | None]:
+        """Read on to the first `until` tokens; the costs so far come between if it `tells` them."""
         pieces = 0
         while self._reading.count < until:
             self._reading.read(until)
             pieces += 1
-            yield None if pieces % _BETWEEN else self._costs()
+            yield self._costs() if tells and pieces % _BETWEEN == 0 else None
 
     def _costs(self) -> Costs:
         nats, ends = self._reading.nats, self._whole.ends

@@ -79,9 +79,9 @@ def typed(text: str, keys: bytes, rounds: int) -> tuple[list[float], list[float]
         with subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
         ) as process:
-            until_quiet(master, 10)
-            wait = 2 + len(text) / 4000
-            until_quiet(master, wait)
+            until_quiet(master, 20)
+            while until_quiet(master, 3)[0]:  # it tells how much has been read
+                pass
             os.write(master, keys)
             until_quiet(master, 1)
             drawn, answered = [], []

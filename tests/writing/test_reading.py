@@ -99,5 +99,5 @@ def test_few_states_are_kept_of_a_text_of_any_length(monkeypatch: pytest.MonkeyP
 
 
 def test_what_has_not_been_read_has_no_state() -> None:
-    with pytest.raises(ValueError, match="5 tokens have not been read"):
+    with pytest.raises(ValueError, match="has not been read up to token 5"):
         Reading(ENGINE, VOCABULARY).spot(5)

@@ -71,9 +71,10 @@ def command(wanted: WriteInput, given: Annotated[Given, _DRAWING]) -> None:
 
     from dataclasses import replace
 
+    from charrnn.sampling.stream import random_seed
     from charrnn.writing.desk import Desk
     from charrnn.writing.text_file import decoded
-    from charrnn.writing.voice import Voice, random_seed
+    from charrnn.writing.voice import Voice
 
     is_piped = wanted.file == "-"
     path = None if wanted.file is None or is_piped else Path(wanted.file)

@@ -18,11 +18,13 @@ from charrnn.cli.render.writing.panel import BAR_KEYS, Bars, Field, Fields
 from charrnn.errors import CharrnnError
 from charrnn.export.character_names import name_of
 from charrnn.export.shading import SURPRISE
+from charrnn.messages import counted
+from charrnn.sampling.stream import random_seed
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.writing.continuation import EXTENTS, Extent
 from charrnn.writing.desk import Desk
 from charrnn.writing.manuscript import Change, Writer
-from charrnn.writing.voice import Copied, Costs, Likeliest, Question, Suggested, Voice, random_seed
+from charrnn.writing.voice import Copied, Costs, Likeliest, Question, Suggested, Voice
 from charrnn.writing.worker import Reply, Worker
 
 __all__ = ["WritingScreen"]
@@ -202,7 +204,7 @@ class WritingScreen(Screen[None], inherit_bindings=False):
             yield Field(f"{manuscript.model_share:.0%} by the model", 4)
         if self._copied is not None:
             yield Field(f"{self._copied:.0%} in the training text", 3)
-        yield Field(f"{len(manuscript.text):,} characters", 1)
+        yield Field(counted(len(manuscript.text), "character"), 1)
         yield Field("F1 keys", 2)
 
     def _unknown(self, costs: Costs) -> str:
