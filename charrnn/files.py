@@ -30,6 +30,7 @@ __all__ = [
     "open_strange",
     "remove",
     "remove_abandoned",
+    "rewrite",
     "write_file",
     "write_new",
     "write_placed",
@@ -96,6 +97,20 @@ def write_placed(path: Path, pieces: Iterable[tuple[int, bytes]], size: int, *, 
     _write_aside(path, fill, _replace, mode)
 
 
+def rewrite(path: Path, data: bytes) -> None:
+    """Write a file as `write_file` does, but as an editor saves one: through a symbolic link, and with its permissions.
+
+    Raises:
+        ResourceError: as `write_file`.
+    """
+    try:
+        target = path.resolve()
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+        _write_aside(target, _in_order([data]), _replace, mode=0o666 if mode is None else 0o600, keeps=mode)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        raise _cannot_write(path, f" ({counted(len(data), 'byte')})", OSError(*error.args)) from error
+
+
 def check_new(path: Path) -> None:
     """Raise UsageError if there is something at `path`, as it is not to be overwritten."""
     if os.path.lexists(path):
@@ -111,12 +126,21 @@ def _in_order(pieces: Iterable[bytes]) -> Callable[[int], None]:
     return fill
 
 
-def _write_aside(path: Path, fill: Callable[[int], None], put: Callable[[Path, Path], None], mode: int = 0o666) -> None:
+def _write_aside(
+    path: Path,
+    fill: Callable[[int], None],
+    put: Callable[[Path, Path], None],
+    mode: int = 0o666,
+    keeps: int | None = None,
+) -> None:
+    """Write a file with a mode of which the umask takes its part; or with the permissions that it `keeps`."""
     temporary, descriptor, lock = _open_temporary(path, mode)
     with lock:
         try:
             try:
                 fill(descriptor)
+                if keeps is not None and os.name == "posix":
+                    os.fchmod(descriptor, keeps)
                 os.fsync(descriptor)  # never tried again on the same file: the second call may lie
             finally:
                 os.close(descriptor)

@@ -1,11 +1,14 @@
-"""Make the pictures of the README and the guide anew: python -m tests.pictures [training] [page] [model]
+"""Make the pictures of the README and the guide anew: python -m tests.pictures [training] [page] [model] [writing]
 
 `training` is what the display of `charrnn train corpora/tales.txt --epochs 8` shows, as rich exports it; `page` is
-the page that `charrnn eval --html` writes, and `model` that of `charrnn page`, as Chromium shows them. Run it from the
-repository's root.
+the page that `charrnn eval --html` writes, and `model` that of `charrnn page`, as Chromium shows them; `writing` is the
+editor of `charrnn write`, as Textual exports it. Run it from the repository's root.
 """
 
+import asyncio
 import io
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -78,6 +81,43 @@ def model() -> None:
             tab.picture(IMAGES / "model-page.png")
 
 
+def writing() -> None:
+    """Write some lines with the demo, its suggestions among them, and draw the editor."""
+    from charrnn.cli.render.writing.app import WriteApp
+    from charrnn.settings.sampling import SamplingConfig
+    from charrnn.writing.desk import Desk
+    from charrnn.writing.voice import Voice
+
+    os.environ |= {"COLORTERM": "truecolor", "TERM": "xterm-256color"}
+    config = SamplingConfig(seed=8)
+    voice = Voice("demo", charrnn.load("checkpoints/demo").checkpoint, config)
+    voice.learn()
+    desk = Desk(Path("story.txt"), "The ferryman of Axholme never learned to swim, and said so.\n")
+    app = WriteApp(desk, [voice], config, "word")
+
+    async def written() -> None:
+        async with app.run_test(size=(WIDTH, 16)) as pilot:
+            for keys in (
+                *"The river ",
+                "tab",
+                *" in the evening ",
+                "tab",
+                *", and",
+                "ctrl+l",
+                "ctrl+l",
+                "ctrl+r",
+                "ctrl+w",
+            ):
+                await pilot.press(keys)
+                await pilot.pause(0.3)
+            svg = app.export_screenshot(title="charrnn write story.txt")
+        (IMAGES / "writing.svg").write_text(re.sub(r"@font-face \{.*?\}\n?", "", svg, flags=re.DOTALL), "utf-8")
+
+    asyncio.run(written())
+    desk.give_up()
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ("training", "page", "model"):
-        {"training": training, "page": page, "model": model}[name]()
+    makers = {"training": training, "page": page, "model": model, "writing": writing}
+    for name in sys.argv[1:] or makers:
+        makers[name]()

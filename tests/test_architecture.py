@@ -27,6 +27,7 @@ FLOORS = [
     ["runtime"],
     ["sampling", "evaluation"],
     ["export"],
+    ["writing"],
     ["training", "compression"],
     ["api"],
     ["guide"],
@@ -49,7 +50,7 @@ LIGHT = (
     "guide",
     "cli",
 )  # quick to import
-TORCH_FREE = (*LIGHT, "text", "layout", "network", "checkpoint")
+TORCH_FREE = (*LIGHT, "text", "layout", "network", "checkpoint", "writing")
 SOURCES = {path: path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
 
 
@@ -117,6 +118,8 @@ def heavy_imports() -> Iterator[str]:
             yield f"{module} imports numpy when it is imported"
         if "rich" in imported and not module.startswith("cli.render."):
             yield f"{module} imports rich"
+        if "textual" in imported and not module.startswith("cli.render.writing."):
+            yield f"{module} imports textual"
 
 
 def test_heavy_libraries_stay_in_their_rooms() -> None:
@@ -198,8 +201,8 @@ def test_packages_are_empty_inside_but_for_the_door() -> None:
 
 # The program's commands, as somebody would type them.
 COMMANDS = re.compile(
-    r"(?<![\w-])--[a-z]|\bcharrnn (?:train|sample|eval|next|fill|compare|memory|inspect|compress|decompress|page)\b"
-    r"|\bcharrnn (?:info|export|verify)\b"
+    r"(?<![\w-])--[a-z]|\bcharrnn (?:train|sample|write|eval|next|fill|compare|memory|inspect|compress|decompress)\b"
+    r"|\bcharrnn (?:page|runs|plot|report|info|export|verify)\b"
 )
 
 

@@ -31,6 +31,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("train", "Learn a text: charrnn train corpus.txt --cell gru --time 3m"),
     "sample": Command("sample", 'Write text: charrnn sample "To be"'),
+    "write": Command("write", "Write with the model beside the cursor: charrnn write story.txt"),
     "eval": Command("evaluate", "Score a text: charrnn eval held-out.txt"),
     "next": Command("next_character", 'Tell what comes next: charrnn next "hello"'),
     "fill": Command("fill", 'Fill a gap in a text: charrnn fill "she ___ the door"'),

@@ -15,6 +15,7 @@ PAGES = (
     "resuming",
     "runs",
     "sampling",
+    "writing",
     "pipelines",
     "scoring",
     "looking-inside",

@@ -1,6 +1,5 @@
 """The use case of sampling: the choice of engine, beginning and way to draw. It yields pieces of text."""
 
-import os
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,7 @@ from charrnn.sampling.engines import OpenedEngine, open_engine
 from charrnn.sampling.generate import start_token
 from charrnn.sampling.prefill import after_each, after_prime, led_in, started
 from charrnn.sampling.prime import as_model_text, encode_pieces, encode_prime
-from charrnn.sampling.stream import Stream
+from charrnn.sampling.stream import Stream, random_seed
 from charrnn.settings.sampling import EngineConfig, PrimeConfig, SamplingConfig
 from charrnn.text.vocabulary import Ids, check_label
 
@@ -113,7 +112,7 @@ class Session:
     def _settled(self, config: SamplingConfig) -> SamplingConfig:
         text = self._checkpoint.config.text
         stop = tuple(as_model_text(each, text, self.vocabulary, named("stop")) for each in config.stop)
-        seed = int.from_bytes(os.urandom(4)) if config.seed is None else config.seed
+        seed = random_seed() if config.seed is None else config.seed
         until_end = text.documents != "none" if config.until_end is None else config.until_end
         return replace(config, stop=stop, seed=seed, until_end=until_end)
 

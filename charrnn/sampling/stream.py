@@ -1,5 +1,6 @@
 """One sample while it is written: its random numbers, its counts, and the reason for its end."""
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from copy import copy
@@ -11,11 +12,16 @@ from charrnn.sampling.stopping import StopSearch
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["Finish", "Stream"]
+__all__ = ["Finish", "Stream", "random_seed"]
 
 # The reason for the end: the end token, a stop text, the number of characters, or the number of lines.
 Finish = Literal["end", "stop", "length", "lines"]
 _CHANGING = ("finish", "written", "nats", "recent", "_lines", "_costs", "_search")
+
+
+def random_seed() -> int:
+    """A seed that nobody chose."""
+    return int.from_bytes(os.urandom(4))
 
 
 class Stream:

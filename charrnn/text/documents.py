@@ -12,7 +12,7 @@ from charrnn.messages import named
 from charrnn.settings.text import Newlines, Normalization, TextConfig, unescaped
 from charrnn.text.vocabulary import normalized
 
-__all__ = ["about_line_ends", "mark_of", "marked_documents", "normalized_pieces", "treated", "with_end"]
+__all__ = ["about_line_ends", "mark_of", "marked_documents", "may_join", "normalized_pieces", "treated", "with_end"]
 
 _BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
 _MARK = "\ud800"  # a lone surrogate, which no text has
@@ -89,12 +89,13 @@ def _before_line_end(piece: str) -> tuple[str, str]:
 def _before_beginning(piece: str) -> tuple[str, str]:
     """Split a piece before its last character that no normalisation joins to the one before."""
     place = len(piece) - 1
-    while place > 0 and _may_join(piece[place]):
+    while place > 0 and may_join(piece[place]):
         place -= 1
     return piece[:place], piece[place:]
 
 
-def _may_join(character: str) -> bool:
+def may_join(character: str) -> bool:
+    """True if a normalisation may join the character to the one before."""
     if character < "\u0300":  # the first combining mark
         return False
     first = unicodedata.normalize("NFKD", character)[0]

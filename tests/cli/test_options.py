@@ -28,7 +28,7 @@ OPTIONS = {
 }
 
 # CHARRNN_MODEL holds one path, which `open_model` reads; and CHARRNN_PRECISION is for trainings.
-WITHOUT_VARIABLE = {*((name, "model") for name in ("sample", "eval", "memory")), ("page", "precision")}
+WITHOUT_VARIABLE = {*((name, "model") for name in ("sample", "write", "eval", "memory")), ("page", "precision")}
 
 
 def test_every_option_has_a_variable_named_after_it() -> None:

@@ -14,7 +14,7 @@ LIGHT = (
     "import sys; sys.argv = ['charrnn', *sys.argv[1:]]\n"
     "from charrnn.cli.app import main\n"
     "try: main()\n"
-    "finally: print(*({'torch', 'numpy', 'safetensors', 'regex'} & set(sys.modules)), file=sys.stderr)"
+    "finally: print(*({'torch', 'numpy', 'safetensors', 'regex', 'textual'} & set(sys.modules)), file=sys.stderr)"
 )
 
 
@@ -51,6 +51,8 @@ LIGHT = (
         (["export", "run"], 2),
         (["verify"], 2),
         (["train", "--resume", "--keep-text"], 2),
+        (["write", "--help"], 0),
+        (["write", "a.txt", "--suggest", "chapter"], 2),
         (["eval", "--dynamic", "--heat"], 2),
         (["page", "--help"], 0),
         (["page"], 2),

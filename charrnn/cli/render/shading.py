@@ -8,7 +8,7 @@ from charrnn.cli.process.terminal import is_terminal
 from charrnn.cli.render.widths import columns
 from charrnn.export.shading import RGB, SPECIAL, TAB, Scale, TextCell, is_dark
 
-__all__ = ["Colours", "colours", "is_light", "picture"]
+__all__ = ["Colours", "colours", "is_light", "nearest", "picture"]
 
 Colours = Literal["truecolor", "256"]
 
@@ -90,10 +90,10 @@ def _style(colour: RGB | None, colours: Colours) -> str:
     front = (255, 255, 255) if is_dark(colour) else (0, 0, 0)
     if colours == "truecolor":
         return "\x1b[0;38;2;{};{};{};48;2;{};{};{}m".format(*front, *colour)
-    return f"\x1b[0;38;5;{_nearest(front)};48;5;{_nearest(colour)}m"
+    return f"\x1b[0;38;5;{nearest(front)};48;5;{nearest(colour)}m"
 
 
-def _nearest(colour: RGB) -> int:
+def nearest(colour: RGB) -> int:
     """The number of the nearest colour in the 6 × 6 × 6 cube of the 256 colours."""
     steps = (0, 95, 135, 175, 215, 255)
     red, green, blue = (min(range(6), key=lambda k: abs(steps[k] - part)) for part in colour)
