@@ -86,11 +86,16 @@ def _weights(arrays: "Arrays", precision: PagePrecision) -> bytes:
 
 def _data(checkpoint: "Checkpoint", precision: PagePrecision) -> dict[str, Any]:
     """All that the page's script reads, weights aside."""
+    from charrnn.sampling.prefill import lead_in_of
+
     model, text, vocabulary = checkpoint.config.model, checkpoint.config.text, checkpoint.vocabulary
     network = ("cell", "layers", "hidden_size", "embedding_size", "zoneout", "residual")
     return {
         "network": {key: getattr(model, key) for key in network},
-        "text": {key: getattr(text, key) for key in ("normalize", "newlines", "documents")},
+        "text": {
+            **{key: getattr(text, key) for key in ("normalize", "newlines", "documents")},
+            "lead_in": "" if vocabulary.labels else lead_in_of(checkpoint),
+        },
         "vocabulary": {
             "characters": vocabulary.characters,
             "unit": vocabulary.unit,

@@ -12,7 +12,7 @@ from charrnn.sampling.stream import Stream
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["after_each", "after_prime", "led_in", "read_prime", "started"]
+__all__ = ["after_each", "after_prime", "lead_in_of", "led_in", "read_prime", "started"]
 
 _NOTHING = np.empty(0, dtype=np.int64)
 
@@ -23,16 +23,20 @@ def started(engine: Engine, start: int) -> Primed:
     return Primed(*engine.read(ids[None], engine.initial_state(1)), ids)
 
 
-def led_in(engine: Engine, start: int, checkpoint: Checkpoint) -> Primed:
-    """Logits and state from which a sample without a prime begins: after a paragraph's end, if the text is a running
-    one and has some. What was read to get there is no text of the sample.
-    """
+def lead_in_of(checkpoint: Checkpoint) -> str:
+    """The end of a paragraph after which samples without a prime begin; "" where the text is no running one, or has
+    too few."""
     text, vocabulary, lead_in = checkpoint.config.text, checkpoint.vocabulary, checkpoint.config.record.lead_in
     if lead_in is None:  # a line's end leads in worse, but better than the start token alone
         has_lines = text.documents == "none" and vocabulary.unit == "character" and "\n" in vocabulary.characters
         lead_in = "\n" if has_lines else ""
-    first = started(engine, start)
-    return first.after(engine, vocabulary.encode(lead_in).astype(np.int64))._replace(recent=first.recent)
+    return lead_in
+
+
+def led_in(engine: Engine, start: int, checkpoint: Checkpoint) -> Primed:
+    """Logits and state from which a sample without a prime begins. What was read to get there is no text of it."""
+    first, ids = started(engine, start), checkpoint.vocabulary.encode(lead_in_of(checkpoint))
+    return first.after(engine, ids.astype(np.int64))._replace(recent=first.recent)
 
 
 def read_prime(engine: Engine, primed: Primed, pieces: Iterable[Ids]) -> Primed:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import DataError
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
 from charrnn.text.columns import TableKind, kind_of
@@ -225,7 +225,7 @@ def _learned_characters(text: SpooledText, parts: Split, min_count: int | None, 
     if not rare:
         return characters, []
     which = [characters[index] for index in rare]
-    are = f"{len(rare):,} characters are" if len(rare) > 1 else "1 character is"
+    are = f"{counted(len(rare), 'character')} {'are' if len(rare) > 1 else 'is'}"
     notice = f"{are} met less than {min_count:,} times, {counts[rare].sum():,} in all, and learned as unknown"
     return "".join(sorted(set(characters) - set(which))), [f"{notice}: {_shown(which)}"]
 

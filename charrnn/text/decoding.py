@@ -33,6 +33,7 @@ _OWN_MARKS = {  # of encodings whose decoders leave them in the text
     "utf-32-le": codecs.BOM_UTF32_LE,
     "utf-32-be": codecs.BOM_UTF32_BE,
 }
+_BEGINNING = 2**16  # bytes by which UTF-16 and UTF-32 are told
 _IN_ONE_PIECE = ("punycode", "idna")  # codecs that can go wrong between two pieces of a text
 
 # The beginnings of files that are no text, what they are, and what makes text of them.
@@ -138,13 +139,14 @@ def _check_head(source: Source, config: TextConfig) -> None:
 
 def _checked(chunks: Iterable[bytes], source: Source) -> Iterator[bytes]:
     """The chunks; NotDecodableError if they are UTF-16 or UTF-32 of ASCII, which is valid UTF-8, too."""
-    first = True
-    for chunk in chunks:
-        if first and (wide := wide_encoding(chunk)):
-            what = f"has NULs where {wide} has them, and no byte order mark"
-            raise NotDecodableError(source, what, f"read it with {named('encoding', wide)}")
-        first = False
-        yield chunk
+    beginning, chunks = b"", iter(chunks)
+    while len(beginning) < _BEGINNING and (chunk := next(chunks, b"")):
+        beginning += chunk
+    if wide := wide_encoding(beginning[:_BEGINNING]):
+        what = f"has NULs where {wide} has them, and no byte order mark"
+        raise NotDecodableError(source, what, f"read it with {named('encoding', wide)}")
+    yield beginning
+    yield from chunks
 
 
 def _without_mark(text: Iterator[str]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from charrnn.errors import DataError, UsageError
 from charrnn.files import NotAFileError, open_strange
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.settings.text import TextConfig
 from charrnn.text.folders import files_in, kinds
 from charrnn.text.spool import CHUNK, Spool
@@ -207,8 +207,8 @@ def _matches(name: str, folder: Path) -> list[Path]:
 def _about_files(name: str, sources: list[Source], left_out: Counter[str]) -> str:
     """A notice of the number and size of the files that were read, and of the kinds of those that were not."""
     size, count = sum(source.size for source in sources), len(sources)
-    told = f"{count:,} file{'s' * (count != 1)} of {name}, "
-    told += f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size:,} bytes"
+    told = f"{counted(count, 'file')} of {name}, "
+    told += f"{size / 1e6:,.1f} MB" if size >= 1e6 else counted(size, "byte")
     return f"read {told}; left out {_kinds(left_out)}" if left_out else f"read {told}"
 
 

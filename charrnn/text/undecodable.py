@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from charrnn.errors import DataError
-from charrnn.messages import named
+from charrnn.messages import counted, named
 from charrnn.settings.text import TextConfig
 from charrnn.text.decoding import NotDecodableError, decoded, encoding_of
 from charrnn.text.encodings import guess, is_binary
@@ -38,7 +38,7 @@ def without_undecodable(sources: list[Source], config: TextConfig, *, learns: bo
     if len(problems) == len(sources):
         raise error_of(sources, config, learns=learns)
     told = listed([f"{each.source.name} {each.what}" for each in problems.values()], "; ")
-    notice = f"left out {len(problems):,} of {len(sources):,} texts: {told}"
+    notice = f"left out {len(problems):,} of {counted(len(sources), 'text')}: {told}"
     return [source for source in sources if id(source) not in problems], [notice]
 
 
@@ -64,7 +64,10 @@ def error_of(sources: Sequence[Source], config: TextConfig, *, learns: bool) -> 
     if not others:
         return DataError(f"{first.source.name} {first.what}\n{advice}")
     told = listed([f"{each.source.name} {each.what}" for each in problems], "; ")
-    lines = [f"{len(problems):,} of {len(sources):,} texts cannot be read: {told}", f"{first.source.name}: {advice}"]
+    lines = [
+        f"{len(problems):,} of {counted(len(sources), 'text')} cannot be read: {told}",
+        f"{first.source.name}: {advice}",
+    ]
     if learns and len(problems) < len(sources):
         lines.append(f"{named('errors', 'skip')} leaves out all that cannot be read")
     return DataError("\n".join(lines))

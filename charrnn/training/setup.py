@@ -90,21 +90,14 @@ def prepare(
     if config.training.from_model is not None:
         config, start, notices = take_over(config, given)
         known = start.vocabulary
-    is_running = config.text.documents == "none"
     corpus, copy, about_text = _read(config, home, own, known, keep_text=keep_text)
     notices += about_text
-    if is_running and corpus.validation is not None:
+    if config.text.documents == "none" and corpus.validation is not None:
         notices += about_held_out(corpus.tokens.ids[1:-1], corpus.validation.ids[1:-1], config.text)
     if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
         notices.append(f"{counted(new, 'character')} {'is' if new == 1 else 'are'} new to the model")
-    leads_in = lead_in(corpus.tokens, corpus.vocabulary) if is_running else None
-    digests = corpus.sha256, corpus.validation_sha256
-    is_as_recorded = digests == (config.record.corpus_sha256, config.record.validation_sha256)
-    record = replace(config.record, corpus_sha256=digests[0], validation_sha256=digests[1], lead_in=leads_in)
-    if config.record.plan and not is_as_recorded:
-        notices.append("the text is not the one of the recorded run: this is a new run with the same settings")
-        record = replace(record, plan=())
-    config = replace(config, record=record)
+    config, about_record = _recorded(config, corpus)
+    notices += about_record
     if config.training.patience and corpus.validation is None:
         raise UsageError(f"{named('patience')} needs validation text, and there is none")
     pace = partial(measured_pace, vocabulary_size=corpus.vocabulary.size, device=device)
@@ -115,6 +108,18 @@ def prepare(
     fits = own is None or corpus.fits(own, may_have_more=may_know_more)
     told = (*notices, *chosen)
     return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, told, start, fits, copy)
+
+
+def _recorded(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, list[str]]:
+    """The configuration with the record of its text, without a plan that was made for another, and notices."""
+    leads_in = lead_in(corpus.tokens, corpus.vocabulary) if config.text.documents == "none" else None
+    digests = corpus.sha256, corpus.validation_sha256
+    is_as_recorded = digests == (config.record.corpus_sha256, config.record.validation_sha256)
+    record = replace(config.record, corpus_sha256=digests[0], validation_sha256=digests[1], lead_in=leads_in)
+    if not config.record.plan or is_as_recorded:
+        return replace(config, record=record), []
+    notice = "the text is not the one of the recorded run: this is a new run with the same settings"
+    return replace(config, record=replace(record, plan=())), [notice]
 
 
 def _read(

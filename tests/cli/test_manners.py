@@ -35,6 +35,7 @@ COMMANDS = {
     "runs": ["runs", "runs"],
     "plot": ["plot", "runs/r"],
     "report": ["report", "model", "-o", "-", "--device", "cpu"],
+    "write": ["write", "--model", "model"],
     "completion": ["completion", "bash"],
     "help": ["help", "sampling"],
     "--help": ["--help"],

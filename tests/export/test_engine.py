@@ -91,7 +91,8 @@ def written(engine: Engine, prime: str, length: int) -> str:
     return str(
         engine.value(
             "(() => { let now = { state: network.initialState() }, text = ''; "
-            f"for (const id of [vocabulary.start, ...vocabulary.encode(vocabulary.treated({json.dumps(prime)}))]) "
+            f"const own = vocabulary.encode(vocabulary.treated({json.dumps(prime)})); "
+            "for (const id of vocabulary.begun(vocabulary.start, own)) "
             "now = network.step(id, now.state); "
             f"for (let k = 0; k < {length}; k++) {{ "
             "const id = drawn(now.logits, vocabulary, { temperature: 0, topP: 1 }, 0); "

@@ -86,7 +86,7 @@ def test_a_report_tells_all_of_a_run(trained: tuple[Checkpoint, Path]) -> None:
 def test_it_shades_the_held_out_text(trained: tuple[Checkpoint, Path]) -> None:
     checkpoint, path = trained
     shaded = sections(page(checkpoint, path))["The held-out text, shaded by surprise"]
-    corpus = own_text(checkpoint.config, checkpoint.vocabulary, "")
+    corpus = own_text(checkpoint.config, checkpoint.vocabulary, checkpoint.folder, "")
     assert corpus.validation
     text = checkpoint.vocabulary.decode(corpus.validation.ids[1:-1])
     (picture,) = re.findall("<pre[^>]*>(.*)</pre>", shaded, re.DOTALL)
@@ -135,7 +135,7 @@ def test_what_is_missing_is_said(trained: tuple[Checkpoint, Path]) -> None:
     found = sections(page(checkpoint, path))
     assert "no record of its losses" in found["How it went"]
     assert "no samples" in found["What it wrote while it learned"]
-    assert "Not shown: the text that the model was trained on cannot be read again" in found["How much it copies"]
+    assert "cannot be read again: cannot read the text" in found["How much it copies"]
     assert "Not shown" in found["The held-out text, shaded by surprise"]
     assert checkpoint.config.to_toml() in read(found["How to repeat it"])
     assert f"<h1>{path.stem}</h1>" in page(checkpoint, path)  # it may lie anywhere

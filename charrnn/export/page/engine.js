@@ -91,6 +91,11 @@ class Vocabulary {
     return id < this.start || id === this.end;
   }
 
+  // All tokens to read before a text goes on; an empty one begins after the end of a paragraph, as in `charrnn sample`
+  begun(start, ids) {
+    return [start, ...(ids.length ? ids : this.encode(this.text.lead_in))];
+  }
+
   startOf(label) {
     return this.start + Math.max(this.labels.indexOf(label), 0);
   }

@@ -103,7 +103,8 @@ let request = 0; // the number of the last wish to see what comes next
 let before = null; // the text, and its pending bytes, before the last writing
 let listed = []; // what may come next, the likeliest first
 
-const tokens = () => [startToken(), ...vocabulary.encode(vocabulary.treated(area.value)), ...pending];
+const tokens = () =>
+  vocabulary.begun(startToken(), [...vocabulary.encode(vocabulary.treated(area.value)), ...pending]);
 
 async function refresh() {
   const own = (request += 1);
