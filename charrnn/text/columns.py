@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Literal
 
 from charrnn.errors import DataError
+from charrnn.messages import counted
 from charrnn.settings.text import TextConfig
 from charrnn.text.documents import mark_of
 from charrnn.text.sources import Source
@@ -66,7 +67,8 @@ def about_rows(counts: Counter[str], config: TextConfig) -> list[str]:
     """A notice of rows that have no text in the column."""
     if not counts["empty"]:
         return []
-    return [f"{counts['empty']:,} of {counts['rows']:,} rows have no text in the column {config.column!r:.60}"]
+    have = "rows have" if counts["rows"] > 1 else "row has"
+    return [f"{counts['empty']:,} of {counts['rows']:,} {have} no text in the column {config.column!r:.60}"]
 
 
 def _lines(text: Iterable[str]) -> Iterator[str]:
@@ -100,7 +102,8 @@ def _of_csv(lines: Iterable[str], first: str, source: Source, config: TextConfig
             number += 1
             if len(fields) != len(header):
                 raise DataError(
-                    f"{source.name}: row {number:,}, which ends in line {reader.line_num:,}, has {len(fields)} fields; "
+                    f"{source.name}: row {number:,}, which ends in line {reader.line_num:,}, has "
+                    f"{counted(len(fields), 'field')}; "
                     f"the header has {len(header)}"
                 )
             yield fields[index]

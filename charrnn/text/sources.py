@@ -206,8 +206,8 @@ def _matches(name: str, folder: Path) -> list[Path]:
 
 def _about_files(name: str, sources: list[Source], left_out: Counter[str]) -> str:
     """A notice of the number and size of the files that were read, and of the kinds of those that were not."""
-    size, count = sum(source.size for source in sources), len(sources)
-    told = f"{counted(count, 'file')} of {name}, "
+    size = sum(source.size for source in sources)
+    told = f"{counted(len(sources), 'file')} of {name}, "
     told += f"{size / 1e6:,.1f} MB" if size >= 1e6 else counted(size, "byte")
     return f"read {told}; left out {_kinds(left_out)}" if left_out else f"read {told}"
 

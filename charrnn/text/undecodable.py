@@ -49,7 +49,7 @@ def about_replaced(replaced: Counter[str], config: TextConfig) -> list[str]:
         return []
     total = sum(counts.values())
     told = listed([f"{name} ({count:,})" for name, count in counts.items()])
-    return [f"read U+FFFD in {total:,} place{'s' * (total > 1)} where bytes are not {config.encoding}: {told}"]
+    return [f"read U+FFFD in {counted(total, 'place')} where bytes are not {config.encoding}: {told}"]
 
 
 def error_of(sources: Sequence[Source], config: TextConfig, *, learns: bool) -> DataError:
@@ -64,10 +64,8 @@ def error_of(sources: Sequence[Source], config: TextConfig, *, learns: bool) -> 
     if not others:
         return DataError(f"{first.source.name} {first.what}\n{advice}")
     told = listed([f"{each.source.name} {each.what}" for each in problems], "; ")
-    lines = [
-        f"{len(problems):,} of {counted(len(sources), 'text')} cannot be read: {told}",
-        f"{first.source.name}: {advice}",
-    ]
+    how_many = f"{len(problems):,} of {counted(len(sources), 'text')}"
+    lines = [f"{how_many} cannot be read: {told}", f"{first.source.name}: {advice}"]
     if learns and len(problems) < len(sources):
         lines.append(f"{named('errors', 'skip')} leaves out all that cannot be read")
     return DataError("\n".join(lines))
@@ -118,8 +116,11 @@ def _damage(problem: NotDecodableError, config: TextConfig, *, learns: bool) -> 
         return None
     source, replaced = problem.source, Counter[str]()
     good = 0
-    for text in decoded(source, replace(config, errors="replace"), source.chunks(), replaced):
-        good += sum(character > "\x7f" for character in text)
+    try:
+        for text in decoded(source, replace(config, errors="replace"), source.chunks(), replaced):
+            good += sum(character > "\x7f" for character in text)
+    except NotDecodableError:  # lone surrogates, or a codec that replaces nothing
+        return None
     bad = replaced[source.name]
     good -= bad
     go_on = (
@@ -130,7 +131,7 @@ def _damage(problem: NotDecodableError, config: TextConfig, *, learns: bool) -> 
     if good > 1 and _is_sound_but_for_the_end(source, config):
         return f"it ends within a character, so it was cut off: get it whole, or {go_on}"
     if good >= bad * (_GOOD_FOR_BAD if encoding_of(config) == "utf-8" else _GOOD_ELSEWHERE):
-        places = f"{bad:,} place{'s' * (bad > 1)}"
+        places = counted(bad, "place")
         return f"it is {config.encoding} but for {places}, so it is damaged: get a sound copy, or {go_on}"
     return None
 
