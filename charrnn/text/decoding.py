@@ -9,6 +9,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from charrnn.errors import DataError
 from charrnn.messages import named
@@ -33,7 +34,7 @@ _OWN_MARKS = {  # of encodings whose decoders leave them in the text
     "utf-32-le": codecs.BOM_UTF32_LE,
     "utf-32-be": codecs.BOM_UTF32_BE,
 }
-_BEGINNING = 2**16  # bytes by which UTF-16 and UTF-32 are told
+_BEGINNING = 2**16  # bytes by which UTF-16 is told
 _IN_ONE_PIECE = ("punycode", "idna")  # codecs that can go wrong between two pieces of a text
 
 # The beginnings of files that are no text, what they are, and what makes text of them.
@@ -138,15 +139,17 @@ def _check_head(source: Source, config: TextConfig) -> None:
 
 
 def _checked(chunks: Iterable[bytes], source: Source) -> Iterator[bytes]:
-    """The chunks; NotDecodableError if they are UTF-16 or UTF-32 of ASCII, which is valid UTF-8, too."""
-    beginning, chunks = b"", iter(chunks)
-    while len(beginning) < _BEGINNING and (chunk := next(chunks, b"")):
-        beginning += chunk
-    if wide := wide_encoding(beginning[:_BEGINNING]):
+    """The chunks; NotDecodableError if they are UTF-16 or UTF-32 of ASCII, which is valid UTF-8, too.
+
+    The first of them are held back until the beginning by which that is told is there.
+    """
+    rest, held = iter(chunks), list[bytes]()
+    while sum(map(len, held)) < _BEGINNING and (chunk := next(rest, None)):
+        held.append(chunk)
+    if wide := wide_encoding(b"".join(held)[:_BEGINNING]):
         what = f"has NULs where {wide} has them, and no byte order mark"
         raise NotDecodableError(source, what, f"read it with {named('encoding', wide)}")
-    yield beginning
-    yield from chunks
+    yield from chain(held, rest)
 
 
 def _without_mark(text: Iterator[str]) -> Iterator[str]:

@@ -218,6 +218,7 @@ ENCODINGS = [
     after=st.binary(max_size=3),
     size=chunk_sizes,
 )
+@example(encoding="utf-16-be", text="\\" * 8, noise=b"", after=b"", size=1)
 @example(encoding="utf-7", text="", noise=b"+2AA-", after=b"\x80", size=1)
 def test_what_is_said_does_not_depend_on_the_pieces(
     folder: Path, encoding: str, text: str, noise: bytes, after: bytes, size: int
