@@ -149,16 +149,15 @@ def everything(run: Path) -> tuple[object, ...]:
     assert latest is not None
     checkpoint = from_file(latest, training=True)
     timed = ("seconds", "time", "characters_per_second")
-    records = [
+    samples, metrics = (
         [
             {key: value for key, value in json.loads(line).items() if key not in timed}
-            for line in file.read_text().splitlines()
+            for line in (file.read_text().splitlines() if file.exists() else ())
         ]
-        for name in ("metrics.jsonl", "samples.jsonl")
-        if (file := run / name).exists()
-    ]
-    counters = checkpoint.counters
-    return digest(checkpoint.model), digest(checkpoint.training), counters.best_step, counters.best_loss, records
+        for file in (run / "samples.jsonl", run / "metrics.jsonl")
+    )
+    weights, moments, counters = digest(checkpoint.model), digest(checkpoint.training), checkpoint.counters
+    return weights, moments, counters.best_step, counters.best_loss, samples, metrics
 
 
 @pytest.fixture

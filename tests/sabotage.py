@@ -25,7 +25,7 @@ from charrnn.events import Skipped
 from charrnn.recurrent.stack import StackState
 from charrnn.sampling import prime
 from charrnn.settings.text import TextConfig
-from charrnn.text import corpus
+from charrnn.text import spooled
 from charrnn.training import learner, resume, session
 from charrnn.training import loss_monitor as divergence
 from charrnn.training.loss_monitor import LossMonitor
@@ -173,12 +173,12 @@ def _spoiled_state_carried_on() -> None:
 
 
 def _bad_bytes_replaced() -> None:
-    original = corpus.decoded
+    original = spooled.decoded
 
-    def decoded(source: Any, config: TextConfig, chunks: Iterable[bytes]) -> Iterator[str]:
-        return original(source, config, [b"".join(chunks).decode("utf-8", "replace").encode()])
+    def decoded(source: Any, config: TextConfig, chunks: Iterable[bytes], replaced: Any = None) -> Iterator[str]:
+        return original(source, config, [b"".join(chunks).decode("utf-8", "replace").encode()], replaced)
 
-    vars(corpus)["decoded"] = decoded
+    vars(spooled)["decoded"] = decoded
 
 
 def _unknown_characters_dropped() -> None:

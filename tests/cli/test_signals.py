@@ -136,7 +136,7 @@ def test_a_resumed_run_is_as_good_as_before(small_text: Path) -> None:
         pass
     before = {path: path.read_bytes() for path in RUN.path.glob("*") if path.name != "train.lock"}
     resume = ("train", "--resume", "checkpoints/r", "--steps", "9")
-    with command_at("charrnn.training.setup.read_corpus", 1, resume, small_text.parent, seconds=60) as process:
+    with command_at("charrnn.text.training_text.read_corpus", 1, resume, small_text.parent, seconds=60) as process:
         process.send_signal(signal.SIGTERM)
         assert shell_code(process) == 143
     assert {path: path.read_bytes() for path in RUN.path.glob("*") if path.name != "train.lock"} == before
