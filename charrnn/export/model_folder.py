@@ -63,7 +63,12 @@ def shareable(checkpoint: "Checkpoint") -> "Checkpoint":
     config = checkpoint.config
     names = tuple(map(_without_folder, config.text.corpus))
     model = config.training.from_model
-    changes = {"corpus": names, "from_model": model and _without_folder(model)}
+    given = config.text.validation_file
+    changes = {
+        "corpus": names,
+        "validation_file": given and _without_folder(given),
+        "from_model": model and _without_folder(model),
+    }
     return replace(checkpoint, config=config.override(changes), training={})
 
 
@@ -218,7 +223,7 @@ def _figures(loss: float | None, step: int | None) -> str:
     if loss is None:
         return "It was trained without validation text, so nothing was measured.\n"
     return (
-        f"Measured in training, at step {step:,}, on the part of the text that was held out:\n\n"
+        f"Measured in training, at step {step:,}, on text that was held out:\n\n"
         "| nats per character | bits per character | perplexity |\n|---|---|---|\n"
         f"| {loss:.4f} | {loss / math.log(2):.4f} | {_perplexity(loss) or math.inf:.3f} |\n"
     )

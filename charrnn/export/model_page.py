@@ -25,10 +25,12 @@ from charrnn.settings.page import PageConfig, PagePrecision
 if TYPE_CHECKING:
     from charrnn.checkpoint.format import Arrays, Checkpoint
     from charrnn.settings.run import RunConfig
+    from charrnn.settings.text import TextConfig
     from charrnn.text.vocabulary import Vocabulary
 
 __all__ = ["model_page"]
 
+_DOCUMENTS = {"line": "line", "blank": "paragraph", "file": "file", "row": "row"}
 _FOLDER = Path(__file__).with_name("page")
 _SHOWN_TEXTS = 10
 
@@ -155,14 +157,14 @@ def _facts(checkpoint: "Checkpoint", precision: PagePrecision) -> Mapping[str, s
     parameters = sum(array.size for array in checkpoint.model.values())
     width = f"embedding of {model.embedding_size}" if model.encoder == "embedding" else "one-hot"
     known = counted(len(vocabulary.characters), f"different {text.unit}")
-    documents = "" if text.documents == "none" else f", each {text.documents} a document"
+    documents = "" if text.documents == "none" else f", each {_DOCUMENTS.get(text.documents, 'part')} a document"
     labels = f", {counted(len(vocabulary.labels), 'label')}" if vocabulary.labels else ""
     network = f"{model.cell}, {model.layers} × {model.hidden_size} units"
     steps, seconds = counted(counters.step, "step"), counted(round(counters.seconds), "second")
     made = [f"{name} {version}" for name, version in checkpoint.versions.items() if name != "threads"]
     return {
         "Trained on": f"{_texts(config)}: {known}{documents}{labels}",
-        "How well it does": _quality(counters.best_loss, text.unit, text.validation),
+        "How well it does": _quality(counters.best_loss, text),
         "Network": f"{network}, {width}, {counted(parameters, 'parameter')}",
         "Training": f"{steps}, {counted(counters.characters, text.unit)} read, {seconds}",
         "Made with": ", ".join([*made, f"this page by charrnn {charrnn.__version__}"]),
@@ -172,16 +174,22 @@ def _facts(checkpoint: "Checkpoint", precision: PagePrecision) -> Mapping[str, s
     }
 
 
-def _quality(loss: float | None, unit: str, share: float) -> str:
+def _quality(loss: float | None, text: "TextConfig") -> str:
     if loss is None:
         return "not measured, as no text was held out"
-    bits = loss / math.log(2)
-    return f"{bits:.4f} bits per {unit} (loss {loss:.4f}) on the {share:.0%} of the text that was held out"
+    share = f"the {text.validation:.0%} of the text that was held out"
+    held_out = share if text.validation_file is None else _file_name(text.validation_file)
+    return f"{loss / math.log(2):.4f} bits per {text.unit} (loss {loss:.4f}) on {held_out}"
 
 
 def _without_folders(config: "RunConfig") -> "RunConfig":
     """The settings, with files called by their names alone."""
     source = config.training.from_model
     training = replace(config.training, from_model=source and _file_name(source))
-    text = replace(config.text, corpus=tuple(Path(each).name or each for each in config.text.corpus))
+    given = config.text.validation_file
+    text = replace(
+        config.text,
+        corpus=tuple(Path(each).name or each for each in config.text.corpus),
+        validation_file=given and _file_name(given),
+    )
     return replace(config, text=text, training=training)

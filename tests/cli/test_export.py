@@ -33,8 +33,10 @@ FILES = {"model.safetensors", "config.json", "vocabulary.json", "run.toml", "REA
 
 @pytest.fixture
 def run(folder: Path, small_text: Path) -> Path:
-    """A run of a text that is named by an absolute path."""
-    list(train(tiny_run(small_text, device="cpu"), "run"))
+    """A run of texts that are named by absolute paths."""
+    held_out = small_text.with_name("held-out.txt")
+    held_out.write_text("a dog sat on the mat\n" * 4)
+    list(train(tiny_run(small_text, device="cpu", validation_file=str(held_out)), "run"))
     return Path("checkpoints/run")
 
 
