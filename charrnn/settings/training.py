@@ -91,7 +91,8 @@ class Record(Settings):
     `validation_sha256` is the digest of the text that `validation_file` names, `from_sha256` that of the model that
     `from_model` names. `plan` has `(step, total steps)` pairs: from that step on, the run was planned to have that
     many steps. `lead_in` is the end of a paragraph of a running text, from which samples without a prime go on; "" if
-    the text has too few, None where nobody has looked.
+    the text has too few, None where nobody has looked. `shares_characters` is true where files were held out by their
+    characters, None where by their number, as before 0.2.0.
     """
 
     corpus_sha256: str | None = None
@@ -99,6 +100,7 @@ class Record(Settings):
     from_sha256: str | None = None
     plan: Plan = ()
     lead_in: str | None = None
+    shares_characters: bool | None = None
 
     def __post_init__(self) -> None:
         if self.lead_in and (len(self.lead_in) > LEAD_IN or re.search("[\ud800-\udfff]", self.lead_in)):

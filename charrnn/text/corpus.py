@@ -80,6 +80,7 @@ def read_corpus(
     known: Vocabulary | None = None,
     labels: tuple[str, ...] | None = None,
     text: str | None = None,
+    shares_characters: bool = False,
     place: Place = Place(),  # noqa: B008 (a value)
     copy: TextCopy | None = None,
 ) -> Corpus:
@@ -94,6 +95,7 @@ def read_corpus(
         known: vocabulary of a model to train further: its characters are added to the text's own vocabulary, and its
             labels, too, where documents have labels.
         text: read this text, as UTF-8, instead of the sources that `config` names.
+        shares_characters: hold out files by their characters, as `split` does.
         place: where the sources are looked for, if not in the current folder.
         copy: gets a copy of the sources' bytes.
         labels: the only labels accepted, if `config` asks for labels; documents without one have the label "".
@@ -108,6 +110,8 @@ def read_corpus(
         config, sources, notices = _sources(config, text, copies, place, copy, learns=seed is not None)
         tables = [kind_of(source, learns=seed is not None) for source in sources.all]
         key = _key(config, sources, seed, known, labels, tables)
+        if shares_characters and config.documents == "file":
+            key["shares"] = "characters"
         is_small = sum(source.size for source in sources.all) <= SMALL
         if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
@@ -115,7 +119,8 @@ def read_corpus(
         else:
             with Spool(math.inf if is_small else 0) as spool:
                 documents = _spooled(sources, config, spool, Labels(config, labels), seed is not None)
-                own, notes, shapes, pieces = _laid_out(documents, config, seed, vocabulary, known)
+                parts = split(documents.lengths, config, seed, documents.learned, shares_characters=shares_characters)
+                own, notes, shapes, pieces = _laid_out(documents, parts, config, seed, vocabulary, known)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
                 else:
@@ -182,10 +187,14 @@ def _spooled(sources: Sources, config: TextConfig, spool: Spool, labels: Labels,
 
 
 def _laid_out(
-    text: SpooledText, config: TextConfig, seed: int | None, vocabulary: Vocabulary | None, known: Vocabulary | None
+    text: SpooledText,
+    parts: Split,
+    config: TextConfig,
+    seed: int | None,
+    vocabulary: Vocabulary | None,
+    known: Vocabulary | None,
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
     """The text's own vocabulary, the notes to keep with its token ids, their shapes, and the ids in pieces."""
-    parts = split(text.lengths, config, seed, text.learned)
     least = config.min_count if seed is not None else None
     characters, about_rare = _learned_characters(text, parts, least, known.characters if known else "")
     own = _own_vocabulary(characters, text.labels, parts, config, known)

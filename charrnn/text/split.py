@@ -55,11 +55,19 @@ def undivided(lengths: NDArray[np.int64]) -> Split:
     return Split(lengths, nowhere, nowhere)
 
 
-def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None, learned: int | None = None) -> Split:
+def split(
+    lengths: NDArray[np.int64],
+    config: TextConfig,
+    seed: int | None,
+    learned: int | None = None,
+    *,
+    shares_characters: bool = False,
+) -> Split:
     """Hold out `config.validation` of a running text, its tail or blocks of it, or a random share of the documents.
 
     Blocks and documents are drawn by the seed. Without one nothing is held out. Where the split is given, the first
-    `learned` documents are learned, and the others are held out.
+    `learned` documents are learned, and the others are held out. Files are held out until they have the share of the
+    characters, if it `shares_characters`, else the share of their number.
 
     Raises:
         DataError: too little text to train on, with a seed.
@@ -84,16 +92,28 @@ def split(lengths: NDArray[np.int64], config: TextConfig, seed: int | None, lear
     elif count == 1:
         return nothing._replace(notices=("only one document, so none is held out for validation",))
     else:
-        share = min(max(round(count * fraction), 1), count - 1)
-        held_out = np.zeros(count, dtype=bool)
-        held_out[np.random.default_rng(seed).permutation(count)[:share]] = True
-        parts = nothing._replace(held_out=held_out)
+        order = np.random.default_rng(seed).permutation(count)
+        if shares_characters and config.documents == "file":
+            chosen = _fitting(order, lengths, characters * fraction)
+        else:
+            chosen = order[: min(max(round(count * fraction), 1), count - 1)].tolist()
+        parts = nothing._replace(held_out=np.isin(np.arange(count), chosen))
     if (left := int(parts.lengths[parts.learned].sum())) < 2:
         raise DataError(
             f"the text has {counted(characters, 'character')}, of which {left} would be left to train on after the "
             f"validation text is held out; training needs at least 2: use {named('validation', 0)}"
         )
     return parts
+
+
+def _fitting(order: NDArray[np.int64], lengths: NDArray[np.int64], most: float) -> list[int]:
+    """The documents, in their order, that have at most so many characters together; the shortest if none has so few."""
+    chosen, left = [], most
+    for document in order.tolist():
+        if lengths[document] <= left:
+            chosen.append(document)
+            left -= lengths[document]
+    return chosen or [int(order[np.argmin(lengths[order])])]
 
 
 def _tail(characters: int, cut: int) -> Split:

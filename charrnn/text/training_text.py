@@ -84,7 +84,10 @@ def read_again(run: RunConfig, home: Path | None, vocabulary: Vocabulary) -> Cor
     failed: list[DataError] = []
     for place in tried:
         try:
-            corpus = read_corpus(run.text, run.training.seed, vocabulary, place=place)
+            shares_characters = bool(run.record.shares_characters)
+            corpus = read_corpus(
+                run.text, run.training.seed, vocabulary, shares_characters=shares_characters, place=place
+            )
         except DataError as error:
             failed.append(error)
             continue

@@ -90,6 +90,8 @@ def prepare(
     if config.training.from_model is not None:
         config, start, notices = take_over(config, given)
         known = start.vocabulary
+    if config.text.documents == "file" and own is None and not config.record.plan:
+        config = replace(config, record=replace(config.record, shares_characters=True))
     corpus, copy, about_text = _read(config, home, own, known, keep_text=keep_text)
     notices += about_text
     if config.text.documents == "none" and corpus.validation is not None:
@@ -130,7 +132,15 @@ def _read(
         corpus = read_again(config, home, own)
         return corpus, None, [*corpus.notices]
     copy = TextCopy(Spool(SMALL)) if keep_text else None
-    corpus = read_corpus(config.text, config.training.seed, vocabulary=own, known=known, copy=copy)
+    shares_characters = bool(config.record.shares_characters)
+    corpus = read_corpus(
+        config.text,
+        config.training.seed,
+        vocabulary=own,
+        known=known,
+        shares_characters=shares_characters,
+        copy=copy,
+    )
     notices = [*corpus.notices]
     if "-" in config.text.corpus and own is None and not keep_text:
         alone = "the text came through standard input, and of it the run records only a digest"

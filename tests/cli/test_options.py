@@ -57,7 +57,7 @@ def test_every_option_has_a_sentence_of_help(command: str) -> None:
 
 
 def test_every_setting_of_a_run_can_be_set_and_has_its_default() -> None:
-    recorded_only = {"corpus_sha256", "validation_sha256", "from_sha256", "plan", "lead_in"}
+    recorded_only = {"corpus_sha256", "validation_sha256", "from_sha256", "plan", "lead_in", "shares_characters"}
     for name, value in RunConfig().flat().items():
         if name not in recorded_only:
             assert OPTIONS["train"][name][0] == (None if value == () else value), name

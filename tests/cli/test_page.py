@@ -87,9 +87,7 @@ def test_a_title_is_given(model: str, charrnn: Command) -> None:
 
 def test_the_page_tells_no_folder_of_the_disk(folder: Path, charrnn: Command) -> None:
     checkpoint = random_checkpoint(MODEL, Vocabulary.of("abc", "character"))
-    text = TextConfig(
-        corpus=("/home/karenina/secret/tales.txt", "-"), validation_file="/home/karenina/secret/more.txt"
-    )
+    text = TextConfig(corpus=("/home/karenina/secret/tales.txt", "-"), validation_file="/home/karenina/secret/more.txt")
     told = replace(checkpoint, config=RunConfig(text=text, model=MODEL), counters=Counters(step=5, best_loss=None))
     page = charrnn("page", made(told), "-o", "-").stdout.decode()
     assert "tales.txt, standard input" in page

@@ -1,5 +1,6 @@
-"""Blocks held out of a running text: seeded, spread over it, apart from what is learned, and read back the same."""
+"""What is held out: blocks spread over a running text, apart from what is learned; and files by their characters."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,11 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.checkpoint.store import load_model
 from charrnn.errors import DataError, UsageError
+from charrnn.evaluation.evaluate import open_reading
+from charrnn.events import Validated
+from charrnn.settings.model import ModelConfig
+from charrnn.settings.run import RunConfig
 from charrnn.settings.text import TextConfig
+from charrnn.settings.training import TrainingConfig
 from charrnn.text import corpus as corpus_module
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.split import Split, split
+from charrnn.training.loop import train
 
 BLOCKS = TextConfig(hold_out="blocks")
 
@@ -92,3 +100,57 @@ def test_characters_of_gaps_and_blocks_alone_are_not_learned(folder: Path) -> No
 def test_documents_have_no_blocks() -> None:
     with pytest.raises(UsageError, match="of documents a random share is held out"):
         TextConfig(hold_out="blocks", documents="line")
+
+
+FILES = TextConfig(documents="file")
+
+
+@given(
+    sizes=st.lists(st.integers(1, 1000), min_size=2, max_size=40), share=st.floats(0.01, 0.9), seed=st.integers(0, 5)
+)
+def test_the_share_of_files_is_one_of_characters(sizes: list[int], share: float, seed: int) -> None:
+    lengths, config = np.array(sizes), replace(FILES, validation=share)
+    try:
+        parts = split(lengths, config, seed, shares_characters=True)
+    except DataError:
+        assert sum(sizes) - min(sizes) < 2 or sum(sizes) * (1 - share) < 2
+        return
+    wanted, held_out = sum(sizes) * share, lengths[parts.held_out]
+    assert len(held_out) > 0
+    assert held_out.sum() <= wanted or held_out.tolist() == [min(sizes)]
+    if held_out.sum() <= wanted:  # no other file would fit, too
+        assert lengths[parts.learned].min() > wanted - held_out.sum()
+
+
+def test_files_of_older_runs_are_held_out_by_their_number(folder: Path) -> None:
+    for name, size in {"a": 9000, "b": 10, "c": 10, "d": 10}.items():
+        Path(folder, f"{name}.txt").write_text(name * size)
+    config = TextConfig(corpus=("a.txt", "b.txt", "c.txt", "d.txt"), documents="file", validation=0.25)
+
+    def longest(seed: int, *, shares_characters: bool) -> int:
+        held_out = read_corpus(config, seed, shares_characters=shares_characters).validation
+        assert held_out is not None
+        return int(held_out.lengths.max())
+
+    assert max(longest(seed, shares_characters=False) for seed in range(9)) >= 9000
+    assert max(longest(seed, shares_characters=True) for seed in range(9)) < 20
+
+
+def test_a_run_of_files_reads_what_it_held_out(folder: Path) -> None:
+    Path("books").mkdir()
+    for number, size in enumerate((4000, 300, 200, 100, 90)):
+        Path("books", f"{number}.txt").write_text("ab cd\n" * size)
+    config = RunConfig(
+        text=TextConfig(corpus=("books",), documents="file"),
+        model=ModelConfig(cell="rnn", layers=1, hidden_size=4, dropout=0.0),
+        training=TrainingConfig(steps=1, device="cpu"),
+    )
+    events = list(train(config, "run"))
+    checkpoint = load_model("run")[1]
+    assert checkpoint.config.record.shares_characters
+    reading = open_reading(checkpoint)
+    assert 0 < reading.tokens.targets < 0.11 * 4690 * 6
+    (validated,) = (event for event in events if isinstance(event, Validated))
+    assert reading.score().nats_per_character == pytest.approx(validated.loss, rel=1e-5)
+    before = replace(checkpoint, config=checkpoint.config.override({"shares_characters": None}))
+    assert open_reading(before).tokens.targets != reading.tokens.targets
