@@ -44,7 +44,7 @@ class _Size(NamedTuple):
 _SIZES = [
     _Size(2_000, "gru", 1, 128, 0.0, None, "a text so short as to be learned by heart", steps=1500),
     _Size(40_000, "gru", 1, 128, 0.3, 50.0, "a text of less than 40,000 characters"),
-    _Size(400_000, "gru", 2, 192, 0.2, 25.0, "a text of less than 400,000 characters"),
+    _Size(220_000, "gru", 2, 192, 0.2, 25.0, "a text of less than 220,000 characters"),
     _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
 _DROPOUTS = [(6, 0.0), (15, 0.1), (math.inf, 0.2)]  # of a text that is read fewer times than that
