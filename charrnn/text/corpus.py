@@ -21,7 +21,7 @@ from charrnn.errors import DataError
 from charrnn.messages import counted, named
 from charrnn.settings.text import TextConfig, Unit
 from charrnn.text import cache
-from charrnn.text.columns import TableKind, kind_of
+from charrnn.text.columns import kind_of
 from charrnn.text.decoding import NotDecodableError, has_mark
 from charrnn.text.labels import Labels
 from charrnn.text.places import Place, TextCopy
@@ -89,8 +89,7 @@ def read_corpus(
     A text of more than `SMALL` bytes is encoded into a file in the cache folder, unless it is there already.
 
     Args:
-        seed: hold out validation text as `config` says, drawn by this seed, or the file that it names; without a seed,
-            nothing.
+        seed: hold out validation text as `config` says, drawn by this seed; without one, nothing.
         vocabulary: encode with this vocabulary instead of the text's own.
         known: vocabulary of a model to train further: its characters are added to the text's own vocabulary, and its
             labels, too, where documents have labels.
@@ -108,10 +107,7 @@ def read_corpus(
     """
     with Spool(SMALL) as copies:
         config, sources, notices = _sources(config, text, copies, place, copy, learns=seed is not None)
-        tables = [kind_of(source, learns=seed is not None) for source in sources.all]
-        key = _key(config, sources, seed, known, labels, tables)
-        if shares_characters and config.documents == "file":
-            key["shares"] = "characters"
+        key = _key(config, sources, seed, known, labels, shares_characters)
         is_small = sum(source.size for source in sources.all) <= SMALL
         if cached := None if is_small else _find(key, vocabulary):
             arrays, notes = cached.arrays, cached.notes
@@ -119,8 +115,7 @@ def read_corpus(
         else:
             with Spool(math.inf if is_small else 0) as spool:
                 documents = _spooled(sources, config, spool, Labels(config, labels), seed is not None)
-                parts = split(documents.lengths, config, seed, documents.learned, shares_characters=shares_characters)
-                own, notes, shapes, pieces = _laid_out(documents, parts, config, seed, vocabulary, known)
+                own, notes, shapes, pieces = _laid_out(documents, config, seed, shares_characters, vocabulary, known)
                 if is_small:
                     arrays = _in_memory(shapes, pieces)
                 else:
@@ -188,13 +183,14 @@ def _spooled(sources: Sources, config: TextConfig, spool: Spool, labels: Labels,
 
 def _laid_out(
     text: SpooledText,
-    parts: Split,
     config: TextConfig,
     seed: int | None,
+    shares_characters: bool,
     vocabulary: Vocabulary | None,
     known: Vocabulary | None,
 ) -> tuple[Vocabulary, dict[str, Any], cache.Shapes, Pieces]:
     """The text's own vocabulary, the notes to keep with its token ids, their shapes, and the ids in pieces."""
+    parts = split(text.lengths, config, seed, text.learned, shares_characters=shares_characters)
     least = config.min_count if seed is not None else None
     characters, about_rare = _learned_characters(text, parts, least, known.characters if known else "")
     own = _own_vocabulary(characters, text.labels, parts, config, known)
@@ -293,7 +289,7 @@ def _key(
     seed: int | None,
     known: Vocabulary | None,
     labels: tuple[str, ...] | None,
-    tables: list[TableKind | None],
+    shares_characters: bool,
 ) -> dict[str, object]:
     """Everything that the ids depend on, except a vocabulary that is not the text's own."""
     key: dict[str, object] = {
@@ -308,6 +304,7 @@ def _key(
         "validation": None if seed is None else config.validation,
         "seed": None if config.documents == "none" and config.hold_out == "tail" else seed,
     }
+    tables = [kind_of(source, learns=seed is not None) for source in sources.all]
     chosen = {
         "errors": config.errors if config.errors == "replace" else None,
         "min count": config.min_count,
@@ -315,6 +312,7 @@ def _key(
         "starts with": config.starts_with,
         "column": config.column and [config.column, *tables],
         "hold out": config.hold_out if config.hold_out != "tail" else None,
+        "shares": "characters" if shares_characters and config.documents == "file" else None,
     }
     key |= {name: value for name, value in chosen.items() if value is not None}
     if sources.validation:

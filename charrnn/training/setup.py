@@ -90,15 +90,13 @@ def prepare(
     if config.training.from_model is not None:
         config, start, notices = take_over(config, given)
         known = start.vocabulary
-    if config.text.documents == "file" and own is None and not config.record.plan:
-        config = replace(config, record=replace(config.record, shares_characters=True))
     corpus, copy, about_text = _read(config, home, own, known, keep_text=keep_text)
     notices += about_text
     if config.text.documents == "none" and corpus.validation is not None:
         notices += about_held_out(corpus.tokens.ids[1:-1], corpus.validation.ids[1:-1], config.text)
     if start and (new := len(corpus.vocabulary.characters) - len(start.vocabulary.characters)):
         notices.append(f"{counted(new, 'character')} {'is' if new == 1 else 'are'} new to the model")
-    config, about_record = _recorded(config, corpus)
+    config, about_record = _recorded(config, corpus, own)
     notices += about_record
     if config.training.patience and corpus.validation is None:
         raise UsageError(f"{named('patience')} needs validation text, and there is none")
@@ -112,12 +110,24 @@ def prepare(
     return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, told, start, fits, copy)
 
 
-def _recorded(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, list[str]]:
+def _shares_characters(config: RunConfig, own: Vocabulary | None) -> bool | None:
+    """True for a new run of files, which holds out a share of their characters; else as recorded."""
+    is_new = config.text.documents == "file" and own is None and not config.record.plan
+    return True if is_new else config.record.shares_characters
+
+
+def _recorded(config: RunConfig, corpus: Corpus, own: Vocabulary | None) -> tuple[RunConfig, list[str]]:
     """The configuration with the record of its text, without a plan that was made for another, and notices."""
     leads_in = lead_in(corpus.tokens, corpus.vocabulary) if config.text.documents == "none" else None
     digests = corpus.sha256, corpus.validation_sha256
     is_as_recorded = digests == (config.record.corpus_sha256, config.record.validation_sha256)
-    record = replace(config.record, corpus_sha256=digests[0], validation_sha256=digests[1], lead_in=leads_in)
+    record = replace(
+        config.record,
+        corpus_sha256=digests[0],
+        validation_sha256=digests[1],
+        lead_in=leads_in,
+        shares_characters=_shares_characters(config, own),
+    )
     if not config.record.plan or is_as_recorded:
         return replace(config, record=record), []
     notice = "the text is not the one of the recorded run: this is a new run with the same settings"
@@ -132,7 +142,7 @@ def _read(
         corpus = read_again(config, home, own)
         return corpus, None, [*corpus.notices]
     copy = TextCopy(Spool(SMALL)) if keep_text else None
-    shares_characters = bool(config.record.shares_characters)
+    shares_characters = bool(_shares_characters(config, own))
     corpus = read_corpus(
         config.text,
         config.training.seed,
