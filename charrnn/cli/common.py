@@ -11,8 +11,7 @@ from charrnn.cli.process.stdin import pieces_of, stdin_is_piped, wait_for_stdin
 from charrnn.cli.process.terminal import note
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import QUIET_HELP, Settings, setting
-from charrnn.settings.sampling import IN, OUT
+from charrnn.settings.fields import IN, OUT, QUIET_HELP, Settings, setting
 
 if TYPE_CHECKING:
     from charrnn.checkpoint.format import Checkpoint

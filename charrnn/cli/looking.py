@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from charrnn.settings.fields import DEVICE_HELP, FORCE_HELP, JSON_LINES_HELP, Settings, setting
-from charrnn.settings.sampling import MACHINE, OUT
+from charrnn.settings.fields import DEVICE_HELP, FORCE_HELP, JSON_LINES_HELP, MACHINE, OUT, Settings, setting
 from charrnn.settings.training import Device
 
 __all__ = ["DeviceChoice", "LineJson", "PictureOutput", "TextInput"]

@@ -168,16 +168,12 @@ def _given_text(
 ) -> tuple[Corpus, Tokens, str]:
     """A text that was given, its tokens and its name. DataError as `open_reading`."""
     corpus = read_corpus(config, labels=vocabulary.labels if may_lack_label else None, text=text)
-    name = _names(config.corpus) or "the text"
+    name = config.corpus_name or "the text"
     if unknown := set(corpus.vocabulary.labels) - {*vocabulary.labels, ""}:
         raise DataError(f"{name} has the label {min(unknown)!r}; the model knows {vocabulary.listed_labels}")
     if not corpus.tokens.targets:
         raise DataError(f"{name} has nothing to score")
     return corpus, corpus.tokens, name
-
-
-def _names(sources: tuple[str, ...]) -> str:
-    return ", ".join("standard input" if each == "-" else each for each in sources)
 
 
 def _check(nats: float) -> None:

@@ -50,9 +50,9 @@ def report(checkpoint: "Checkpoint", path: Path, command: str, device: "Device" 
 
 def _body(checkpoint: "Checkpoint", path: Path, name: str, command: str, device: "Device") -> Iterator[str]:
     model, unit = checkpoint.config.model, checkpoint.config.text.unit
-    network = f"{model.cell} {model.layers}×{model.hidden_size}"
+    network, text = f"{model.cell} {model.layers}×{model.hidden_size}", checkpoint.config.text.corpus_name or "a text"
     yield f"<h1>{shown(name)}</h1>\n"
-    yield f'<p class="soft">{shown(f"{network} that learned {_texts(checkpoint)}, {unit} by {unit}")}</p>\n'
+    yield f'<p class="soft">{shown(f"{network} that learned {text}, {unit} by {unit}")}</p>\n'
     yield _listed(_facts(checkpoint, path.parent))
     yield "<h2>How it went</h2>\n"
     yield curve(losses_of(path.parent)) or "<p>The run has no record of its losses.</p>\n"
@@ -64,11 +64,6 @@ def _body(checkpoint: "Checkpoint", path: Path, name: str, command: str, device:
     yield from _copies(checkpoint)
     yield "<h2>How to repeat it</h2>\n"
     yield from _repetition(checkpoint, path.parent, command)
-
-
-def _texts(checkpoint: "Checkpoint") -> str:
-    corpus = checkpoint.config.text.corpus
-    return ", ".join("standard input" if each == "-" else each for each in corpus) or "a text"
 
 
 def _listed(rows: Mapping[str, str]) -> str:

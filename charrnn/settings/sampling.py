@@ -12,9 +12,6 @@ from charrnn.settings.training import Device
 
 __all__ = [
     "DRAWN",
-    "IN",
-    "MACHINE",
-    "OUT",
     "STOPS",
     "Blend",
     "BlendConfig",

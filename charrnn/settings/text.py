@@ -170,6 +170,11 @@ class TextConfig(Settings):
             )
 
     @property
+    def corpus_name(self) -> str:
+        """The name of the text in messages; empty where none is known."""
+        return ", ".join("standard input" if each == "-" else each for each in self.corpus)
+
+    @property
     def held_out_name(self) -> str:
         """The name of the held-out text in messages."""
         return self.validation_file or f"the validation text of {', '.join(self.corpus)}"

@@ -9,8 +9,7 @@ from typing import Literal
 from charrnn.cli.common import ModelInput, Quiet, open_model, tell_model
 from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.messages import counted
-from charrnn.settings.fields import FORCE_HELP, setting
-from charrnn.settings.sampling import OUT
+from charrnn.settings.fields import FORCE_HELP, OUT, setting
 
 __all__ = ["ArchiveInput", "ArchiveOutput", "convert"]
 

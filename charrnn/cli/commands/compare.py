@@ -13,10 +13,9 @@ from charrnn.cli.process.terminal import TextWriter, is_terminal, note
 from charrnn.cli.render.score_rows import json_line
 from charrnn.errors import CharrnnError, DivergedError, UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import setting
+from charrnn.settings.fields import OUT, setting
 from charrnn.settings.model import ModelConfig
 from charrnn.settings.run import RunConfig
-from charrnn.settings.sampling import OUT
 from charrnn.settings.search import Search
 from charrnn.settings.text import TextConfig
 from charrnn.settings.training import TrainingConfig

@@ -17,8 +17,7 @@ from charrnn.cli.render.score_rows import columns_line, json_line
 from charrnn.errors import DataError, UsageError
 from charrnn.files import check_new
 from charrnn.messages import named
-from charrnn.settings.fields import FORCE_HELP, Settings, setting
-from charrnn.settings.sampling import IN, OUT
+from charrnn.settings.fields import FORCE_HELP, IN, OUT, Settings, setting
 from charrnn.settings.scoring import DynamicConfig, ScoringConfig
 
 if TYPE_CHECKING:

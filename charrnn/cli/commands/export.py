@@ -11,9 +11,8 @@ from charrnn.cli.options import flag_of, with_options
 from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.cli.render.score_rows import columns_line, json_line
 from charrnn.errors import UsageError
-from charrnn.settings.fields import Settings, declared, setting
+from charrnn.settings.fields import IN, OUT, Settings, declared, setting
 from charrnn.settings.run import RunConfig
-from charrnn.settings.sampling import IN, OUT
 
 __all__ = ["command", "training_command"]
 

@@ -13,8 +13,7 @@ from charrnn.cli.render.score_rows import json_line, on_one_line
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.export.markdown import escaped
 from charrnn.messages import named, safe
-from charrnn.settings.fields import Settings, setting
-from charrnn.settings.sampling import OUT
+from charrnn.settings.fields import OUT, Settings, setting
 
 if TYPE_CHECKING:
     from charrnn.checkpoint.description import Description

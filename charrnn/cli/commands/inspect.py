@@ -18,8 +18,7 @@ from charrnn.errors import UsageError
 from charrnn.export.character_names import name_of
 from charrnn.export.shading import Scale, Shaded, cells, ramp
 from charrnn.messages import counted, named
-from charrnn.settings.fields import TEXT_ENCODING_HELP, Settings, setting
-from charrnn.settings.sampling import IN, OUT
+from charrnn.settings.fields import IN, OUT, TEXT_ENCODING_HELP, Settings, setting
 from charrnn.settings.scoring import Property
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from charrnn.cli.render.plot import check_plot, write_curves
 from charrnn.cli.render.score_rows import columns_line, json_line
 from charrnn.errors import UsageError
 from charrnn.messages import named, safe
-from charrnn.settings.fields import TEXT_ENCODING_HELP, setting
-from charrnn.settings.sampling import IN
+from charrnn.settings.fields import IN, TEXT_ENCODING_HELP, setting
 
 if TYPE_CHECKING:
     from charrnn.evaluation.memory import Memory

@@ -12,8 +12,8 @@ from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.cli.render.samples import write_json, write_text
 from charrnn.errors import UsageError
 from charrnn.messages import named
-from charrnn.settings.fields import JSON_LINES_HELP, setting
-from charrnn.settings.sampling import IN, OUT, BlendConfig, EngineConfig, PrimeConfig, SamplingConfig, shares_of
+from charrnn.settings.fields import IN, JSON_LINES_HELP, OUT, setting
+from charrnn.settings.sampling import BlendConfig, EngineConfig, PrimeConfig, SamplingConfig, shares_of
 
 if TYPE_CHECKING:
     from charrnn.cli.common import OpenedModel

@@ -9,8 +9,7 @@ from charrnn.cli.options import with_options
 from charrnn.cli.process.terminal import TextWriter, is_terminal
 from charrnn.cli.render.score_rows import json_line
 from charrnn.errors import CheckpointError, DataError, UsageError
-from charrnn.settings.fields import Settings, setting
-from charrnn.settings.sampling import OUT
+from charrnn.settings.fields import OUT, Settings, setting
 
 if TYPE_CHECKING:
     from charrnn.checkpoint.store import Run

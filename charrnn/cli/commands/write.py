@@ -15,8 +15,8 @@ from charrnn.cli.process.screen import check_terminal, whole_terminal
 from charrnn.cli.process.stdin import stdin_is_piped
 from charrnn.cli.process.terminal import TextWriter, note
 from charrnn.errors import CharrnnError, UsageError
-from charrnn.settings.fields import LABEL_HELP, Settings, setting
-from charrnn.settings.sampling import DRAWN, IN, SamplingConfig
+from charrnn.settings.fields import IN, LABEL_HELP, Settings, setting
+from charrnn.settings.sampling import DRAWN, SamplingConfig
 
 if TYPE_CHECKING:
     from charrnn.writing.desk import Desk
