@@ -18,7 +18,7 @@ FLOORS = [
     ["recurrent.registry"],
     ["settings"],
     ["text"],
-    ["recurrent"],
+    ["recurrent", "ngrams"],
     ["layout"],
     ["encoders", "network"],
     ["model"],
@@ -50,7 +50,7 @@ LIGHT = (
     "guide",
     "cli",
 )  # quick to import
-TORCH_FREE = (*LIGHT, "text", "layout", "network", "checkpoint", "writing")
+TORCH_FREE = (*LIGHT, "text", "ngrams", "layout", "network", "checkpoint", "writing")
 SOURCES = {path: path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.evaluation.compressors import PPMD_ORDERS, as_bytes, ppmd_size, size_after, xz_size
-from charrnn.evaluation.kneser_ney import GramCounts, KneserNey, best_order
 from charrnn.events import Notice
 from charrnn.messages import counted
+from charrnn.ngrams.kneser_ney import GramCounts, KneserNey, best_order
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 

@@ -16,8 +16,8 @@ from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.errors import DataError, DivergedError, UsageError
 from charrnn.evaluation.compressors import PPMD_ORDERS, as_bytes, xz_size
 from charrnn.evaluation.evaluate import evaluate
-from charrnn.evaluation.kneser_ney import GramCounts, KneserNey, best_order
 from charrnn.events import Event, Finished, Notice
+from charrnn.ngrams.kneser_ney import GramCounts, KneserNey, best_order
 from charrnn.recurrent.registry import CORES
 from charrnn.settings.run import RunConfig
 from charrnn.settings.search import Search

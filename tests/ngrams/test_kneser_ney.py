@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.evaluation import kneser_ney
-from charrnn.evaluation.kneser_ney import GramCounts, KneserNey, best_order
+from charrnn.ngrams import kneser_ney
+from charrnn.ngrams.kneser_ney import GramCounts, KneserNey, best_order
 from charrnn.text.tokens import Tokens, tokenize
 from charrnn.text.vocabulary import Vocabulary
 
