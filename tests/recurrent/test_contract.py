@@ -17,6 +17,7 @@ from charrnn.runtime import multiply_exactly
 
 B, T, D, H = 2, 6, 4, 5  # small and all different, so that swapped axes show
 
+_HAS_AVX512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
 slow = pytest.mark.slow
 
 
@@ -316,6 +317,8 @@ def test_noise_leaves_nothing_on_the_module(name: str) -> None:
 def test_under_autocast_products_are_coarse_and_all_else_stays_fine(
     name: str, kind: str, mode: str, dtype: torch.dtype, device: str
 ) -> None:
+    if (name, device, dtype, mode) == ("lstm", "cpu", torch.bfloat16, "silent") and not _HAS_AVX512:
+        pytest.skip("oneDNN computes an LSTM in bf16 only where the CPU has AVX-512")
     inputs = make_inputs(kind)
     inputs = inputs.float() if inputs.is_floating_point() else inputs
     exact, coarse = (make(name, kind).float() for _ in range(2))
