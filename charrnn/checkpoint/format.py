@@ -1,8 +1,9 @@
 """A checkpoint as bytes: a safetensors file whose metadata holds everything that is not an array. No torch.
 
-Arrays are `model.*` and, for going on with the training, `optimizer.*`, `rng.*` and `state.*`. The metadata holds
-format and version, two JSON texts (`model`: configuration and vocabulary; `training`: counters and versions) and a
-sha256 for each, over that text and the arrays that belong to it, so that a sampler checks only the part that it reads.
+Arrays are `model.*`, perhaps `ngrams.*` and, for going on with the training, `optimizer.*`, `rng.*` and `state.*`. The
+metadata holds format and version, two JSON texts (`model`: configuration and vocabulary; `training`: counters and
+versions) and a sha256 for each, over that text and the arrays that belong to it, so that a sampler checks only the part
+that it reads.
 The model's digest uses the names of version 1 in every version: a model has the same digest in any file.
 """
 
@@ -21,9 +22,10 @@ from safetensors.numpy import save
 
 from charrnn.checkpoint.header import Entry, HeaderError, open_container, read_array, read_entries, read_header
 from charrnn.checkpoint.metadata import FORMAT, Counters, RefusedError, checked_metadata, parse, progress
-from charrnn.checkpoint.versions import VERSION, from_version_1, to_version_1
+from charrnn.checkpoint.versions import from_version_1, to_version_1, version_of
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.layout import model_shapes
+from charrnn.ngrams.table import NgramTable
 from charrnn.settings.run import RunConfig
 from charrnn.settings.tables import from_table
 from charrnn.text.vocabulary import Vocabulary
@@ -32,13 +34,15 @@ __all__ = ["Arrays", "Checkpoint", "Counters", "check_file", "from_file", "model
 
 Arrays = dict[str, NDArray[Any]]
 
-_MODEL = "model."
+_MODEL, _NGRAMS = "model.", "ngrams."
 _TRAINING = ("optimizer.", "rng.", "state.")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A complete model, and the arrays for going on with its training (`training`, empty in one only for sampling).
+
+    `ngrams` are those of its training text, if they are mixed with the network.
 
     `folder` is the one that has its file, if it was read from one; its text is looked for from there, too.
     """
@@ -50,12 +54,14 @@ class Checkpoint:
     training: Arrays = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    ngrams: NgramTable | None = None
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as the content of a file."""
     model = {_MODEL + name: np.require(array, requirements="C") for name, array in checkpoint.model.items()}
     model_text = _model_text(checkpoint)
+    model |= {name: np.require(array, requirements="C") for name, array in _ngram_arrays(checkpoint.ngrams).items()}
     training = {name: np.require(array, requirements="C") for name, array in checkpoint.training.items()}
     # Counters as in a new run are left out: a charrnn that does not know a counter reads runs that do not use it.
     new, own = asdict(Counters()), asdict(checkpoint.counters)
@@ -63,9 +69,9 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
     training_text = _canonical({"counters": counters, "versions": dict(checkpoint.versions)})
     metadata = {
         "format": FORMAT,
-        "version": str(VERSION),
+        "version": str(version_of(has_ngrams=checkpoint.ngrams is not None)),
         "model": model_text,
-        "model_sha256": _model_digest(model_text, checkpoint.model, checkpoint.config),
+        "model_sha256": _model_digest(model_text, checkpoint.model, checkpoint.config, checkpoint.ngrams),
         "training": training_text,
         "training_sha256": _digest(training_text, training),
     }
@@ -74,7 +80,7 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
 
 def model_sha256(checkpoint: Checkpoint) -> str:
     """The digest of all that a sampler reads of the checkpoint, as in its file; it identifies a model."""
-    return _model_digest(_model_text(checkpoint), checkpoint.model, checkpoint.config)
+    return _model_digest(_model_text(checkpoint), checkpoint.model, checkpoint.config, checkpoint.ngrams)
 
 
 def _model_text(checkpoint: Checkpoint) -> str:
@@ -85,9 +91,14 @@ def _model_text(checkpoint: Checkpoint) -> str:
     return _canonical(about)
 
 
-def _model_digest(text: str, model: Arrays, config: RunConfig) -> str:
+def _model_digest(text: str, model: Arrays, config: RunConfig, ngrams: NgramTable | None) -> str:
     """The digest of all that a sampler reads, given the arrays by today's names."""
-    return _digest(text, {_MODEL + to_version_1(name, config.model.cell): array for name, array in model.items()})
+    weights = {_MODEL + to_version_1(name, config.model.cell): array for name, array in model.items()}
+    return _digest(text, weights | _ngram_arrays(ngrams))
+
+
+def _ngram_arrays(table: NgramTable | None) -> Arrays:
+    return {} if table is None else {_NGRAMS + name: array for name, array in table.to_arrays().items()}
 
 
 def from_file(path: Path, *, training: bool = False) -> Checkpoint:
@@ -99,9 +110,9 @@ def from_file(path: Path, *, training: bool = False) -> Checkpoint:
         CheckpointError: the file is missing, not one of ours, damaged, or of another format version.
     """
     with _opened(path) as opened:
-        config, vocabulary, arrays = opened.model()
-        more = opened.training() if training else (Counters(), {}, {})
-        return Checkpoint(config, vocabulary, arrays, *more, path.parent)
+        config, vocabulary, arrays, ngrams = opened.model()
+        counters, progress, versions = opened.training() if training else (Counters(), {}, {})
+        return Checkpoint(config, vocabulary, arrays, counters, progress, versions, path.parent, ngrams)
 
 
 def check_file(path: Path) -> dict[str, str | None]:
@@ -148,13 +159,13 @@ class _Opened:
         header = read_header(file, size)
         self._file, self._metadata = file, checked_metadata(header.pop("__metadata__", None))
         self._entries = read_entries(header, file.tell(), size)
-        if strange := [name for name in self._entries if not name.startswith((_MODEL, *_TRAINING))]:
+        if strange := [name for name in self._entries if not name.startswith((_MODEL, _NGRAMS, *_TRAINING))]:
             raise RefusedError(f"a checkpoint has no array {strange[0]}")
         self._config, self._vocabulary, self._shapes = _model(self._metadata["model"])
         self._is_old = self._metadata["version"] == "1"
 
-    def model(self) -> tuple[RunConfig, Vocabulary, Arrays]:
-        """Configuration, vocabulary and weights."""
+    def model(self) -> tuple[RunConfig, Vocabulary, Arrays, NgramTable | None]:
+        """Configuration, vocabulary, weights, and n-grams, if it has any."""
         cell = self._config.model.cell
         names = {name: _MODEL + (to_version_1(name, cell) if self._is_old else name) for name in self._shapes}
         if {name for name in self._entries if name.startswith(_MODEL)} != set(names.values()):
@@ -163,14 +174,25 @@ class _Opened:
         for name, shape in self._shapes.items():
             if (entries[name].dtype, entries[name].shape) != ("F32", shape):
                 raise RefusedError(f"{name} should be F32 {shape}, is {entries[name].dtype} {entries[name].shape}")
-        arrays = self._arrays(entries)
-        _check("model", arrays, _model_digest(self._metadata["model"], arrays, self._config), self._metadata)
-        return self._config, self._vocabulary, arrays
+        arrays, ngrams = self._arrays(entries), self._ngrams()
+        digest = _model_digest(self._metadata["model"], arrays, self._config, ngrams)
+        _check("model", arrays, digest, self._metadata)
+        return self._config, self._vocabulary, arrays, ngrams
+
+    def _ngrams(self) -> NgramTable | None:
+        entries = {name.removeprefix(_NGRAMS): e for name, e in self._entries.items() if name.startswith(_NGRAMS)}
+        longest = self._config.model.ngrams or 0
+        if not longest and not entries:
+            return None
+        try:
+            return NgramTable.from_arrays(self._arrays(entries), self._vocabulary.size, longest)
+        except ValueError as error:
+            raise RefusedError(f"its n-grams do not hold together: {error}") from error
 
     def training(self) -> tuple[Counters, Arrays, dict[str, str]]:
         """Counters, the arrays for going on with the training, and versions."""
         counters, versions = progress(self._metadata["training"])
-        rest = self._arrays({name: entry for name, entry in self._entries.items() if not name.startswith(_MODEL)})
+        rest = self._arrays({name: e for name, e in self._entries.items() if name.startswith(_TRAINING)})
         _check("training", rest, _digest(self._metadata["training"], rest), self._metadata)
         if self._is_old:
             renamed = {from_version_1(name, self._config.model.cell): array for name, array in rest.items()}

@@ -36,7 +36,8 @@ __all__ = [
 MAX_BYTES = 8 * 2**20
 _MAX_VALUES = 2**17  # a value may take a hundred times its text in memory
 _MAX_DIMENSIONS = 8
-_TYPES = {"F32": "<f4", "U8": "|u1"}  # as numpy calls them: the last digit is the number of bytes
+# As numpy calls them: the last digit is the number of bytes.
+_TYPES = {"F32": "<f4", "U8": "|u1", "U16": "<u2", "U32": "<u4"}
 _METADATA = b'{"__metadata__":'
 _PICKLES = (b"PK\3\4", b"\x80")
 

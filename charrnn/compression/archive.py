@@ -24,7 +24,7 @@ from charrnn.compression.range_coder import RangeDecoder, RangeEncoder
 from charrnn.compression.text_codec import TextCodec, text_codecs
 from charrnn.errors import CheckpointError, DataError
 from charrnn.messages import counted, named
-from charrnn.sampling.numpy_engine import NumpyEngine
+from charrnn.sampling.with_ngrams import numpy_engine
 from charrnn.text.sources import Source
 from charrnn.text.spool import SMALL, Spool
 
@@ -108,14 +108,14 @@ def decompressed(source: Source, checkpoint: Checkpoint) -> Iterator[bytes]:
 
 def _coded(way: TextCodec, chunks: Iterable[bytes], checkpoint: Checkpoint) -> Iterator[bytes]:
     coder, text = RangeEncoder(), checkpoint.config.text
-    engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
+    engine = numpy_engine(checkpoint)
     for _ in encode_text(way.text(chunks), coder, engine, checkpoint.vocabulary, text.documents):
         yield coder.take()
     yield coder.finish()
 
 
 def _decoded(way: TextCodec, body: Iterable[bytes], size: int, checkpoint: Checkpoint) -> Iterator[bytes]:
-    engine, documents = NumpyEngine(checkpoint.config.model, checkpoint.model), checkpoint.config.text.documents
+    engine, documents = numpy_engine(checkpoint), checkpoint.config.text.documents
     text = decoded_text(RangeDecoder(body), engine, checkpoint.vocabulary, documents)
     return way.data(_at_most(_LONGEST_CHARACTER * size, text))
 

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from charrnn.errors import DivergedError
 from charrnn.evaluation.evaluate import Reading
-from charrnn.evaluation.scoring import Scored, ScoreSums, cost, no_alternatives
+from charrnn.evaluation.scoring import MixedLogits, Scored, ScoreSums, carried, cost, no_alternatives
+from charrnn.evaluation.with_ngrams import network_of, table_of
 from charrnn.messages import named
 from charrnn.recurrent.states import map_state
 from charrnn.runtime import without_cudnn
@@ -54,7 +55,9 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
     training text is not available, and the decay is the same for all weights. At the end the model has θ_0 again, bit
     for bit.
     """
-    model, tokens, vocabulary = reading.model, reading.tokens, reading.model_vocabulary
+    model, tokens, vocabulary = network_of(reading.model), reading.tokens, reading.model_vocabulary
+    table, whole = table_of(reading.model), carried(reading.tokens)
+    with_table = MixedLogits(table, tokens, whole, reading.translation) if table else None
     parameters = list(model.parameters())
     device = parameters[0].device
     trained = [parameter.detach().clone() for parameter in parameters]
@@ -72,6 +75,8 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
                 gradients = None
                 with torch.enable_grad(), without_cudnn():  # cuDNN: backward in training mode only
                     logits, state = model(torch.from_numpy(ids[None, :-1]).to(device), state)
+                    if with_table:
+                        logits = with_table.at(places[None] - 1, logits)
                     costs = cost(logits[0].detach(), targets)
                     found = Scored(places, ids[1:], *costs, *no_alternatives(len(places)))
                     if rate and found.ranks.any():

@@ -11,8 +11,8 @@ from charrnn.checkpoint.format import Checkpoint
 from charrnn.errors import DataError, overflow
 from charrnn.evaluation.characters import CharacterScore, character_scores
 from charrnn.evaluation.scoring import ScoreSums, Segments, carried, score, scored, windowed
+from charrnn.evaluation.with_ngrams import ScoredModel, model_of
 from charrnn.messages import named
-from charrnn.model import CharacterModel, model_from_arrays
 from charrnn.runtime import choose_device, keep_memory
 from charrnn.settings.scoring import WINDOW
 from charrnn.settings.text import TextConfig
@@ -46,7 +46,7 @@ class Reading:
     `score` and `characters` raise `CheckpointError` if a cost is no finite number, as huge weights can make it.
     """
 
-    model: CharacterModel
+    model: ScoredModel
     model_vocabulary: Vocabulary
     tokens: Tokens
     vocabulary: Vocabulary
@@ -124,7 +124,7 @@ def open_reading(
     may_lack_label: bool = False,
     label: str | None = None,
     text: str | None = None,
-    model: CharacterModel | None = None,
+    model: ScoredModel | None = None,
     hint: str = _HINT,
 ) -> Reading:
     """The model, and the `text`, or that of `sources`, or else the validation text of the model's own run.
@@ -156,7 +156,7 @@ def open_reading(
         tokens, name = held_out, run.text.held_out_name
     if model is None:
         keep_memory()
-        model = model_from_arrays(run.model, vocabulary, checkpoint.model).to(choose_device(device))
+        model = model_of(checkpoint, choose_device(device))
     segments = carried(tokens) if protocol == "carried" else windowed(tokens, window)
     told = protocol if protocol == "carried" else f"windowed {window}"
     notices, before = corpus.notices, corpus.bytes_before

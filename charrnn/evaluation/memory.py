@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from charrnn.errors import DataError, overflow
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import ScoreSums, Segments, carried, score, scored
+from charrnn.evaluation.with_ngrams import network_of
 from charrnn.model import CharacterModel
 from charrnn.recurrent.states import map_state
 from charrnn.runtime import without_cudnn
@@ -41,7 +42,7 @@ class Memory(NamedTuple):
 
 
 def memory(reading: Reading, targets: int = 300) -> Memory:
-    """Measure the memory on at most `targets` targets, spread evenly over a text.
+    """Measure the memory of the network, without n-grams, on at most `targets` targets, spread evenly over a text.
 
     Each target has the longest context before it, so that all contexts are measured on the same targets. A context
     begins with a zero state and no start token, as a window does. The gradients are those of every n-th target, at most
@@ -51,7 +52,7 @@ def memory(reading: Reading, targets: int = 300) -> Memory:
         DataError: no document has two characters, or the model knows none of the targets.
         CheckpointError: a cost is no finite number, as huge weights can make it.
     """
-    model, tokens, vocabulary = reading.model, reading.tokens, reading.model_vocabulary
+    model, tokens, vocabulary = network_of(reading.model), reading.tokens, reading.model_vocabulary
     translation = reading.translation
     longest, places = target_places(tokens.offsets, targets)
     known = places[translation[tokens.ids[places]] != vocabulary.unknown]
@@ -60,7 +61,7 @@ def memory(reading: Reading, targets: int = 300) -> Memory:
     contexts = tuple(2**k for k in range(longest.bit_length()))
     bits = []
     for context in contexts:
-        segments = Segments(places - context, places - 1, places)
+        segments = Segments(places - context, places - 1, places, places - context)
         found = score(model, tokens, segments, vocabulary, translation=translation, rows=256, chunk=2**15)
         bits.append(found.bits_per_character)
     whole = ScoreSums()

@@ -5,7 +5,7 @@ number of segments that are read side by side, nor on the length of a chunk.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -15,16 +15,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from charrnn.evaluation.with_ngrams import ModelWithNgrams, ScoredModel, mixed, network_of
 from charrnn.model import CharacterModel
+from charrnn.ngrams.along import Along
+from charrnn.ngrams.table import NgramTable
 from charrnn.text.batches import IGNORED
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
 __all__ = [
+    "Chunk",
+    "MixedLogits",
     "ScoreSums",
     "Scored",
     "Segments",
     "carried",
+    "chunks",
     "cost",
     "no_alternatives",
     "overlapping",
@@ -117,17 +123,31 @@ class Scored(NamedTuple):
 
 class Segments(NamedTuple):
     """Stretches of `Tokens.ids`, (N,) each: segment n reads `ids[first[n]:last[n]]` and predicts the token after each
-    of them, of which those from `scored[n]` on are scored."""
+    of them, of which those from `scored[n]` on are scored. N-grams and repetitions look back to `begin[n]`."""
 
     first: NDArray[np.int64]
     scored: NDArray[np.int64]
     last: NDArray[np.int64]
+    begin: NDArray[np.int64]
+
+
+class Chunk(NamedTuple):
+    """Tokens of some segments side by side, (B, T) each; `begins` is true where they are the segments' first.
+
+    `inputs` are read at `places` in `Tokens.ids`, `targets` come next, and `is_scored` tells those that are scored.
+    """
+
+    begins: bool
+    places: NDArray[np.int64]
+    is_scored: NDArray[np.bool_]
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
 
 
 def carried(tokens: Tokens) -> Segments:
     """Segments of one document each, its state carried from start to end."""
     first, last = tokens.offsets[:-1].astype(np.int64), tokens.offsets[1:].astype(np.int64) - 1
-    return Segments(first, first, last)
+    return Segments(first, first, last, first)
 
 
 def windowed(tokens: Tokens, window: int) -> Segments:
@@ -138,14 +158,15 @@ def windowed(tokens: Tokens, window: int) -> Segments:
 def overlapping(tokens: Tokens, window: int, context: int) -> Segments:
     """Windows as in `windowed`, each read from `context` tokens earlier, which are not scored.
 
-    With a long context this comes close to `carried`, and many windows can be read side by side.
+    With a long context this comes close to `carried`, and many windows can be read side by side. N-grams and
+    repetitions look back to the beginning of the document then, but without a context to that of the window.
     """
     pieces = []
     for start, end in zip(tokens.offsets[:-1].tolist(), (tokens.offsets[1:] - 1).tolist(), strict=True):
         scored = np.arange(start, end, window)
-        pieces.append((np.maximum(scored - context, start), scored, np.minimum(scored + window, end)))
-    first, scored, last = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return Segments(first, scored, last)
+        begin = np.full_like(scored, start) if context else scored
+        pieces.append((np.maximum(scored - context, start), scored, np.minimum(scored + window, end), begin))
+    return Segments(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
 
 
 def cost(logits: Tensor, targets: Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -180,9 +201,21 @@ def no_alternatives(targets: int) -> tuple[NDArray[np.int32], NDArray[np.float32
     return np.empty((targets, 0), np.int32), np.empty((targets, 0), np.float32)
 
 
+class MixedLogits:
+    """The mixing of a network's logits with the n-grams of a table, along the segments of a text."""
+
+    def __init__(self, table: NgramTable, tokens: Tokens, segments: Segments, translation: Ids | None) -> None:
+        self._table = table
+        self.along = Along(table, tokens, segments.begin, segments.scored, translation)
+
+    def at(self, places: NDArray[np.int64], logits: Tensor) -> Tensor:
+        """The logits (B, T, V) of the mixture, of the network's after the tokens at places (B, T)."""
+        return mixed(logits, self._table, self.along.at(places.ravel()))
+
+
 @torch.no_grad()
 def scored(
-    model: CharacterModel,
+    model: ScoredModel,
     tokens: Tokens,
     segments: Segments,
     vocabulary: Vocabulary,
@@ -200,19 +233,21 @@ def scored(
     likeliest tokens wanted for each target. Meanwhile the model is in evaluation mode; afterwards it is in its former
     mode again.
     """
-    was_training = model.training
-    model.eval()
+    network = network_of(model)
+    was_training = network.training
+    network.eval()
+    with_table = MixedLogits(model.table, tokens, segments, translation) if isinstance(model, ModelWithNgrams) else None
     try:
         for block in _blocks(segments, rows):
-            own = Segments(*(column[block] for column in segments))
-            pieces = _pieces(model, tokens, own, vocabulary, translation, alternatives, rows, chunk)
-            if in_order and len(own.first) > 1:
+            own = chunks(tokens, Segments(*(column[block] for column in segments)), translation, rows, chunk)
+            pieces = _pieces(network, with_table, own, vocabulary, alternatives)
+            if in_order and block.stop - block.start > 1:
                 whole = Scored(*map(np.concatenate, zip(*pieces, strict=True)))
                 order = np.argsort(whole.places)
                 pieces = (whole.at(order[k : k + chunk]) for k in range(0, len(order), chunk))
             yield from pieces
     finally:
-        model.train(was_training)
+        network.train(was_training)
 
 
 def _blocks(segments: Segments, rows: int) -> Iterator[slice]:
@@ -229,22 +264,34 @@ def _blocks(segments: Segments, rows: int) -> Iterator[slice]:
 
 
 def _pieces(
-    model: CharacterModel,
-    tokens: Tokens,
-    segments: Segments,
+    network: CharacterModel,
+    with_table: MixedLogits | None,
+    read: Iterable[Chunk],
     vocabulary: Vocabulary,
-    translation: Ids | None,
     alternatives: int,
-    rows: int,
-    chunk: int,
 ) -> Iterator[Scored]:
-    """The scored targets of segments in the order of reading: the longest first, similar lengths together."""
-    device = next(model.parameters()).device
+    """The scored targets of chunks."""
+    device, state = next(network.parameters()).device, None
+    for begins, places, is_scored, inputs, targets in read:
+        state = network.initial_state(len(places)) if begins else state
+        wanted = np.where(is_scored & (targets != vocabulary.unknown), targets, IGNORED)
+        logits, state = network(torch.from_numpy(inputs).to(device), state)
+        if with_table:
+            logits = with_table.at(places, logits)
+        nats, ranks = cost(logits.flatten(0, 1), torch.from_numpy(wanted).to(device).flatten())
+        if is_scored.any():
+            here = is_scored.ravel()
+            best = _likeliest(logits.flatten(0, 1), here, alternatives, vocabulary)
+            yield Scored(places[is_scored] + 1, targets[is_scored], nats[here], ranks[here], *best)
+
+
+def chunks(tokens: Tokens, segments: Segments, translation: Ids | None, rows: int, chunk: int) -> Iterator[Chunk]:
+    """The tokens of segments, `rows` segments side by side and `chunk` tokens at once: the longest segments first,
+    similar lengths together."""
     order = np.argsort(segments.first - segments.last, kind="stable")
     for rank in range(0, len(order), rows):
         group = order[rank : rank + rows]
-        first, scored, last = (column[group, None] for column in segments)
-        state = model.initial_state(len(group))
+        first, scored, last, _ = (column[group, None] for column in segments)
         longest, width = int((last - first).max()), max(chunk // len(group), 1)
         for start in range(0, longest, width):
             places = first + np.arange(start, min(start + width, longest))
@@ -252,20 +299,13 @@ def _pieces(
             inputs, targets = tokens.ids[read], tokens.ids[read + 1]
             if translation is not None:
                 inputs, targets = translation[inputs], translation[targets]
-            inputs, targets = inputs.astype(np.int64), targets.astype(np.int64)
             is_scored = (places >= scored) & (places < last)
-            wanted = np.where(is_scored & (targets != vocabulary.unknown), targets, IGNORED)
-            logits, state = model(torch.from_numpy(inputs).to(device), state)
-            nats, ranks = cost(logits.flatten(0, 1), torch.from_numpy(wanted).to(device).flatten())
-            if is_scored.any():
-                here = is_scored.ravel()
-                best = _likeliest(logits.flatten(0, 1), here, alternatives, vocabulary)
-                yield Scored(places[is_scored] + 1, targets[is_scored], nats[here], ranks[here], *best)
+            yield Chunk(start == 0, places, is_scored, inputs.astype(np.int64), targets.astype(np.int64))
             tokens.release()
 
 
 def score(
-    model: CharacterModel,
+    model: ScoredModel,
     tokens: Tokens,
     segments: Segments,
     vocabulary: Vocabulary,

@@ -19,6 +19,7 @@ from charrnn.export.markdown import escaped, fenced
 from charrnn.files import make_folder, write_file
 from charrnn.messages import counted, named, safe
 from charrnn.recurrent.registry import CORES, core_equations
+from charrnn.settings.model import ModelConfig
 from charrnn.settings.run import RunConfig
 from charrnn.settings.sampling import EngineConfig, PrimeConfig, SamplingConfig
 
@@ -38,7 +39,7 @@ class CardWords:
     """Words for a card from the command line: licence and languages, by the identifiers of model hubs, and commands.
 
     `use` samples the model, `train` trained it, `repeat` does so to the digit by run.toml, `sample` writes the card's
-    sample (see `card_sampling`).
+    sample (see `card_sampling`). `lacks_ngrams` is true where the model had n-grams that are left out.
     """
 
     use: str
@@ -47,6 +48,7 @@ class CardWords:
     sample: str
     license: str | None = None
     languages: Sequence[str] = ()
+    lacks_ngrams: bool = False
 
 
 def card_sampling(config: RunConfig) -> SamplingConfig:
@@ -55,8 +57,8 @@ def card_sampling(config: RunConfig) -> SamplingConfig:
     return SamplingConfig(length=_SAMPLED, num_samples=_SAMPLED_DOCUMENTS if several else 1, seed=_SEED)
 
 
-def shareable(checkpoint: "Checkpoint") -> "Checkpoint":
-    """The checkpoint without its training arrays, and with names instead of absolute paths.
+def shareable(checkpoint: "Checkpoint", *, network_only: bool = False) -> "Checkpoint":
+    """The checkpoint without its training arrays, and with names instead of absolute paths; perhaps without n-grams.
 
     Where there were such paths it is another model by its digest, though its weights are the same.
     """
@@ -69,7 +71,10 @@ def shareable(checkpoint: "Checkpoint") -> "Checkpoint":
         "validation_file": given and _without_folder(given),
         "from_model": model and _without_folder(model),
     }
-    return replace(checkpoint, config=config.override(changes), training={})
+    if network_only:
+        changes["ngrams"] = None
+    ngrams = None if network_only else checkpoint.ngrams
+    return replace(checkpoint, config=config.override(changes), training={}, ngrams=ngrams)
 
 
 def _without_folder(name: str) -> str:
@@ -132,12 +137,12 @@ def differing_files(checkpoint: "Checkpoint", folder: Path) -> list[str]:
 def _about(checkpoint: "Checkpoint") -> dict[str, bytes]:
     """The files that repeat in JSON what is in the weights' file."""
     from charrnn.checkpoint.format import model_sha256
-    from charrnn.checkpoint.versions import VERSION
+    from charrnn.checkpoint.versions import version_of
 
     vocabulary = checkpoint.vocabulary
     config = {
         "model_type": "charrnn",
-        "format_version": VERSION,
+        "format_version": version_of(has_ngrams=checkpoint.ngrams is not None),
         "vocabulary_size": vocabulary.size,
         "parameters": _parameters(checkpoint),
         "configuration": checkpoint.config.to_mapping(),
@@ -180,6 +185,7 @@ def _card(checkpoint: "Checkpoint", name: str, card: CardWords) -> str:
         "It runs no code of its own: `model.safetensors` has numbers and JSON.\n",
         "## How well it does\n",
         _figures(checkpoint.counters.best_loss, checkpoint.counters.best_step),
+        *(["That was with n-grams of the text beside the network, which are left out here.\n"] * card.lacks_ngrams),
         "## How it was made\n",
         _as_code(card.train),
         "With the same text, versions and threads this repeats it, on a CPU to the last digit:\n",
@@ -191,9 +197,14 @@ def _card(checkpoint: "Checkpoint", name: str, card: CardWords) -> str:
         "## How to read it without charrnn\n",
         _reading(checkpoint),
         "## Limits\n",
-        "It knows nothing but its text. It repeats its manner, errors and opinions, and can recite pieces of it.\n",
+        "It knows nothing but its text. It repeats its manner, errors and opinions, and can recite pieces of it."
+        f"{_about_ngrams(model)}\n",
     ]
     return "\n".join(parts)
+
+
+def _about_ngrams(model: ModelConfig) -> str:
+    return " Its n-grams have the text in them." if model.ngrams else ""
 
 
 def _front_matter(checkpoint: "Checkpoint", name: str, card: CardWords) -> str:
@@ -286,3 +297,8 @@ def _reading_lines(config: RunConfig, equations: str) -> Iterator[str]:
     if k := config.model.zoneout:
         yield f"Of each new h and c, {1 - k:g} counts, and {k:g} of the one before.\n"
     yield "Logits are `model.head.weight` h + `model.head.bias`; softmax makes them probabilities of the next id.\n"
+    if config.model.ngrams:
+        yield (
+            "These are the network's. charrnn mixes them with the n-grams of the text (`ngrams.*`), as its "
+            "`ngrams/table.py` says, and the figures above are those of the mixture.\n"
+        )

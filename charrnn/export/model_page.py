@@ -164,7 +164,7 @@ def _facts(checkpoint: "Checkpoint", precision: PagePrecision) -> Mapping[str, s
     made = [f"{name} {version}" for name, version in checkpoint.versions.items() if name != "threads"]
     return {
         "Trained on": f"{_texts(config)}: {known}{documents}{labels}",
-        "How well it does": _quality(counters.best_loss, text),
+        "How well it does": _quality(counters.best_loss, text) + _about_ngrams(model.ngrams),
         "Network": f"{network}, {width}, {counted(parameters, 'parameter')}",
         "Training": f"{steps}, {counted(counters.characters, text.unit)} read, {seconds}",
         "Made with": ", ".join([*made, f"this page by charrnn {charrnn.__version__}"]),
@@ -180,6 +180,10 @@ def _quality(loss: float | None, text: "TextConfig") -> str:
     share = f"the {text.validation:.0%} of the text that was held out"
     held_out = share if text.validation_file is None else _file_name(text.validation_file)
     return f"{loss / math.log(2):.4f} bits per {text.unit} (loss {loss:.4f}) on {held_out}"
+
+
+def _about_ngrams(longest: int | None) -> str:
+    return "; with n-grams of the text beside the network, which this page leaves out" if longest else ""
 
 
 def _without_folders(config: "RunConfig") -> "RunConfig":

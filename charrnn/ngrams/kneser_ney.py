@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["GramCounts", "KneserNey", "best_order"]
+__all__ = ["GramCounts", "KneserNey", "Shares", "best_order"]
 
 # Discounts of grams that are seen once, twice and more often, where a text is too small to tell.
 _USUAL_DISCOUNTS = (0.5, 1.0, 1.5)
@@ -33,7 +33,7 @@ class _Level(NamedTuple):
     endings: Numbers
 
 
-class _Shares(NamedTuple):
+class Shares(NamedTuple):
     """The discounted probability of every gram of one length, and for every context the share that is left for the
     grams that are shorter by one."""
 
@@ -53,7 +53,7 @@ class GramCounts:
         self._ids, self._depths = tokens.ids.astype(np.int64), _depths(tokens, 0, len(tokens.ids))
         self._levels: list[_Level] = []
         self._numbers = self._ids  # of the gram that ends at each place, -1 where it would cross a border
-        self._shares: dict[int, _Shares] = {}  # of grams that are not the longest
+        self._shares: dict[int, Shares] = {}  # of grams that are not the longest
 
     def level(self, length: int) -> _Level:
         """The grams of a length, from 1 on."""
@@ -78,7 +78,7 @@ class GramCounts:
         self._numbers[places] = numbers
         return _Level(keys, counts, self._depths[places[firsts]] == length - 1, before[places[firsts]])
 
-    def shares(self, length: int, *, longest: bool) -> _Shares:
+    def shares(self, length: int, *, longest: bool) -> Shares:
         """The probabilities of the grams of a length, which is the `longest` of a model or not.
 
         The longest count how often they are seen, others how many tokens they are seen after, but at the beginning of a
@@ -104,12 +104,12 @@ def _depths(tokens: Tokens, start: int, stop: int) -> Numbers:
     return places - offsets[np.searchsorted(offsets, places, "right") - 1]
 
 
-def _discounted(keys: Numbers, counts: Numbers, contexts: Numbers, number: int) -> _Shares:
+def _discounted(keys: Numbers, counts: Numbers, contexts: Numbers, number: int) -> Shares:
     discounts = np.array([0.0, *_discounts(counts)])[np.minimum(counts, 3)]
     totals = np.bincount(contexts, counts, number)
     seen = totals > 0
     left = np.where(seen, np.bincount(contexts, discounts, number) / np.where(seen, totals, 1), 1.0)
-    return _Shares(keys, (counts - discounts) / np.where(seen, totals, 1)[contexts], left)
+    return Shares(keys, (counts - discounts) / np.where(seen, totals, 1)[contexts], left)
 
 
 def _discounts(counts: Numbers) -> tuple[float, ...]:
@@ -132,8 +132,8 @@ class KneserNey:
     def __init__(self, counts: GramCounts, order: int) -> None:
         self.order = order
         self._vocabulary = counts.vocabulary
-        self._levels = [counts.shares(length, longest=length == order) for length in range(1, order + 1)]
-        self._least = 1 / (counts.vocabulary.size - len(counts.vocabulary.starts))
+        self.levels = [counts.shares(length, longest=length == order) for length in range(1, order + 1)]
+        self.least = 1 / (counts.vocabulary.size - len(counts.vocabulary.starts))
 
     def nats(self, tokens: Tokens) -> NDArray[np.float64]:
         """The cost of every target (N,) of a text, in its order: -ln p after the tokens before it in its document."""
@@ -145,9 +145,9 @@ class KneserNey:
         """The costs of the targets at places from `start` to `stop`."""
         first = max(start - self.order, 0)  # the longest context of the first target, too
         ids, depths = tokens.ids[first:stop].astype(np.int64), _depths(tokens, first, stop)
-        shares = np.full(len(ids), self._least)
+        shares = np.full(len(ids), self.least)
         contexts = np.zeros(len(ids) + 1, np.int64)  # the number of the gram before each place, -1 if it was not seen
-        for length, level in enumerate(self._levels, 1):
+        for length, level in enumerate(self.levels, 1):
             reached = np.flatnonzero((depths >= length - 1) & (contexts[:-1] >= 0))
             above = contexts[reached]
             found = _found(level.keys, above * self._vocabulary.size + ids[reached])

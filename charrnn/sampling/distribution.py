@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from charrnn.checkpoint.format import Checkpoint
 from charrnn.sampling.filters import probabilities
 from charrnn.sampling.generate import start_after
-from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.prefill import read_prime, started
 from charrnn.sampling.prime import encode_pieces, encode_prime
+from charrnn.sampling.with_ngrams import numpy_engine
 from charrnn.settings.lookup import NextConfig
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.vocabulary import Vocabulary
@@ -53,7 +53,7 @@ def next_candidates(checkpoint: Checkpoint, prime: str | Iterable[bytes], config
         ids = iter([encode_prime(prime, text, vocabulary, config.unknown)])
     else:
         ids = encode_pieces(prime, text, vocabulary, config.unknown, config.encoding)
-    engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
+    engine = numpy_engine(checkpoint)
     primed = read_prime(engine, started(engine, start), ids)
     return candidates(primed.logits[0], vocabulary, config.top)
 

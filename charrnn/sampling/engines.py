@@ -8,6 +8,7 @@ from charrnn.machine import core_count, has_cuda_device
 from charrnn.messages import named
 from charrnn.sampling.batched import BLOCKS, ONE_BLOCK
 from charrnn.sampling.generate import Engine
+from charrnn.sampling.with_ngrams import numpy_engine, with_ngrams
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.settings.training import Device
 
@@ -66,14 +67,13 @@ def open_engine(
 
     model = model_from_arrays(checkpoint.config.model, checkpoint.vocabulary, checkpoint.model).to(chosen)
     blocks = BLOCKS if chosen.type == "cpu" else ONE_BLOCK
-    return OpenedEngine(TorchEngine(model), f"torch on {describe_device(chosen)}", blocks=blocks)
+    in_torch = with_ngrams(TorchEngine(model), checkpoint.ngrams)
+    return OpenedEngine(in_torch, f"torch on {describe_device(chosen)}", blocks=blocks)
 
 
 def _in_numpy(checkpoint: Checkpoint) -> OpenedEngine:
-    from charrnn.sampling.numpy_engine import NumpyEngine
-
     threads = core_count() if _parameters(checkpoint) > _WORTH_THREADS else 1
-    return OpenedEngine(NumpyEngine(checkpoint.config.model, checkpoint.model), "numpy on the CPU", threads)
+    return OpenedEngine(numpy_engine(checkpoint), "numpy on the CPU", threads)
 
 
 def _gpu_pays(checkpoint: Checkpoint, config: SamplingConfig, streams: int | None) -> bool:

@@ -31,7 +31,7 @@ class Engine(Protocol):
         """The state with numpy arrays for its parts, the same for every engine."""
 
     def from_arrays(self, state: State) -> State:
-        """The state of this engine from the arrays that `as_arrays` made."""
+        """The state of this engine from the arrays that `as_arrays` made. ValueError for others, as far as it tells."""
 
     def step(self, ids: Ids, state: State) -> tuple[NDArray[np.float32], State]:
         """Logits (B, V) after token ids (B,), and the next state."""

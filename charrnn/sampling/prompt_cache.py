@@ -94,7 +94,11 @@ def _read(file: BufferedReader, size: int, engine: Engine, checkpoint: Checkpoin
     layers = [
         type(layer)(*(arrays[f"layers.{index}.{part}"] for part in layer._fields)) for index, layer in enumerate(empty)
     ]
-    return Primed(arrays["logits"], engine.from_arrays(tuple(layers)), tokens.astype(np.int64))
+    try:
+        state = engine.from_arrays(tuple(layers))
+    except ValueError as error:
+        raise HeaderError(f"it is no state of the model: {error}") from error
+    return Primed(arrays["logits"], state, tokens.astype(np.int64))
 
 
 def _named(state: State) -> Arrays:

@@ -69,10 +69,20 @@ class ModelConfig(Settings):
     residual: bool = setting(
         False, "Each layer but the first adds to what it reads.", panel=_NETWORK, off="--no-residual"
     )
+    ngrams: int | None = setting(
+        None,
+        "Mix the network with n-grams of the text, up to this length; 0: none (default: by the text).",
+        panel=_NETWORK,
+        metavar="N",
+        least=0,
+        most=12,
+    )
 
     def __post_init__(self) -> None:
         check_cell(self.cell, ("auto", *CORES))
         super().__post_init__()
+        if self.ngrams == 1:
+            raise UsageError(f"{named('ngrams')} must be 0, or from 2 to 12, got 1; single characters have no context")
         if self.residual and self.layers == 1:
             raise UsageError(
                 f"{named('residual')} adds a layer's outputs to those of the layer below it; "

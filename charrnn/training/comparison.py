@@ -24,9 +24,9 @@ from charrnn.checkpoint.store import Run
 from charrnn.errors import CheckpointError, DataError, DivergedError
 from charrnn.evaluation.baselines import Baseline, baselines
 from charrnn.evaluation.scoring import carried, score, windowed
+from charrnn.evaluation.with_ngrams import model_of
 from charrnn.events import Began, Event, Finished, Notice, Reported
 from charrnn.messages import named
-from charrnn.model import model_from_arrays
 from charrnn.runtime import multiply_exactly
 from charrnn.sampling.generate import generate
 from charrnn.sampling.numpy_engine import NumpyEngine
@@ -38,7 +38,7 @@ from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids
 from charrnn.training.loop import default_name, train_prepared
 from charrnn.training.pace import measured_pace
-from charrnn.training.preset import choose
+from charrnn.training.preset import LONG, choose
 from charrnn.training.schedule import NEVER
 from charrnn.training.setup import Setup, prepare
 
@@ -154,11 +154,11 @@ def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Ge
         CharrnnError: any other error of a training.
     """
     search = search.within(config.training)
-    setup = prepare(config.override({"cell": search.cells[0]}))
+    setup = prepare(config.override({"cell": search.cells[0], "ngrams": 0}))  # n-grams have a row of their own
     yield from map(Notice, setup.notices)
     if setup.validation is None:
         raise DataError("the cells are compared on text that is held out, and there is none; give more documents")
-    base = replace(config, record=setup.config.record)
+    base = replace(_with_one_optimizer(config, setup.training.targets), record=setup.config.record)
     grids = {cell: list(_grid(base.override({"cell": cell}), search, setup)) for cell in search.cells}
 
     trials = sum(len(grid) for grid in grids.values() if len(grid) > 1)
@@ -196,6 +196,13 @@ def compare(config: RunConfig, search: Search, stop: Stop = lambda: False) -> Ge
             return
 
 
+def _with_one_optimizer(config: RunConfig, characters: int) -> RunConfig:
+    """The configuration with an optimiser for all cells, as an LSTM alone learns by Muon from short texts, too."""
+    if config.training.optimizer != "auto":
+        return config
+    return config.override({"optimizer": "muon" if characters >= LONG else "adamw"})
+
+
 def _seeded(setup: Setup, base: RunConfig, seeds: int) -> Iterator[Setup]:
     """The text as each seed divides it."""
     first = base.training.seed
@@ -204,7 +211,7 @@ def _seeded(setup: Setup, base: RunConfig, seeds: int) -> Iterator[Setup]:
         if _is_alike(setup):
             yield replace(setup, config=setup.config.override({"seed": seed}))
         else:
-            yield prepare(setup.config.override({"seed": seed}))
+            yield prepare(setup.config.override({"seed": seed, "ngrams": 0}))
 
 
 def _is_alike(setup: Setup) -> bool:
@@ -415,7 +422,7 @@ def _scored(row: Compared, setup: Setup, run: Run) -> Compared:
     assert tokens is not None
     checkpoint = from_file(path)
     multiply_exactly(setup.device.type)
-    model = model_from_arrays(setup.config.model, setup.vocabulary, checkpoint.model).to(setup.device)
+    model = model_of(checkpoint, setup.device)
     scores = [score(model, tokens, each, setup.vocabulary) for each in (carried(tokens), windowed(tokens, WINDOW))]
     if not all(math.isfinite(each.nats) for each in scores):
         raise DivergedError(f"the loss of {path} on the validation text is not finite")

@@ -26,7 +26,8 @@ __all__ = ["begin_from", "take_over"]
 # the trials stand in tests/benchmarks/README.md.
 _LEARNING_RATE_SHARE = 0.5
 
-_REGULARISATION = ("dropout", "input_dropout", "recurrent_dropout", "zoneout")  # may differ from the model's
+# These may differ from the model's; n-grams are those of the new text.
+_FREE = ("dropout", "input_dropout", "recurrent_dropout", "zoneout", "ngrams")
 
 
 def take_over(config: RunConfig, given: Collection[str]) -> tuple[RunConfig, Checkpoint, list[str]]:
@@ -45,9 +46,9 @@ def take_over(config: RunConfig, given: Collection[str]) -> tuple[RunConfig, Che
     for field in fields(ModelConfig):
         asked, there = getattr(config.model, field.name), getattr(own.model, field.name)
         is_asked = field.name in given or asked != field.default
-        if is_asked and asked != there and field.name not in _REGULARISATION:
+        if is_asked and asked != there and field.name not in _FREE:
             raise _other(found.path, field.name, asked, there)
-        chosen[field.name] = asked if is_asked else there
+        chosen[field.name] = asked if is_asked or field.name == "ngrams" else there
     if text.unit != start.vocabulary.unit:
         raise UsageError(
             f"{found.path} reads {start.vocabulary.unit}s; train it further with {named('unit', own.text.unit)}"

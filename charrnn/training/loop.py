@@ -12,14 +12,17 @@ from charrnn.checkpoint.format import Checkpoint, Counters, to_bytes
 from charrnn.checkpoint.store import Resumable, Run, find_named
 from charrnn.errors import OVERFLOW, CheckpointError
 from charrnn.evaluation.scoring import score
+from charrnn.evaluation.with_ngrams import ModelWithNgrams, ScoredModel
 from charrnn.events import Event, Notice, Reported, Sampled, Saved, Validated
 from charrnn.messages import named
+from charrnn.ngrams.table import NgramTable
 from charrnn.runtime import versions
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch
 from charrnn.text.places import record_change, record_text
 from charrnn.training.loss_monitor import NotFiniteError
 from charrnn.training.metrics import metrics_line, sample_line
+from charrnn.training.ngrams import fitted
 from charrnn.training.parallel import announce, follow_announced
 from charrnn.training.preview import preview
 from charrnn.training.resume import newest_that_passes, prepare_again
@@ -161,8 +164,10 @@ def _phases(session: Session, stop: Stop) -> Iterator[Event]:
             if is_validated:
                 yield from _validate(session)
             counters = replace(session.counters, seconds=session.clock.seconds)
-            saving = _save(session, snapshot, session.config, counters)
-            yield from session.aside.do(chain(_preview(session, snapshot), saving) if is_validated else saving)
+            saving = _save(session, snapshot, session.config, counters, session.ngrams)
+            yield from session.aside.do(
+                chain(_preview(session, snapshot, session.ngrams), saving) if is_validated else saving
+            )
             session.clock.interrupted()
             session.ranks.broadcast(session.ended)
     yield from session.aside.finish()
@@ -240,7 +245,12 @@ def _validate(session: Session) -> Iterator[Event]:
     text, vocabulary = session.setup.validation, session.setup.vocabulary
     if text is None:
         return
-    loss = score(session.model, text, validation_segments(session.model, text), vocabulary).nats_per_character
+    segments = validation_segments(session.model, text)
+    model: ScoredModel = session.model
+    if session.ngrams:
+        session.ngrams = fitted(session.ngrams, session.model, text, vocabulary)
+        model = ModelWithNgrams(session.model, session.ngrams)
+    loss = score(model, text, segments, vocabulary).nats_per_character
     if not math.isfinite(loss):
         raise NotFiniteError(f"the validation loss is {loss:g}")
     session.judge(loss)
@@ -251,10 +261,10 @@ def _validate(session: Session) -> Iterator[Event]:
         session.ended = session.ended or "patience"
 
 
-def _preview(session: Session, snapshot: Snapshot) -> Iterator[Event]:
+def _preview(session: Session, snapshot: Snapshot, ngrams: NgramTable | None) -> Iterator[Event]:
     """Write some text with the weights of the snapshot, and keep it in the run."""
     try:
-        written = preview(session.setup, snapshot.model, snapshot.step)
+        written = preview(session.setup, snapshot.model, snapshot.step, ngrams)
     except CheckpointError as error:  # its advice, another model, does not fit a training
         raise NotFiniteError(OVERFLOW) from error
     sampled = Sampled(snapshot.step, written)
@@ -262,11 +272,14 @@ def _preview(session: Session, snapshot: Snapshot) -> Iterator[Event]:
     yield sampled
 
 
-def _save(session: Session, snapshot: Snapshot, config: RunConfig, counters: Counters) -> Iterator[Event]:
+def _save(
+    session: Session, snapshot: Snapshot, config: RunConfig, counters: Counters, ngrams: NgramTable | None
+) -> Iterator[Event]:
     """Write the configuration and the checkpoint."""
     session.run.write_config(config.to_toml())
     arrays = snapshot.model, counters, snapshot.training
-    checkpoint = Checkpoint(config, session.setup.vocabulary, *arrays, versions(session.setup.device))
+    made_with = versions(session.setup.device)
+    checkpoint = Checkpoint(config, session.setup.vocabulary, *arrays, made_with, ngrams=ngrams)
     is_best = counters.loss is not None and counters.best_step == snapshot.step
     yield Saved(snapshot.step, session.run.save(to_bytes(checkpoint), snapshot.step, best=is_best))
 

@@ -18,14 +18,17 @@ from charrnn.settings.training import TrainingConfig
 from charrnn.text.batches import fit_shape
 from charrnn.text.tokens import Tokens
 
-__all__ = ["choose"]
+__all__ = ["LONG", "choose"]
 
 _BUDGET_SECONDS = 180.0
 _TOKENS_A_STEP = 2048  # twice as many for Muon, to make up for its longer steps
 _MOST_ROWS = 512
 _SEQUENCE_LENGTH = 64
 _ONE_PIECE = 256  # a running text of up to so many characters is read from end to end at every step
-_CPU_PACE = 25_000  # characters/s of the size for longer texts, on two cores; only tells few epochs from many
+_CPU_PACE = 25_000  # characters/s of the largest size on two cores, where they are not measured
+
+
+LONG = 220_000  # characters to learn from; with as many, all recurrent matrices learn best by Muon
 
 
 class _Size(NamedTuple):
@@ -44,10 +47,11 @@ class _Size(NamedTuple):
 _SIZES = [
     _Size(2_000, "gru", 1, 128, 0.0, None, "a text so short as to be learned by heart", steps=1500),
     _Size(40_000, "gru", 1, 128, 0.3, 50.0, "a text of less than 40,000 characters"),
-    _Size(220_000, "gru", 2, 192, 0.2, 25.0, "a text of less than 220,000 characters"),
+    _Size(LONG, "lstm", 2, 256, None, 60.0, "a text of less than 220,000 characters"),
     _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
-_DROPOUTS = [(6, 0.0), (15, 0.1), (math.inf, 0.2)]  # of a text that is read fewer times than that
+_DROPOUTS = [(6, 0.0), (9, 0.1), (25, 0.2), (35, 0.4), (math.inf, 0.5)]  # of a text that is read fewer times than that
+_LONG_DROPOUTS = [(6, 0.0), (15, 0.1), (math.inf, 0.2)]  # the same of a longer text, by the pace that is not measured
 
 # No epochs end a training on a GPU: it reads so fast that a larger network with more dropout is worth the whole time.
 # Widths are multiples of 128 and batches of 8, as cuDNN's persistent kernels need both, and so is the width of the
@@ -79,10 +83,11 @@ def choose(
         size = _size_by_pace(config, tokens, gpus, pace)
     settings, notices = _with_budget(config.training, size)
     if size.dropout is None:
-        size = size._replace(dropout=_below(_DROPOUTS, _expected_epochs(settings, tokens, _CPU_PACE)))
+        size = _with_dropout(size, config, settings, tokens, pace if device == "cpu" else None)
     model, chosen = _with_sizes(config.model, size)
     settings, about_precision = _with_precision(settings, model, device)
-    settings, about_optimizer = _with_optimizer(settings, is_long=size.below == math.inf)
+    prefers_muon = size.below == math.inf or size.cell == model.cell == "lstm"
+    settings, about_optimizer = _with_optimizer(settings, prefers_muon=prefers_muon)
     if settings.learning_rate is None:
         by_muon, usual = _OWN_MUON_RATES.get(model.cell, _MUON_RATE), CORES[model.cell].learning_rate
         chosen["learning_rate"] = by_muon if settings.optimizer == "muon" else usual
@@ -98,6 +103,19 @@ def choose(
     if shrunk := {name: value for name, value in shape.items() if (getattr(settings, name) or 0) > value}:
         notices.append(f"the text is too short for the shape asked for: made it {_listed(shrunk)}")
     return replace(config, model=model, training=replace(settings, **shape)), notices  # type: ignore[arg-type]
+
+
+def _with_dropout(size: _Size, config: RunConfig, settings: TrainingConfig, tokens: Tokens, pace: Pace | None) -> _Size:
+    """The size with a dropout for the number of times that the text will be read."""
+    if size.below == math.inf:
+        return size._replace(dropout=_below(_LONG_DROPOUTS, _expected_epochs(settings, tokens, _CPU_PACE)))
+    characters: float = _CPU_PACE
+    if pace and settings.time and config.model.dropout is None:
+        trial, _ = choose(replace(config, training=settings), tokens, "cpu")
+        characters = pace(trial)
+    times = _expected_epochs(settings, tokens, characters)
+    why = f"{size.why}, read {counted(max(round(times), 1), 'time')}"
+    return size._replace(dropout=_below(_DROPOUTS, times), why=why)
 
 
 def _size_by_pace(config: RunConfig, tokens: Tokens, gpus: int, pace: Pace | None) -> _Size:
@@ -176,10 +194,10 @@ def _with_precision(training: TrainingConfig, model: ModelConfig, device: str) -
     return replace(training, precision="fp32"), []
 
 
-def _with_optimizer(training: TrainingConfig, *, is_long: bool) -> tuple[TrainingConfig, list[str]]:
+def _with_optimizer(training: TrainingConfig, *, prefers_muon: bool) -> tuple[TrainingConfig, list[str]]:
     if training.optimizer != "auto":
         return training, []
-    if not is_long:
+    if not prefers_muon:
         return replace(training, optimizer="adamw"), []
     other = named("optimizer", "adamw")
     notice = f"recurrent matrices learn by Muon, for the most in the time (else {other})"

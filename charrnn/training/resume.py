@@ -60,6 +60,7 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
         raise CheckpointError(f"{path} has only what a sampler needs; there is no training to go on with")
     _check_settings(path.parent, given, recorded)
     changes = {name: value for name, value in given.items() if name in ("corpus", "patience", "device", *_SHAPE)}
+    changes["ngrams"] = recorded.model.ngrams or 0
     device = choose_device(changes.get("device", recorded.training.device)).type
     if device != _device_of(checkpoint) and recorded.training.precision != "fp32":
         changes["precision"] = "auto"
@@ -68,10 +69,9 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
     if budget := {name: value for name, value in given.items() if name in _BUDGETS}:
         changes |= dict.fromkeys(_BUDGETS) | budget
     # The model that the run began from is not read again; only its vocabulary is needed.
-    record = Record(corpus_sha256=recorded.record.corpus_sha256)
-    blank = replace(recorded.override(changes | {"from_model": None}), record=record)
+    blank = recorded.override(changes | {"from_model": None})
     setup = prepare(
-        blank,
+        replace(blank, record=Record(corpus_sha256=recorded.record.corpus_sha256)),
         own=checkpoint.vocabulary,
         may_know_more=recorded.training.from_model is not None,
         home=None if "corpus" in given else path.parent,
@@ -87,8 +87,8 @@ def prepare_again(path: Path, checkpoint: Checkpoint, given: Mapping[str, Any], 
         raise _differing(path.parent, {name: given[name] for name in _SHAPE if name in given}, recorded)
     if not setup.own_vocabulary_fits:
         raise CheckpointError(f"cannot go on from {path}: its vocabulary is not that of its text")
-    found = setup.config.record
-    record = replace(recorded.record, corpus_sha256=found.corpus_sha256, validation_sha256=found.validation_sha256)
+    digests = {name: getattr(setup.config.record, name) for name in ("corpus_sha256", "validation_sha256")}
+    record = replace(recorded.record, **digests)
     config = setup.config.override({"from_model": recorded.training.from_model})
     return replace(setup, config=replace(config, record=record))
 
@@ -106,6 +106,7 @@ def _check_settings(run: Path, given: Mapping[str, Any], recorded: RunConfig) ->
     judged_elsewhere = ("corpus", "patience", "device", *_BUDGETS, *_SHAPE)
     own = recorded.flat()
     as_recorded: dict[str, tuple[Any, ...]] = {name: (value, "auto") for name, value in own.items()}
+    as_recorded["ngrams"] += (0,) if recorded.model.ngrams is None else ()
     if began := recorded.training.from_model:  # recorded as the checkpoint that was found in a folder
         as_recorded["from_model"] = (began, str(Path(began).parent))
     differing = {

@@ -11,6 +11,7 @@ from charrnn.checkpoint.store import Run
 from charrnn.distributed import Ranks, own_ranks
 from charrnn.events import Began, Finished
 from charrnn.model import CharacterModel, model_arrays, parameter_count, put_arrays
+from charrnn.ngrams.table import NgramTable
 from charrnn.runtime import compute_with, describe_device
 from charrnn.settings.run import RunConfig
 from charrnn.text.batches import Batch, Batches
@@ -37,7 +38,7 @@ class Snapshot(NamedTuple):
 
 @dataclass
 class Session:
-    """One training under way. The loop changes `step`, `counters` and `ended`; all else stays.
+    """One training under way. The loop changes `step`, `counters`, `ngrams` and `ended`; all else stays.
 
     `counters` are those of the last snapshot; `ended` is the reason why there is no further step, None while there is.
     """
@@ -53,6 +54,7 @@ class Session:
     aside: Aside
     counters: Counters
     step: int
+    ngrams: NgramTable | None
     ended: Literal["budget", "patience", "stopped"] | None = None
 
     @property
@@ -141,16 +143,19 @@ def open_session(setup: Setup, run: Run, resumed: Checkpoint | None) -> Session:
     learner = Learner(model, settings, setup.training.ids, ranks)
     if setup.start:
         begin_from(setup.start, model, setup.vocabulary)
-    counters = Counters()
+    counters, ngrams = Counters(), None
+    if config.model.ngrams:
+        ngrams = NgramTable.of(setup.training, setup.vocabulary, config.model.ngrams)
     if resumed:
         put_arrays(model, resumed.model)
         learner.state = own_state(restore(resumed.training, model, learner.optimizer), ranks)
         counters = resumed.counters
+        ngrams = ngrams.weighted_as(resumed.ngrams) if ngrams and resumed.ngrams else None
     batches = setup.batches()
     clock = _clock(setup, batches.steps_per_epoch, resumed)
     monitor = LossMonitor(run, counters, batches.steps_per_epoch)
     aside = Aside(beside=setup.device.type != "cpu")
-    return Session(setup, run, ranks, model, learner, batches, clock, monitor, aside, counters, counters.step)
+    return Session(setup, run, ranks, model, learner, batches, clock, monitor, aside, counters, counters.step, ngrams)
 
 
 def _clock(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Clock:

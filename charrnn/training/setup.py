@@ -25,6 +25,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import preset
 from charrnn.training.clock import RecordedSteps
 from charrnn.training.finetune import take_over
+from charrnn.training.ngrams import choose_ngrams
 from charrnn.training.pace import measured_pace
 
 __all__ = ["Setup", "prepare"]
@@ -102,11 +103,12 @@ def prepare(
         raise UsageError(f"{named('patience')} needs validation text, and there is none")
     pace = partial(measured_pace, vocabulary_size=corpus.vocabulary.size, device=device)
     config, chosen = preset.choose(config, corpus.tokens, device.type, gpus=ranks, pace=pace)
+    config, about_ngrams = choose_ngrams(config, corpus.tokens, is_judged=corpus.validation is not None)
     rows = config.training.batch_size
     if rows is not None and rows < ranks:
         raise UsageError(f"a batch of {rows} cannot be divided among {ranks} processes; train with {rows} at most")
     fits = own is None or corpus.fits(own, may_have_more=may_know_more)
-    told = (*notices, *chosen)
+    told = (*notices, *chosen, *about_ngrams)
     return Setup(config, corpus.vocabulary, corpus.tokens, corpus.validation, device, told, start, fits, copy)
 
 

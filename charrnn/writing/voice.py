@@ -14,8 +14,8 @@ from charrnn.errors import CharrnnError
 from charrnn.sampling.chooser import Chooser
 from charrnn.sampling.distribution import Candidate, candidates
 from charrnn.sampling.generate import Engine, start_after, written
-from charrnn.sampling.numpy_engine import NumpyEngine
 from charrnn.sampling.stream import Stream
+from charrnn.sampling.with_ngrams import numpy_engine
 from charrnn.settings.sampling import SamplingConfig
 from charrnn.text.documents import normalized_pieces
 from charrnn.writing.continuation import Continuation, Extent, whole_characters
@@ -109,7 +109,7 @@ class Voice:
     def __init__(self, name: str, checkpoint: Checkpoint, config: SamplingConfig) -> None:
         self.name, self.vocabulary = name, checkpoint.vocabulary
         self._text, self._unknown = checkpoint.config.text, checkpoint.vocabulary.unknown
-        self._engine: Engine = NumpyEngine(checkpoint.config.model, checkpoint.model)
+        self._engine: Engine = numpy_engine(checkpoint)
         start = start_after(config.label, self.vocabulary)
         self._before, self._whole = (ModelText(self._text, self.vocabulary, start) for _ in range(2))
         self._reading = Reading(self._engine, self.vocabulary)

@@ -4,8 +4,8 @@
 
 FOLDER has NAME.train.txt and NAME.tail.txt for each text. Each training is followed by `charrnn compress` of the tail;
 its bits per byte are those of the archive, in which characters that the model does not know are spelled out, so that
-nothing is left unpaid. The compressors' are the sizes of train and tail together less that of train alone. Finished
-rows stand in FILE and are not made again.
+nothing is left unpaid, less those of the archive of an empty text. The compressors' are the sizes of train and tail
+together less that of train alone. Finished rows stand in FILE and are not made again.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def by_charrnn(train: Path, tail: Path, time: str, seed: int, flags: str) -> Row
     """Train on one text and compress the other, in a folder of their own; what came of it."""
 
     def run(*words: str) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run([*CHARRNN, *words], cwd=folder, capture_output=True)
+        done = subprocess.run([*CHARRNN, *words], cwd=folder, capture_output=True, input=b"")
         if done.returncode:
             sys.exit(f"charrnn {shlex.join(words)}: {done.stderr.decode()}")
         return done
@@ -64,7 +64,7 @@ def by_charrnn(train: Path, tail: Path, time: str, seed: int, flags: str) -> Row
         told = run(
             "train", str(train), "--name", "run", "--time", time, "--seed", str(seed), *shlex.split(flags)
         ).stderr.decode()
-        archive = run("compress", str(tail), "-o", "-", "--model", "run").stdout
+        archive, empty = (run("compress", text, "-o", "-", "--model", "run").stdout for text in (str(tail), "-"))
         (scored,) = run("eval", str(tail), "--model", "run", "--json").stdout.splitlines()
         metrics = map(json.loads, Path(folder, "checkpoints/run/metrics.jsonl").read_text().splitlines())
         *_, last = (line for line in metrics if line["split"] == "training")
@@ -72,7 +72,7 @@ def by_charrnn(train: Path, tail: Path, time: str, seed: int, flags: str) -> Row
         "chose": next((line for line in told.splitlines() if "chose" in line), ""),
         "steps": last["step"],
         "epochs": last["epoch"],
-        "bits_per_byte": 8 * len(archive) / tail.stat().st_size,
+        "bits_per_byte": 8 * (len(archive) - len(empty)) / tail.stat().st_size,
         "bits_per_byte_eval": json.loads(scored)["bits_per_byte"],
     }
 

@@ -130,7 +130,7 @@ def change_configuration(section: str, key: str, value: object) -> bytes:
         (b"First Citizen: Before we proceed any further, hear me speak.", "no safetensors"),
         (save({"weight": np.zeros(3)}), "not written by charrnn"),
         (change("format", "pt"), "not written by charrnn"),
-        (change("version", "3"), "format version 3; a newer charrnn reads it, this charrnn reads version 1 to 2"),
+        (change("version", "4"), "format version 4; a newer charrnn reads it, this charrnn reads version 1 to 3"),
         (change("model", "{"), "no plain JSON"),
         (change("model", "[" * 100_000), "nested too deeply"),
         (change("model", "[]"), "not an object"),

@@ -38,7 +38,7 @@ def uniform() -> CharacterModel:
 def brute_force(model: CharacterModel, tokens: Tokens, segments: Segments) -> float:
     """The same sum, a token at a time."""
     nats = 0.0
-    for first, begin, last in zip(*segments, strict=True):
+    for first, begin, last, _ in zip(*segments, strict=True):
         state = model.initial_state(1)
         for place in range(first, last):
             logits, state = model(torch.tensor([[int(tokens.ids[place])]]), state)
@@ -138,7 +138,7 @@ def test_each_target_is_scored_once_and_in_the_order_of_the_text(
     assert found.places.tolist() == targets
     assert found.ids.tolist() == tokens.ids[targets].tolist()
     expected = []
-    for first, start, last in zip(*segments, strict=True):
+    for first, start, last, _ in zip(*segments, strict=True):
         ids = torch.from_numpy(tokens.ids[first:last].astype(np.int64))[None]
         logits, _ = model(ids, model.initial_state(1))
         for place in range(start, last):

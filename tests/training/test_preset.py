@@ -27,9 +27,9 @@ def test_nothing_is_left_open_and_every_choice_is_told(length: int, device: str)
     config, notices = choose(RunConfig(), running(length), device)
     assert None not in (config.model.layers, config.model.hidden_size, config.model.embedding_size)
     assert None not in (config.model.dropout, config.training.batch_size, config.training.sequence_length)
-    is_long = length == 1_000_000
-    assert (config.model.cell, config.training.optimizer) == (("lstm", "muon") if is_long else ("gru", "adamw"))
-    assert config.training.learning_rate == (0.02 if is_long else CORES["gru"].learning_rate)
+    is_long, is_large = length == 1_000_000, length >= 50_000
+    assert (config.model.cell, config.training.optimizer) == (("lstm", "muon") if is_large else ("gru", "adamw"))
+    assert config.training.learning_rate == (0.02 if is_large else CORES["gru"].learning_rate)
     assert config.training.time == 180
     assert (config.training.epochs is None) == (length < 2_000 or (is_long and device == "cuda"))
     assert (config.training.steps is None) == (length >= 2_000)
@@ -115,7 +115,10 @@ def test_a_pace_is_measured_only_where_something_depends_on_it() -> None:
     def refuse(config: RunConfig) -> float:
         raise AssertionError(config)
 
+    choose(RunConfig(), running(30_000), "cpu", pace=refuse)
     choose(RunConfig(), LONG, "cpu", pace=refuse)
+    choose(RunConfig().override({"epochs": 3.0}), running(50_000), "cpu", pace=refuse)
+    choose(RunConfig().override({"dropout": 0.1}), running(50_000), "cpu", pace=refuse)
     choose(RunConfig(), running(50_000), "cuda", pace=refuse)
     choose(RunConfig().override({"hidden_size": 512, "dropout": 0.1}), LONG, "cuda", pace=refuse)
     choose(RunConfig().override({"epochs": 3.0}), LONG, "cuda", pace=refuse)
@@ -132,10 +135,10 @@ def test_the_batch_grows_with_the_gpus(gpus: int) -> None:
 
 
 @pytest.mark.parametrize("cell", CORES)
-def test_muon_is_for_long_texts(cell: str) -> None:
-    for length in (100_000, 1_000_000):
+def test_muon_is_for_long_texts_and_lstms(cell: str) -> None:
+    for length in (30_000, 100_000, 1_000_000):
         config, notices = choose(RunConfig().override({"cell": cell}), running(length), "cpu")
-        wanted = length == 1_000_000
+        wanted = length == 1_000_000 or (length == 100_000 and cell == "lstm")
         assert config.training.optimizer == ("muon" if wanted else "adamw")
         assert config.training.batch_size == (64 if wanted else 32)
         assert any("Muon" in notice for notice in notices) == wanted
@@ -160,9 +163,19 @@ def test_a_long_text_that_is_read_often_gets_dropout(budget: dict[str, float], d
     assert config.model.dropout == dropout
 
 
+@pytest.mark.parametrize(
+    ("characters", "dropout"), [(1e3, 0.0), (4e3, 0.1), (1e4, 0.2), (1.6e4, 0.4), (3e4, 0.5), (1e6, 0.5)]
+)
+def test_a_faster_machine_reads_a_text_more_often_and_gets_more_dropout(characters: float, dropout: float) -> None:
+    config, notices = choose(RunConfig(), running(90_000), "cpu", pace=lambda _: characters)
+    assert config.model.dropout == dropout
+    times = min(round(characters * 180 / 90_000), 60)
+    assert f"read {times} times" in notices[0]
+
+
 def test_longer_texts_get_larger_networks() -> None:
-    sizes = [choose(RunConfig(), running(length), "cpu")[0].model.hidden_size for length in (1_000, 100_000, 1_000_000)]
-    assert sizes == sorted(set(sizes))  # type: ignore[type-var]
+    sizes = [choose(RunConfig(), running(length), "cpu")[0].model for length in (1_000, 30_000, 100_000)]
+    assert [(each.layers, each.hidden_size) for each in sizes] == [(1, 128), (1, 128), (2, 256)]
 
 
 def test_residual_layers_are_two_or_more() -> None:

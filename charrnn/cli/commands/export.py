@@ -26,6 +26,7 @@ class ExportInput(Settings):
     license: str | None = setting(
         None, "Licence of the model, for its card, such as mit or cc-by-4.0.", panel=IN, metavar="ID"
     )
+    network_only: bool = setting(False, "Leave out the n-grams, and with them the text.", panel=IN)
     language: tuple[str, ...] = setting(
         (), "Language of its text, for its card, such as en. Can be given several times.", panel=IN, metavar="CODE"
     )
@@ -46,7 +47,8 @@ def command(source: ExportInput, output: ExportOutput) -> None:
     """The folder has model.safetensors (the weights, without what resuming needs), config.json, vocabulary.json,
     run.toml, and a model card in README.md as model hubs read it. --model FOLDER works wherever a model is asked for.
 
-    A text or a model that was named by an absolute path keeps only its name, so that no folder of yours is told.
+    A model with n-grams has its text in it; --network-only leaves both out. A text or a model that was named by an
+    absolute path keeps only its name, so that no folder of yours is told.
     """
     if not source.model or not source.folder:
         raise UsageError("name a model and a folder for it: charrnn export checkpoints/hamlet-gru hamlet")
@@ -57,7 +59,8 @@ def command(source: ExportInput, output: ExportOutput) -> None:
     from charrnn.export.model_folder import CardWords, card_sampling, prepare_folder, shareable, write_folder
 
     found = find_model(source.model)
-    checkpoint = shareable(from_file(found.path, training=True))
+    whole = from_file(found.path, training=True)
+    checkpoint = shareable(whole, network_only=source.network_only)
     tell_model(OpenedModel(*found, checkpoint), quiet=output)
     folder = Path(source.folder)
     prepare_folder(folder, replaces=output.force)
@@ -69,6 +72,7 @@ def command(source: ExportInput, output: ExportOutput) -> None:
         sample=f"{use} {shlex.join(_options(card_sampling(checkpoint.config)))}",
         license=source.license,
         languages=source.language,
+        lacks_ngrams=whole.ngrams is not None and checkpoint.ngrams is None,
     )
     sizes = write_folder(checkpoint, folder, card)
     if not source.license:

@@ -82,7 +82,7 @@ def _values(about: "Description") -> Values:
     text, model, counters = about.config.text, about.config.model, about.counters
     options = {
         name: getattr(model, name)
-        for name in ("dropout", "input_dropout", "recurrent_dropout", "zoneout", "residual")
+        for name in ("dropout", "input_dropout", "recurrent_dropout", "zoneout", "residual", "ngrams")
         if getattr(model, name)
     }
     losses = {"validation": counters.loss, "best_validation": counters.best_loss}

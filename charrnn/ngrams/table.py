@@ -1,0 +1,329 @@
+"""The n-grams of a text beside a network: the probabilities that they give all tokens, and the mixing of both.
+
+The logits of the mixture are w · logits of the network + v · ln p of the n-grams, a weighted product of the two
+distributions, + c for the token that repeats an earlier passage of the same document, + d for the token that repeats a
+passage of the text. (w, v) depend on the number of tokens before that stand so in the text, and on the lengths of the
+repetitions, as c and d do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.ngrams.copies import LENGTHS, Copies
+from charrnn.ngrams.kneser_ney import GramCounts, KneserNey
+from charrnn.ngrams.recall import Recall
+from charrnn.text.tokens import Tokens
+from charrnn.text.vocabulary import Ids, Vocabulary
+
+__all__ = ["PRIOR", "Contexts", "Level", "NgramTable", "Precedents"]
+
+_LEAST = np.float32(1e-9)  # share that the longest known context leaves to others; no probability is 0
+_MOST_KEPT = 2**22  # probabilities
+PRIOR = (0.7, 0.3)  # the weights of network and n-grams before they are fitted
+
+Floats = NDArray[np.float32]
+# (..., N - 1): the number of the n-gram of each length below N that ends at a place, -1 if there is none.
+Contexts = NDArray[np.integer[Any]]
+
+
+class Precedents(NamedTuple):
+    """The knowledge at M places of what stood there before: contexts (M, N - 1), and repetitions of the document and of
+    the text."""
+
+    contexts: Contexts
+    copies: Copies
+    recalled: Copies
+
+    def at(self, rows: NDArray[np.int64]) -> "Precedents":
+        """Those with these indices."""
+        copies, recalled = (Copies(*(part[rows] for part in each)) for each in self[1:])
+        return Precedents(self.contexts[rows], copies, recalled)
+
+    @classmethod
+    def joined(cls, several: Sequence["Precedents"]) -> Self:
+        """Several, one after the other."""
+        contexts, *both = zip(*several, strict=True)
+        copies, recalled = (Copies(*map(np.concatenate, zip(*each, strict=True))) for each in both)
+        return cls(np.concatenate(contexts), copies, recalled)
+
+
+class Level(NamedTuple):
+    """The n-grams of one length in the order of their numbers: sorted by context, then by last token.
+
+    A context is an n-gram that is shorter by one, or for single tokens the only one, which is empty. `offsets` (C + 1)
+    are the borders between the n-grams of each context, `tokens` (G,) their last tokens, and `own` (G,) their
+    discounted probabilities; `left` (C,) is the factor of the probabilities by the shorter context. All single tokens
+    are there, and `own` are their whole probabilities.
+    """
+
+    offsets: NDArray[np.unsignedinteger[Any]]
+    tokens: NDArray[np.unsignedinteger[Any]]
+    own: Floats
+    left: Floats
+
+
+@dataclass(frozen=True)
+class NgramTable:
+    """The n-grams of at most N tokens of a text in V tokens, smoothed after Kneser and Ney, and the weights.
+
+    Row k of `weights` (N, 2) are (w, v) where the last k tokens, of at most N - 1, stand so in the text. Row r of
+    `copying` (R, 3) is c, and what is added to (w, v), for a repetition of rank r in the document; row 0, for none, is
+    0. So is `recalling` (R, 3) with d for those in the text.
+    """
+
+    levels: tuple[Level, ...]
+    weights: Floats
+    copying: Floats
+    recalling: Floats
+    recall: Recall
+    vocabulary_size: int
+
+    @classmethod
+    def of(cls, tokens: Tokens, vocabulary: Vocabulary, longest: int) -> Self:
+        """The table of a text, with weights that are not fitted; `longest` is N, at least 2.
+
+        ValueError if no document has so many tokens.
+        """
+        if np.diff(tokens.offsets).max() < longest:
+            raise ValueError(f"no document is as long as an n-gram of length {longest}")
+        model, size = KneserNey(GramCounts(tokens, vocabulary), longest), vocabulary.size
+        levels: list[Level] = []
+        contexts = 1
+        for keys, own, left in model.levels:
+            if not levels:  # there is nothing shorter
+                own, left = own + left * model.least, np.ones(1)
+            offsets = keys.searchsorted(np.arange(contexts + 1) * size)
+            last = (keys % size).astype(vocabulary.dtype)
+            left = np.maximum(left, _LEAST)
+            levels.append(Level(offsets.astype(np.uint32), last, own.astype(np.float32), left.astype(np.float32)))
+            contexts = len(keys)
+        weights = np.tile(np.array(PRIOR, np.float32), (longest, 1))
+        none = np.zeros((len(LENGTHS) + 1, 3), np.float32)
+        return cls(tuple(levels), weights, none, none, Recall(np.array(tokens.ids, vocabulary.dtype)), vocabulary.size)
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], vocabulary_size: int, longest: int) -> Self:
+        """The table of the arrays of `to_arrays`, from anyone.
+
+        Raises:
+            ValueError: they are not those of a table of this size.
+        """
+        names = {f"{length}.{part}" for length in range(1, longest + 1) for part in Level._fields}
+        if arrays.keys() != names | {"weights", "copying", "recalling", "text"}:
+            raise ValueError("arrays are missing, or there are others")
+        levels = tuple(
+            Level(*(arrays[f"{length}.{part}"] for part in Level._fields)) for length in range(1, longest + 1)
+        )
+        text, contexts = arrays["text"], 1
+        for level in levels:
+            _check(level, contexts, vocabulary_size)
+            contexts = len(level.tokens)
+        if len(levels[0].tokens) != vocabulary_size or contexts >= 2**24 or not (levels[0].own >= _LEAST).all():
+            raise ValueError("they are not of the size of the vocabulary")
+        if text.dtype.kind != "u" or text.ndim != 1 or len(text) >= 2**32 or (text >= vocabulary_size).any():
+            raise ValueError("its text is none")
+        by_rank = (len(LENGTHS) + 1, 3)
+        mixing = [arrays[name] for name in ("weights", "copying", "recalling")]
+        for array, shape in zip(mixing, ((longest, 2), by_rank, by_rank), strict=True):
+            if array.dtype != np.float32 or array.shape != shape or not np.isfinite(array).all():
+                raise ValueError("its weights are not those of a mixture")
+        weights, copying, recalling = mixing
+        return cls(levels, weights, copying, recalling, Recall(text), vocabulary_size)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the table by name."""
+        named = {
+            f"{length}.{part}": array
+            for length, level in enumerate(self.levels, 1)
+            for part, array in level._asdict().items()
+        }
+        mixing = {"weights": self.weights, "copying": self.copying, "recalling": self.recalling}
+        return named | mixing | {"text": self.recall.ids}
+
+    def weighted(self, weights: Floats, copying: Floats, recalling: Floats) -> "NgramTable":
+        """The table with other weights."""
+        return replace(self, weights=weights, copying=copying, recalling=recalling)
+
+    def weighted_as(self, other: "NgramTable") -> "NgramTable":
+        """The table with the weights of another."""
+        return self.weighted(other.weights, other.copying, other.recalling)
+
+    @property
+    def longest(self) -> int:
+        """N, the length of the longest n-grams."""
+        return len(self.levels)
+
+    @cached_property
+    def _views(self) -> list[tuple[Any, ...]]:
+        """The arrays of the levels as memoryviews, which give single numbers several times as fast."""
+        return [tuple(np.ascontiguousarray(array).data for array in level) for level in self.levels]
+
+    @cached_property
+    def _keys(self) -> list[NDArray[np.int64]]:
+        """For each length the context's number times V plus the last token, (G,), which ascend."""
+        return [
+            np.repeat(np.arange(len(level.left)), _sizes(level)) * self.vocabulary_size + level.tokens
+            for level in self.levels
+        ]
+
+    def no_contexts(self, rows: int) -> Contexts:
+        """The contexts (rows, N - 1) before anything was read."""
+        return np.full((rows, self.longest - 1), -1)
+
+    def check_contexts(self, contexts: Contexts) -> None:
+        """Raise ValueError unless contexts (B, N - 1) are numbers of n-grams, or -1."""
+        most = np.array([len(level.tokens) for level in self.levels[:-1]])
+        if ((contexts < -1) | (contexts >= most)).any():
+            raise ValueError("there is no n-gram of that number")
+
+    def read(self, ids: Ids, contexts: Contexts) -> Contexts:
+        """The contexts (B, T, N - 1) after each of token ids (B, T), T > 0, from contexts (B, N - 1)."""
+        found = np.empty((*ids.shape, self.longest - 1), np.int64)
+        found[:, :, 0] = ids
+        for length in range(2, self.longest):
+            before = np.concatenate([contexts[:, None, length - 2], found[:, :-1, length - 2]], 1)
+            wanted = before * self.vocabulary_size + ids  # below 0 where there is no such context
+            keys = self._keys[length - 1]
+            places = keys.searchsorted(wanted)
+            found[:, :, length - 1] = np.where(keys.take(places, mode="clip") == wanted, places, -1)
+        return found
+
+    def read_one(self, token: int, contexts: Contexts) -> Contexts:
+        """As `read` of one token after contexts (1, N - 1), but sooner: the contexts (1, N - 1)."""
+        found = [token]
+        for above, level, (offsets, singles, *_) in zip(
+            contexts[0, :-1].tolist(), self.levels[1:], self._views[1:], strict=False
+        ):
+            number = -1
+            if above >= 0:
+                first, last = offsets[above], offsets[above + 1]
+                place = first if last - first == 1 else first + int(level.tokens[first:last].searchsorted(token))
+                if place < last and singles[place] == token:
+                    number = place
+            found.append(number)
+        return np.array([found])
+
+    def log_probabilities(self, contexts: Contexts) -> Floats:
+        """ln p (M, V) of all tokens after contexts (M, N - 1)."""
+        shares = np.tile(self.levels[0].own, (len(contexts), 1))
+        for column, level in enumerate(self.levels[1:]):
+            rows = np.flatnonzero(contexts[:, column] >= 0)
+            above = contexts[rows, column]
+            shares[rows] *= level.left[above, None]
+            first = level.offsets[above].astype(np.int64)
+            counts = level.offsets[above + 1] - first
+            places = np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+            shares[np.repeat(rows, counts), level.tokens[places]] += level.own[places]
+        return np.log(shares, out=shares)
+
+    def log_probabilities_of_one(self, contexts: Contexts) -> Floats:
+        """As `log_probabilities` of contexts (1, N - 1), to the bit, but sooner."""
+        numbers = contexts[0].tolist()
+        first = min(2, len(numbers)) if numbers[min(1, len(numbers) - 1)] >= 0 else 0
+        shares = self._after_two(tuple(numbers[:first])).copy() if first else self.levels[0].own.copy()
+        self._lengthened(shares, numbers, first)
+        return np.log(shares)[None]
+
+    @cached_property
+    def _known_after_two(self) -> dict[tuple[int, ...], Floats]:
+        return {}
+
+    def _after_two(self, numbers: tuple[int, ...]) -> Floats:
+        """The probabilities (V,) after contexts of one and two tokens, which come again and again, and are kept."""
+        kept = self._known_after_two
+        if numbers not in kept:
+            if len(kept) * self.vocabulary_size > _MOST_KEPT:
+                kept.clear()
+            shares = self.levels[0].own.copy()
+            self._lengthened(shares, numbers, 0)
+            kept[numbers] = shares
+        return kept[numbers]
+
+    def _lengthened(self, shares: Floats, numbers: Sequence[int], first: int) -> None:
+        """Turn probabilities (V,) after the contexts before `first` into those after all contexts, in place."""
+        for column in range(first, len(numbers)):
+            number = numbers[column]
+            if number < 0:
+                break
+            (_, tokens, own, _), (offsets, singles, shares_of, left) = self.levels[column + 1], self._views[column + 1]
+            start, end = offsets[number], offsets[number + 1]
+            shares *= left[number]
+            if end - start == 1:
+                shares[singles[start]] += shares_of[start]
+            else:
+                shares[tokens[start:end]] += own[start:end]
+
+    def weights_at(self, found: Precedents) -> tuple[Floats, Floats]:
+        """(w, v) (M, 2), and c and d (M, 2), which are 0 without a repetition."""
+        copying, recalling = self.copying[found.copies.ranks], self.recalling[found.recalled.ranks]
+        weights = self.weights[known(found.contexts)] + copying[:, 1:] + recalling[:, 1:]
+        return weights, np.stack([copying[:, 0], recalling[:, 0]], 1)
+
+    def mixed(self, logits: Floats, found: Precedents) -> Floats:
+        """The logits (M, V) of the mixture, of a network's logits (M, V)."""
+        if len(logits) == 1:
+            return self._mixed_one(logits, found)
+        weights, more = self.weights_at(found)
+        logs = self.log_probabilities(found.contexts)
+        mixture: Floats = weights[:, :1] * logits + weights[:, 1:] * logs
+        rows = np.arange(len(mixture))
+        for copies, own in zip((found.copies, found.recalled), more.T, strict=True):
+            mixture[rows, copies.tokens] += own  # which adds 0 to the last token where there is none
+        return mixture
+
+    def _mixed_one(self, logits: Floats, found: Precedents) -> Floats:
+        """As `mixed` of logits (1, V), but sooner."""
+        weights, *sources = self._mixing
+        w, v = weights[sum(number >= 0 for number in found.contexts[0].tolist())]
+        more = []
+        for source, (ranks, tokens) in zip(sources, (found.copies, found.recalled), strict=True):
+            own, own_w, own_v = source[int(ranks[0])]
+            w, v = w + own_w, v + own_v
+            more.append((int(tokens[0]), own))
+        mixture: Floats = self.log_probabilities_of_one(found.contexts)
+        mixture *= v
+        mixture += w * logits
+        for token, own in more:
+            mixture[0, token] += own
+        return mixture
+
+    @cached_property
+    def _mixing(self) -> tuple[list[list[float]], ...]:
+        """The weights as Python's numbers."""
+        return self.weights.tolist(), self.copying.tolist(), self.recalling.tolist()
+
+
+def known(contexts: Contexts) -> NDArray[np.int64]:
+    """The number (M,) of tokens before that stand so in the text, of contexts (M, N - 1)."""
+    count: NDArray[np.int64] = (contexts >= 0).sum(-1)
+    return count
+
+
+def _sizes(level: Level) -> NDArray[np.int64]:
+    """The number of n-grams of each context, (C,)."""
+    borders = level.offsets.astype(np.int64)
+    sizes: NDArray[np.int64] = borders[1:] - borders[:-1]
+    return sizes
+
+
+def _check(level: Level, contexts: int, vocabulary_size: int) -> None:
+    """Raise ValueError unless the arrays of a level, which are from anyone, are those of so many contexts."""
+    offsets, tokens, own, left = level
+    kinds = [offsets.dtype.kind, tokens.dtype.kind, own.dtype.kind, left.dtype.kind]
+    shapes = [offsets.shape, tokens.shape, left.shape]
+    if kinds != ["u", "u", "f", "f"] or shapes != [(contexts + 1,), own.shape, (contexts,)] or own.ndim != 1:
+        raise ValueError("an array has another shape or type")
+    steps = _sizes(level)
+    if offsets[0] != 0 or offsets[-1] != len(tokens) or (steps < 0).any() or (tokens >= vocabulary_size).any():
+        raise ValueError("a number in it is out of range")
+    ascends = np.diff(tokens.astype(np.int64)) > 0
+    ascends[offsets[(offsets > 0) & (offsets < len(tokens))] - 1] = True
+    if not ascends.all() or not all(
+        ((part >= least) & (part <= 1)).all() for part, least in ((own, 0), (left, _LEAST))
+    ):
+        raise ValueError("its n-grams are not sorted, or have no probabilities")
