@@ -1,9 +1,11 @@
 """`charrnn train --dry-run`: what it says is so, and nothing is left behind."""
 
 import json
+import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from charrnn.checkpoint.format import from_file
@@ -90,3 +92,21 @@ def test_what_cannot_be_told(
     assert done.returncode == code
     assert message in done.stderr
     assert done.stdout == b""
+
+
+def test_units_are_compared_and_one_is_recommended(folder: Path, charrnn: Command) -> None:
+    """A text of Hangul whose syllables are made at random of all jamo: most stand there once, but all jamo often."""
+    random = np.random.default_rng(0)
+    Path("hangul.txt").write_text("".join(chr(0xAC00 + number) for number in random.integers(0, 11172, 4000).tolist()))
+    told = plain(charrnn("train", "hangul.txt", *TINY, "--steps", "5", "--dry-run", "-q").stdout)
+    costs = {unit: float(told[f"{unit}_bits_per_byte"]) for unit in ("characters", "bytes", "jamo")}
+    assert math.log2(11172) / 3 - 0.2 < costs["jamo"] < costs["characters"]
+    assert told["best_unit"] == "jamo --normalize nfd"
+
+    Path("ascii.txt").write_text("".join(random.choice(list("abcd"), 4000)))
+    told = plain(charrnn("train", "ascii.txt", *TINY, "--steps", "5", "--dry-run", "-q").stdout)
+    assert float(told["characters_bits_per_byte"]) == pytest.approx(2, abs=0.1)
+    assert told["best_unit"] == "characters"
+    assert "jamo_bits_per_byte" not in told
+    for more in (["--validation", "0"], ["--unit", "byte"]):
+        assert "best_unit" not in plain(charrnn("train", "ascii.txt", *TINY, *more, "--dry-run", "-q").stdout)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.cli.process.terminal import TextWriter, as_told, is_terminal, note
 from charrnn.cli.render.score_rows import json_line
+from charrnn.messages import named
 from charrnn.settings.run import RunConfig
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
     It is a table on a terminal, `name value` lines elsewhere, or one JSON object, which has the notices, too.
     """
     from charrnn.cli.render.display import clock, score_table, working
+    from charrnn.evaluation.units import best_unit, unit_costs
     from charrnn.text.statistics import text_statistics
     from charrnn.training.forecast import forecast
     from charrnn.training.setup import prepare
@@ -36,18 +38,25 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
         statistics = text_statistics([setup.training, held_out] if held_out else [setup.training], setup.vocabulary)
     for notice in setup.notices:
         note(notice, quiet=quiet)
+    with working("comparing units", quiet):
+        costs = unit_costs(settings.text, settings.training.seed)
     with working("training for a moment", quiet):
         expected = forecast(setup)
 
     values = _values(setup, statistics, expected)
+    values |= {f"{cost.unit}_bits_per_byte": cost.bits_per_byte for cost in costs}
+    if costs:
+        best = best_unit(costs)
+        told = [best.unit, *(named(name, value) for name, value in best.settings.items())]
+        values["best_unit"] = as_told(" ".join(told))
     if is_terminal("stdout") and not as_json:
         shown = values | {"seconds": f"{expected.seconds:,.1f} ({clock(expected.seconds)})"}
         score_table("what `charrnn train` would do", shown)
         return
-    told = {"notices": [as_told(notice) for notice in setup.notices]}
+    notices = {"notices": [as_told(notice) for notice in setup.notices]}
     lines = [f"{name} {_plain(value)}\n" for name, value in values.items()]
     writer = TextWriter("utf-8")
-    writer.write(json_line(values | told) if as_json else "".join(lines))
+    writer.write(json_line(values | notices) if as_json else "".join(lines))
     writer.close()
 
 
