@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from charrnn.evaluation.with_ngrams import ModelWithNgrams, ScoredModel, mixed, network_of
+from charrnn.evaluation.with_ngrams import ScoredModel, mixed, network_of, table_of
 from charrnn.model import CharacterModel
 from charrnn.ngrams.along import Along
 from charrnn.ngrams.table import NgramTable
@@ -236,7 +236,8 @@ def scored(
     network = network_of(model)
     was_training = network.training
     network.eval()
-    with_table = MixedLogits(model.table, tokens, segments, translation) if isinstance(model, ModelWithNgrams) else None
+    table = table_of(model)
+    with_table = MixedLogits(table, tokens, segments, translation) if table else None
     try:
         for block in _blocks(segments, rows):
             own = chunks(tokens, Segments(*(column[block] for column in segments)), translation, rows, chunk)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["describe"]
 
 _EXAMPLES = 20  # rare characters that are shown
+_MOST_COMPARED = 2**22  # characters of a text that is read once more for every unit
 
 Values = dict[str, float | int | str | None]
 
@@ -39,7 +40,8 @@ def describe(settings: RunConfig, given: Collection[str], *, as_json: bool, quie
     for notice in setup.notices:
         note(notice, quiet=quiet)
     with working("comparing units", quiet):
-        costs = unit_costs(settings.text, settings.training.seed)
+        is_small = statistics.characters <= _MOST_COMPARED
+        costs = unit_costs(settings.text, settings.training.seed) if is_small else []
     with working("training for a moment", quiet):
         expected = forecast(setup)
 
