@@ -2,9 +2,12 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
+import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy
@@ -32,6 +35,9 @@ __all__ = [
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _INT_MAX = 2**31 - 1
+
+_TIMINGS = 8  # of which the fastest counts, as others wait for other programs
+_LEAST_GAIN = 1.2  # of speed by bfloat16, for which its rounding is worth it
 
 
 def choose_device(name: Device) -> torch.device:
@@ -71,12 +77,31 @@ def choose_device(name: Device) -> torch.device:
     return torch.device("cuda", index)
 
 
+@cache
 def multiplies_bf16(device: str) -> bool:
-    """True if a kind of device has units for products in bfloat16, rather than emulating them in single precision."""
+    """True if a kind of device has units for products in bfloat16 that are faster than those in single precision.
+
+    A CPU with the instructions is timed for some 50 ms: many have no more units for them, and lose by converting.
+    """
     if device == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities() if device == "cpu" else {}
-    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+    if not any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16")):
+        return False
+    least = {torch.float32: math.inf, torch.bfloat16: math.inf}
+    for _ in range(_TIMINGS):
+        for dtype, seconds in least.items():
+            least[dtype] = min(seconds, _product_seconds(dtype))
+    return least[torch.float32] > _LEAST_GAIN * least[torch.bfloat16]
+
+
+def _product_seconds(dtype: torch.dtype) -> float:
+    """The time of ten products of the sizes of a training, (64, 256) by (256, 1024), in a type."""
+    x, M = (torch.ones(shape, dtype=dtype) for shape in ((64, 256), (256, 1024)))
+    start = time.perf_counter()
+    for _ in range(10):
+        torch.mm(x, M)
+    return time.perf_counter() - start
 
 
 def low_type(precision: Precision) -> torch.dtype | None:

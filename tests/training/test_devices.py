@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn import distributed
+from charrnn import distributed, runtime
 from charrnn.checkpoint.format import from_file, to_bytes
 from charrnn.checkpoint.store import Run, find_resumable
 from charrnn.distributed import Ranks
@@ -42,6 +42,26 @@ MODEL = ModelConfig("lstm", 2, 4, "embedding", 3, 0.0)
 def run_of(events: list[Event]) -> Path:
     assert isinstance(events[-1], Finished)
     return events[-1].run
+
+
+@pytest.mark.parametrize(("single", "half", "pays"), [(1.0, 0.5, True), (1.0, 0.9, False), (1.0, 1.6, False)])
+def test_a_cpu_multiplies_bf16_where_that_is_faster(
+    single: float, half: float, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some have the instructions, and take longer with them."""
+    waits = iter([5.0, 1.0, 1.0] * 100)  # now and then another program computes
+    seconds = {torch.float32: single, torch.bfloat16: half}
+    monkeypatch.setattr(runtime, "_product_seconds", lambda dtype: seconds[dtype] * next(waits))
+    multiplies_bf16 = runtime.multiplies_bf16.__wrapped__
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert multiplies_bf16("cpu") == pays
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
+    assert not multiplies_bf16("cpu")
+
+
+def test_products_are_timed_in_their_type() -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        assert 0 < runtime._product_seconds(dtype) < 60
 
 
 # --- float64
