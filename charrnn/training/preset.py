@@ -25,7 +25,7 @@ _TOKENS_A_STEP = 2048  # twice as many for Muon, to make up for its longer steps
 _MOST_ROWS = 512
 _SEQUENCE_LENGTH = 64
 _ONE_PIECE = 256  # a running text of up to so many characters is read from end to end at every step
-_CPU_PACE = 25_000  # characters/s of the largest size on two cores, where they are not measured
+_CPU_PACE = 25_000  # characters/s on two cores, where they are not measured
 
 
 LONG = 220_000  # characters to learn from; with as many, all recurrent matrices learn best by Muon
@@ -50,8 +50,7 @@ _SIZES = [
     _Size(LONG, "lstm", 2, 256, None, 60.0, "a text of less than 220,000 characters"),
     _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
-_DROPOUTS = [(6, 0.0), (9, 0.1), (25, 0.2), (35, 0.4), (math.inf, 0.5)]  # of a text that is read fewer times than that
-_LONG_DROPOUTS = [(6, 0.0), (15, 0.1), (math.inf, 0.2)]  # the same of a longer text, by the pace that is not measured
+_DROPOUTS = [(6, 0.0), (9, 0.1), (26, 0.2), (36, 0.4), (math.inf, 0.5)]  # of a text that is read fewer times than that
 
 # No epochs end a training on a GPU: it reads so fast that a larger network with more dropout is worth the whole time.
 # Widths are multiples of 128 and batches of 8, as cuDNN's persistent kernels need both, and so is the width of the
@@ -107,8 +106,6 @@ def choose(
 
 def _with_dropout(size: _Size, config: RunConfig, settings: TrainingConfig, tokens: Tokens, pace: Pace | None) -> _Size:
     """The size with a dropout for the number of times that the text will be read."""
-    if size.below == math.inf:
-        return size._replace(dropout=_below(_LONG_DROPOUTS, _expected_epochs(settings, tokens, _CPU_PACE)))
     characters: float = _CPU_PACE
     if pace and settings.time and config.model.dropout is None:
         trial, _ = choose(replace(config, training=settings), tokens, "cpu")
