@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from charrnn.checkpoint.header import strict_json
-from charrnn.checkpoint.versions import OLDEST, VERSION
+from charrnn.checkpoint.versions import READABLE
 from charrnn.errors import UsageError
 from charrnn.settings.fields import check_range
 from charrnn.settings.tables import from_table
@@ -48,13 +48,12 @@ def checked_metadata(table: Any) -> dict[str, str]:
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise RefusedError("it was not written by charrnn")
     version = table.get("version")
-    if version not in [str(number) for number in range(OLDEST, VERSION + 1)]:
+    if version not in [str(number) for number in READABLE]:
         if not isinstance(version, str) or not re.fullmatch("[0-9]{1,9}", version):
             raise RefusedError(f"its format version is {version!r:.40}, not a number")
-        reader = "a newer charrnn reads it" if int(version) > VERSION else "no charrnn reads it any more"
-        raise RefusedError(
-            f"it has format version {version}; {reader}, this charrnn reads version {OLDEST} to {VERSION}"
-        )
+        reader = "a newer charrnn reads it" if int(version) > READABLE[-1] else "no charrnn reads it any more"
+        known = ", ".join(map(str, READABLE))
+        raise RefusedError(f"it has format version {version}; {reader}, this charrnn reads the versions {known}")
     if table.keys() != _KEYS or not all(map(_is_text, table.values())):
         raise RefusedError("its metadata is not that of a checkpoint")
     return table

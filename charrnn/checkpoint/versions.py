@@ -1,16 +1,16 @@
 """The versions of the format, and the names of parameters in each. No other module knows old names.
 
-Version 3 is version 2 with n-grams; files without any are written as version 2, so that older readers have them.
+Version 4 is version 2 with n-grams; files without any are written as version 2, so that older readers have them.
+Version 3, which no release wrote, had n-grams with fewer weights, and is refused.
 Version 2 uses the letters of `recurrent.equations` for the parameters of every core. Version 1 used torch.nn's names
 for the cores that torch.nn has, too.
 """
 
 import re
 
-__all__ = ["OLDEST", "VERSION", "from_version_1", "to_version_1", "version_of"]
+__all__ = ["READABLE", "from_version_1", "to_version_1", "version_of"]
 
-VERSION = 3
-OLDEST = 1
+READABLE = (1, 2, 4)
 
 _CELLS = ("rnn", "rnn-relu", "lstm", "gru")
 _OLD_NAMES = {
@@ -24,7 +24,7 @@ _LETTERS = {old: letter for letter, old in _OLD_NAMES.items()}
 
 def version_of(*, has_ngrams: bool) -> int:
     """The version in which a checkpoint is written."""
-    return 3 if has_ngrams else 2
+    return 4 if has_ngrams else 2
 
 
 def to_version_1(name: str, cell: str) -> str:

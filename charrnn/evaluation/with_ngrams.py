@@ -47,5 +47,5 @@ def mixed(logits: Tensor, table: NgramTable, found: Precedents) -> Tensor:
     weights, more = (torch.from_numpy(part).to(logits.device) for part in table.weights_at(found))
     logs = torch.from_numpy(table.log_probabilities(found.contexts)).to(logits.device)
     mixture = weights[:, :1] * logits.flatten(0, 1).float() + weights[:, 1:] * logs
-    copied = np.stack([found.copies.tokens, found.recalled.tokens], 1).clip(min=0)
-    return mixture.scatter_add(1, torch.from_numpy(copied).to(logits.device), more).view_as(logits)
+    tokens = torch.from_numpy(found.tokens.clip(min=0).astype(np.int64)).to(logits.device)
+    return mixture.scatter_add(1, tokens, more).view_as(logits)

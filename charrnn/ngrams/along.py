@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.ngrams.copies import WINDOW, copies_along
+from charrnn.ngrams.copies import copies_along
+from charrnn.ngrams.earlier import WINDOW, Earlier
+from charrnn.ngrams.followers import followers_along
 from charrnn.ngrams.table import NgramTable, Precedents
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids
@@ -63,6 +65,6 @@ class Along:
         begins = self._begins[np.maximum(self._scored.searchsorted(places, "right") - 1, 0)]
         contexts = self._table.read(ids[None], self._table.no_contexts(1))[0]
         contexts[places[:, None] - np.arange(contexts.shape[1]) < begins[:, None]] = -1
-        copies, recalled = copies_along(ids, begins - first), self._table.recall.along(ids, begins - first)
-        own = np.arange(start - first, len(ids))
-        return Precedents(contexts.astype(np.int32), copies, recalled).at(own)
+        earlier, recalled = Earlier(ids, begins - first), self._table.recall.along(ids, begins - first)
+        found = Precedents(contexts.astype(np.int32), followers_along(earlier), copies_along(earlier), recalled)
+        return found.at(np.arange(start - first, len(ids)))

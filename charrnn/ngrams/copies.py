@@ -1,7 +1,7 @@
 """Repetitions: the token that came next where the last tokens stood before in the same document.
 
-The last tokens are looked for among the `WINDOW` last ones of the document, the longest of `LENGTHS` first, the newest
-place first. The rank of a repetition is the place of its length in `LENGTHS`, counted from 1; 0 is no repetition.
+The last tokens are looked for among the last ones of the document, the longest of `LENGTHS` first, the newest place
+first. The rank of a repetition is the place of its length in `LENGTHS`, counted from 1; 0 is no repetition.
 """
 
 from typing import Any, NamedTuple
@@ -9,13 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.vocabulary import Ids
+from charrnn.ngrams.earlier import BEFORE, Earlier
 
-__all__ = ["BEFORE", "LENGTHS", "WINDOW", "Copies", "copies_along", "newest_copies"]
+__all__ = ["LENGTHS", "Copies", "copies_along", "newest_copy"]
 
 LENGTHS = (3, 4, 5, 6, 8, 11, 16, 24, 32)
-WINDOW = 4096
-BEFORE = 0x10FFFF  # stands for the tokens before a document
 
 
 class Copies(NamedTuple):
@@ -25,55 +23,21 @@ class Copies(NamedTuple):
     tokens: NDArray[np.integer[Any]]
 
 
-def copies_along(ids: Ids, begins: NDArray[np.int64]) -> Copies:
-    """The repetitions (N,) at all places of token ids (N,), of which place n looks back to `begins[n]` at most."""
-    singles, places = ids.astype(np.int64), np.arange(len(ids))
-    ranks, tokens = np.zeros(len(ids), np.int8), np.full(len(ids), -1, np.int32)
-    firsts = np.maximum(np.maximum(begins, places - WINDOW + 1), 0)
-    grams: dict[int, NDArray[np.int64]] = {1: singles}
+def copies_along(earlier: Earlier) -> Copies:
+    """The repetitions (N,) at all places of a text."""
+    found = Copies(np.zeros(len(earlier.ids), np.int8), np.full(len(earlier.ids), -1, np.int32))
     for rank, length in enumerate(LENGTHS, 1):
-        newest = _newest(_gram_numbers(length, grams), length)
-        found = np.flatnonzero(newest - length + 1 >= firsts)
-        ranks[found], tokens[found] = rank, ids[newest[found] + 1]
-    return Copies(ranks, tokens)
+        (newest,) = earlier.newest(length)
+        there = np.flatnonzero(newest >= 0)
+        found.ranks[there], found.tokens[there] = rank, earlier.after(newest[there])
+    return found
 
 
-def _gram_numbers(length: int, grams: dict[int, NDArray[np.int64]]) -> NDArray[np.int64]:
-    """A number for the gram of a length that ends at each place, the same for equal ones; -1 where none can end."""
-    if length not in grams:
-        late = length // 2
-        early = length - late
-        before, after = _gram_numbers(early, grams), _gram_numbers(late, grams)
-        numbers = np.full(len(after), -1)
-        pairs = before[: max(len(after) - late, 0)] * (after.max(initial=0) + 1) + after[late:]
-        own = slice(length - 1, None)
-        numbers[own] = np.unique(pairs[early - 1 :], return_inverse=True)[1]
-        grams[length] = numbers
-    return grams[length]
-
-
-def _newest(numbers: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """The newest earlier place that has the same number as each place; one before all if there is none."""
-    newest = np.full(len(numbers), -length)
-    order = np.argsort(numbers, kind="stable")
-    own = numbers[order]
-    again = np.flatnonzero((own[1:] == own[:-1]) & (own[1:] >= 0))
-    newest[order[again + 1]] = order[again]
-    return newest
-
-
-def newest_copies(windows: NDArray[np.uint32]) -> Copies:
-    """The repetitions (B,) at the ends of windows (B, WINDOW) of the last tokens, `BEFORE` before the document."""
-    found = [_newest_copy(window.tobytes().decode("utf-32-le", "surrogatepass")) for window in windows]
-    return Copies(*np.array(found, np.int64).T)
-
-
-def _newest_copy(window: str) -> tuple[int, int]:
-    """Rank and token at the end of a window, whose code points are the tokens: texts are searched fast."""
-    size, found = len(window), (0, -1)
-    end = size - 1
+def newest_copy(window: str) -> tuple[int, int]:
+    """Rank and token at the end of a window of tokens, which are the code points of a string: it is searched fast."""
+    found, end = (0, -1), len(window) - 1
     for rank, length in enumerate(LENGTHS, 1):
-        gram = window[size - length :]
+        gram = window[-length:]
         start = window.rfind(gram, 0, end)
         if start < 0 or gram[0] == chr(BEFORE):
             return found

@@ -2,29 +2,37 @@
 
 The logits of the mixture are w · logits of the network + v · ln p of the n-grams, a weighted product of the two
 distributions, + c for the token that repeats an earlier passage of the same document, + d for the token that repeats a
-passage of the text. (w, v) depend on the number of tokens before that stand so in the text, and on the lengths of the
-repetitions, as c and d do.
+passage of the text, + e for each token that followed the last tokens in the same document. (w, v) depend on the number
+of tokens before that stand so in the text, on the doubt of the n-grams, and on the lengths of the repetitions, as c and
+d do; e depends on the doubt. The doubt is the share that the n-grams leave to shorter contexts.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.ngrams.copies import LENGTHS, Copies
+from charrnn.ngrams.followers import FOLLOWERS
 from charrnn.ngrams.kneser_ney import GramCounts, KneserNey
 from charrnn.ngrams.recall import Recall
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["PRIOR", "Contexts", "Level", "NgramTable", "Precedents"]
+__all__ = ["DOUBTS", "Contexts", "Level", "NgramTable", "Precedents", "known", "unfitted"]
 
 _LEAST = np.float32(1e-9)  # share that the longest known context leaves to others; no probability is 0
 _MOST_KEPT = 2**22  # probabilities
-PRIOR = (0.7, 0.3)  # the weights of network and n-grams before they are fitted
+_DOUBTS = np.array([0.05, 0.2, 0.5], np.float32)  # the borders between the classes of doubt
+_BORDERS = _DOUBTS.tolist()
+DOUBTS = len(_DOUBTS) + 1
+# Before they are fitted: w and v; c or d by rank, and what is added to v; e by class of doubt.
+_PAIR, _FOLLOWING = (0.5, 0.5), (0.02, 0.1, 0.18, 0.3)
+_REPETITION, _LESS = (0.1, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 1.5, 2.0), -0.1
 
 Floats = NDArray[np.float32]
 # (..., N - 1): the number of the n-gram of each length below N that ends at a place, -1 if there is none.
@@ -32,24 +40,32 @@ Contexts = NDArray[np.integer[Any]]
 
 
 class Precedents(NamedTuple):
-    """The knowledge at M places of what stood there before: contexts (M, N - 1), and repetitions of the document and of
-    the text."""
+    """The knowledge at M places of what stood there before: contexts (M, N - 1), followers (M, F) as the document has
+    them, and repetitions of the document and of the text."""
 
     contexts: Contexts
+    followers: NDArray[np.integer[Any]]
     copies: Copies
     recalled: Copies
 
     def at(self, rows: NDArray[np.int64]) -> "Precedents":
         """Those with these indices."""
-        copies, recalled = (Copies(*(part[rows] for part in each)) for each in self[1:])
-        return Precedents(self.contexts[rows], copies, recalled)
+        copies, recalled = (Copies(*(part[rows] for part in each)) for each in self[2:])
+        return Precedents(self.contexts[rows], self.followers[rows], copies, recalled)
 
     @classmethod
     def joined(cls, several: Sequence["Precedents"]) -> Self:
         """Several, one after the other."""
-        contexts, *both = zip(*several, strict=True)
+        contexts, followers, *both = zip(*several, strict=True)
         copies, recalled = (Copies(*map(np.concatenate, zip(*each, strict=True))) for each in both)
-        return cls(np.concatenate(contexts), copies, recalled)
+        return cls(np.concatenate(contexts), np.concatenate(followers), copies, recalled)
+
+    @property
+    def tokens(self) -> NDArray[np.integer[Any]]:
+        """The tokens (M, 2 + F) that the document or the text speaks for, -1 where there is none: those of the two
+        repetitions, and the followers."""
+        both = [self.copies.tokens, self.recalled.tokens]
+        return np.concatenate([np.stack(both, 1), self.followers], 1)
 
 
 class Level(NamedTuple):
@@ -71,15 +87,17 @@ class Level(NamedTuple):
 class NgramTable:
     """The n-grams of at most N tokens of a text in V tokens, smoothed after Kneser and Ney, and the weights.
 
-    Row k of `weights` (N, 2) are (w, v) where the last k tokens, of at most N - 1, stand so in the text. Row r of
-    `copying` (R, 3) is c, and what is added to (w, v), for a repetition of rank r in the document; row 0, for none, is
-    0. So is `recalling` (R, 3) with d for those in the text.
+    `weights[k, q]` of (N, Q, 2) are (w, v) where the last k tokens, of at most N - 1, stand so in the text, and the
+    doubt is of class q. Row r of `copying` (R, 3) is c, and what is added to (w, v), for a repetition of rank r in the
+    document; row 0, for none, is 0. So is `recalling` (R, 3) with d for those in the text. `following` (F, Q) is e for
+    each follower and class of doubt.
     """
 
     levels: tuple[Level, ...]
     weights: Floats
     copying: Floats
     recalling: Floats
+    following: Floats
     recall: Recall
     vocabulary_size: int
 
@@ -102,9 +120,9 @@ class NgramTable:
             left = np.maximum(left, _LEAST)
             levels.append(Level(offsets.astype(np.uint32), last, own.astype(np.float32), left.astype(np.float32)))
             contexts = len(keys)
-        weights = np.tile(np.array(PRIOR, np.float32), (longest, 1))
-        none = np.zeros((len(LENGTHS) + 1, 3), np.float32)
-        return cls(tuple(levels), weights, none, none, Recall(np.array(tokens.ids, vocabulary.dtype)), vocabulary.size)
+        mixing: dict[str, Any] = unfitted(longest)
+        recall = Recall(np.array(tokens.ids, vocabulary.dtype))
+        return cls(tuple(levels), **mixing, recall=recall, vocabulary_size=vocabulary.size)
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]], vocabulary_size: int, longest: int) -> Self:
@@ -114,7 +132,8 @@ class NgramTable:
             ValueError: they are not those of a table of this size.
         """
         names = {f"{length}.{part}" for length in range(1, longest + 1) for part in Level._fields}
-        if arrays.keys() != names | {"weights", "copying", "recalling", "text"}:
+        usual = unfitted(longest)
+        if arrays.keys() != names | usual.keys() | {"text"}:
             raise ValueError("arrays are missing, or there are others")
         levels = tuple(
             Level(*(arrays[f"{length}.{part}"] for part in Level._fields)) for length in range(1, longest + 1)
@@ -127,13 +146,11 @@ class NgramTable:
             raise ValueError("they are not of the size of the vocabulary")
         if text.dtype.kind != "u" or text.ndim != 1 or len(text) >= 2**32 or (text >= vocabulary_size).any():
             raise ValueError("its text is none")
-        by_rank = (len(LENGTHS) + 1, 3)
-        mixing = [arrays[name] for name in ("weights", "copying", "recalling")]
-        for array, shape in zip(mixing, ((longest, 2), by_rank, by_rank), strict=True):
-            if array.dtype != np.float32 or array.shape != shape or not np.isfinite(array).all():
+        mixing: dict[str, Any] = {name: arrays[name] for name in usual}
+        for name, array in mixing.items():
+            if array.dtype != np.float32 or array.shape != usual[name].shape or not np.isfinite(array).all():
                 raise ValueError("its weights are not those of a mixture")
-        weights, copying, recalling = mixing
-        return cls(levels, weights, copying, recalling, Recall(text), vocabulary_size)
+        return cls(levels, **mixing, recall=Recall(text), vocabulary_size=vocabulary_size)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of the table by name."""
@@ -142,16 +159,16 @@ class NgramTable:
             for length, level in enumerate(self.levels, 1)
             for part, array in level._asdict().items()
         }
-        mixing = {"weights": self.weights, "copying": self.copying, "recalling": self.recalling}
-        return named | mixing | {"text": self.recall.ids}
+        return named | self.mixing | {"text": self.recall.ids}
 
-    def weighted(self, weights: Floats, copying: Floats, recalling: Floats) -> "NgramTable":
-        """The table with other weights."""
-        return replace(self, weights=weights, copying=copying, recalling=recalling)
+    @property
+    def mixing(self) -> dict[str, Floats]:
+        """All weights of the mixture by name."""
+        return {name: getattr(self, name) for name in unfitted(self.longest)}
 
-    def weighted_as(self, other: "NgramTable") -> "NgramTable":
-        """The table with the weights of another."""
-        return self.weighted(other.weights, other.copying, other.recalling)
+    def weighted(self, mixing: dict[str, Floats]) -> "NgramTable":
+        """The table with other weights, as `mixing` has them."""
+        return replace(self, **cast("dict[str, Any]", mixing))
 
     @property
     def longest(self) -> int:
@@ -258,11 +275,22 @@ class NgramTable:
             else:
                 shares[tokens[start:end]] += own[start:end]
 
+    def doubts(self, contexts: Contexts) -> NDArray[np.int64]:
+        """The class of the n-grams' doubt (M,) after contexts (M, N - 1)."""
+        left = np.ones(len(contexts), np.float32)
+        for column, level in enumerate(self.levels[1:]):
+            rows = np.flatnonzero(contexts[:, column] >= 0)
+            left[rows] = level.left[contexts[rows, column]]
+        classes: NDArray[np.int64] = _DOUBTS.searchsorted(left)
+        return classes
+
     def weights_at(self, found: Precedents) -> tuple[Floats, Floats]:
-        """(w, v) (M, 2), and c and d (M, 2), which are 0 without a repetition."""
+        """(w, v) (M, 2), and c, d and all e (M, 2 + F), which are 0 where there is no token."""
         copying, recalling = self.copying[found.copies.ranks], self.recalling[found.recalled.ranks]
-        weights = self.weights[known(found.contexts)] + copying[:, 1:] + recalling[:, 1:]
-        return weights, np.stack([copying[:, 0], recalling[:, 0]], 1)
+        doubts = self.doubts(found.contexts)
+        weights = self.weights[known(found.contexts), doubts] + copying[:, 1:] + recalling[:, 1:]
+        more = np.concatenate([copying[:, :1], recalling[:, :1], self.following.T[doubts]], 1)
+        return weights, more * (found.tokens >= 0)
 
     def mixed(self, logits: Floats, found: Precedents) -> Floats:
         """The logits (M, V) of the mixture, of a network's logits (M, V)."""
@@ -272,30 +300,45 @@ class NgramTable:
         logs = self.log_probabilities(found.contexts)
         mixture: Floats = weights[:, :1] * logits + weights[:, 1:] * logs
         rows = np.arange(len(mixture))
-        for copies, own in zip((found.copies, found.recalled), more.T, strict=True):
-            mixture[rows, copies.tokens] += own  # which adds 0 to the last token where there is none
+        for tokens, own in zip(found.tokens.T, more.T, strict=True):
+            mixture[rows, tokens] += own  # which adds 0 to the last token where there is none
         return mixture
 
     def _mixed_one(self, logits: Floats, found: Precedents) -> Floats:
         """As `mixed` of logits (1, V), but sooner."""
-        weights, *sources = self._mixing
-        w, v = weights[sum(number >= 0 for number in found.contexts[0].tolist())]
+        numbers, left = found.contexts[0].tolist(), 1.0
+        for (*_, factors), number in zip(self._views[1:], numbers, strict=True):
+            left = factors[number] if number >= 0 else left
+        weights, *sources, following = self._mixing
+        doubt = bisect_left(_BORDERS, left)
+        w, v = weights[sum(number >= 0 for number in numbers)][doubt]
         more = []
         for source, (ranks, tokens) in zip(sources, (found.copies, found.recalled), strict=True):
             own, own_w, own_v = source[int(ranks[0])]
             w, v = w + own_w, v + own_v
             more.append((int(tokens[0]), own))
+        more += zip(found.followers[0].tolist(), following[doubt], strict=True)
         mixture: Floats = self.log_probabilities_of_one(found.contexts)
         mixture *= v
         mixture += w * logits
         for token, own in more:
-            mixture[0, token] += own
+            if token >= 0:
+                mixture[0, token] += own
         return mixture
 
     @cached_property
-    def _mixing(self) -> tuple[list[list[float]], ...]:
-        """The weights as Python's numbers."""
-        return self.weights.tolist(), self.copying.tolist(), self.recalling.tolist()
+    def _mixing(self) -> tuple[Any, ...]:
+        """The weights as Python's numbers, those of followers by doubt."""
+        return self.weights.tolist(), self.copying.tolist(), self.recalling.tolist(), self.following.T.tolist()
+
+
+def unfitted(longest: int) -> dict[str, Floats]:
+    """The weights of a mixture by name before they are fitted: such as those of many texts are."""
+    weights, following = np.empty((longest, DOUBTS, 2), np.float32), np.empty((FOLLOWERS, DOUBTS), np.float32)
+    weights[:], following[:] = _PAIR, _FOLLOWING
+    copying = np.zeros((len(LENGTHS) + 1, 3), np.float32)
+    copying[1:, 0], copying[1:, 2] = _REPETITION, _LESS
+    return {"weights": weights, "copying": copying, "recalling": copying.copy(), "following": following}
 
 
 def known(contexts: Contexts) -> NDArray[np.int64]:

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint.format import Checkpoint
-from charrnn.ngrams.copies import BEFORE, WINDOW, newest_copies
+from charrnn.ngrams.copies import Copies, newest_copy
+from charrnn.ngrams.earlier import BEFORE, WINDOW
+from charrnn.ngrams.followers import newest_followers
 from charrnn.ngrams.table import Contexts, NgramTable, Precedents
 from charrnn.recurrent.states import State, joined, map_state
 from charrnn.sampling.generate import Engine
@@ -73,7 +75,9 @@ class EngineWithNgrams:
     ) -> tuple[NDArray[np.float32], State]:
         """The logits of the mixture and the state, after a network's, the contexts, and the last ids (B, T) read."""
         window = np.concatenate([before.window[:, ids.shape[1] :], ids], 1, dtype=np.uint32, casting="unsafe")
-        found = Precedents(contexts, newest_copies(window), self._table.recall.at_ends(window))
+        texts = [row.tobytes().decode("utf-32-le", "surrogatepass") for row in window]
+        followers, copies = (np.array(list(map(find, texts))) for find in (newest_followers, newest_copy))
+        found = Precedents(contexts, followers, Copies(*copies.T), self._table.recall.at_ends(window))
         logits = self._table.mixed(logits, found)
         return logits, (*network, _NgramState(contexts, window))
 

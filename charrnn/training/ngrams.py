@@ -10,7 +10,7 @@ from charrnn.evaluation.scoring import Segments, chunks, overlapping
 from charrnn.messages import counted, named
 from charrnn.model import CharacterModel
 from charrnn.ngrams.along import Along
-from charrnn.ngrams.fit import fitted_weights
+from charrnn.ngrams.fit import fitted_table
 from charrnn.ngrams.table import NgramTable
 from charrnn.settings.run import RunConfig
 from charrnn.text.tokens import Tokens
@@ -68,8 +68,7 @@ def fitted(table: NgramTable, network: CharacterModel, text: Tokens, vocabulary:
             targets.append(chunk.targets[chosen])
     network.train(was_training)
     found = along.at(np.concatenate(places))
-    logs = table.log_probabilities(found.contexts)
-    return table.weighted(*fitted_weights(np.concatenate(logits), logs, found, np.concatenate(targets)))
+    return fitted_table(table, np.concatenate(logits), found, np.concatenate(targets))
 
 
 def _some(text: Tokens, targets: int) -> Segments:

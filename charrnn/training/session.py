@@ -150,7 +150,7 @@ def open_session(setup: Setup, run: Run, resumed: Checkpoint | None) -> Session:
         put_arrays(model, resumed.model)
         learner.state = own_state(restore(resumed.training, model, learner.optimizer), ranks)
         counters = resumed.counters
-        ngrams = ngrams.weighted_as(resumed.ngrams) if ngrams and resumed.ngrams else None
+        ngrams = ngrams.weighted(resumed.ngrams.mixing) if ngrams and resumed.ngrams else None
     batches = setup.batches()
     clock = _clock(setup, batches.steps_per_epoch, resumed)
     monitor = LossMonitor(run, counters, batches.steps_per_epoch)

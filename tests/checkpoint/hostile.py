@@ -420,17 +420,17 @@ CATALOGUE = {
     "no format": Hostile(lambda: without("format"), "not written by charrnn"),
     "no version": Hostile(lambda: without("version"), "its format version is None, not a number"),
     "version 0": Hostile(lambda: checkpoint(version="0"), "format version 0; no charrnn reads it any more"),
-    "version 4": Hostile(lambda: checkpoint(version="4"), "format version 4; a newer charrnn reads it, this charrnn"),
+    "version 5": Hostile(lambda: checkpoint(version="5"), "format version 5; a newer charrnn reads it, this charrnn"),
     "version 1 with names of version 2": Hostile(lambda: checkpoint(version="1"), "not those of its configuration"),
-    "version 4 with all else new": Hostile(
+    "version 5 with all else new": Hostile(
         lambda: container(
             {
-                "__metadata__": {"format": "charrnn", "version": "4", "weights": "w"},
+                "__metadata__": {"format": "charrnn", "version": "5", "weights": "w"},
                 "w": {"dtype": "F4", "shape": [1], "data_offsets": [0, 1]},
             },
             b"1",
         ),
-        "format version 4; a newer charrnn reads it, this charrnn reads version 1 to 3",
+        "format version 5; a newer charrnn reads it, this charrnn reads the versions 1, 2, 4",
     ),
     "version 2**31": Hostile(lambda: checkpoint(version=str(2**31)), "not a number"),
     "version 01": Hostile(lambda: checkpoint(version="01"), "version"),

@@ -134,7 +134,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_refused(folder: Path, monkeypat
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 
-COMMAND_LINE = ["torch.save", "pickle of protocol 2", "npz", "version 4", "a weight that is nan", "layers 1000000000"]
+COMMAND_LINE = ["torch.save", "pickle of protocol 2", "npz", "version 5", "a weight that is nan", "layers 1000000000"]
 
 
 @pytest.mark.slow

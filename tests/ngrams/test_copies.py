@@ -1,13 +1,15 @@
-"""Repetitions: those of a slow twin that looks for them letter by letter, in a whole text and step by step."""
+"""Repetitions and followers: those of slow twins that look letter by letter, in a whole text and step by step."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.ngrams import along, copies
+from charrnn.ngrams import along, earlier
 from charrnn.ngrams.along import Along
-from charrnn.ngrams.copies import BEFORE, LENGTHS, copies_along, newest_copies
+from charrnn.ngrams.copies import LENGTHS, copies_along, newest_copy
+from charrnn.ngrams.earlier import BEFORE, WINDOW, Earlier
+from charrnn.ngrams.followers import FOLLOWERS, followers_along, newest_followers
 from charrnn.ngrams.table import NgramTable
 from charrnn.text.tokens import Tokens, tokenize
 from charrnn.text.vocabulary import Vocabulary
@@ -27,30 +29,41 @@ def twin(ids: list[int], window: int) -> tuple[int, int]:
     return 0, -1
 
 
+def following_twin(ids: list[int], window: int) -> list[int]:
+    """The followers after the last of `ids`, which all may be looked back to."""
+    ids, found = ids[-window:], []
+    for length in (1, 2, 4, 6):
+        wanted = ids[-length:]
+        starts = range(len(ids) - length - 1, -1, -1)
+        after = [ids[start + length] for start in starts if ids[start : start + length] == wanted]
+        found += [*after[:3], -1, -1, -1][:3]
+    return found
+
+
 @given(IDS, SOME_WINDOW, st.integers(0, 80))
-def test_repetitions_along_a_text_are_those_of_the_slow_twin(ids: np.ndarray, window: int, begin: int) -> None:
+def test_what_is_found_along_a_text_is_that_of_the_slow_twins(ids: np.ndarray, window: int, begin: int) -> None:
     begin = min(begin, len(ids) - 1)
     begins = np.where(np.arange(len(ids)) < begin, 0, begin)  # two documents
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copies, "WINDOW", window)
-        found = copies_along(ids, begins)
+        patch.setattr(earlier, "WINDOW", window)
+        places = Earlier(ids, begins)
+    found, followers = copies_along(places), followers_along(places)
     for place in range(len(ids)):
-        expected = twin(ids[begins[place] : place + 1].tolist(), window)
-        assert (found.ranks[place], found.tokens[place]) == expected
+        own = ids[begins[place] : place + 1].tolist()
+        assert (found.ranks[place], found.tokens[place]) == twin(own, window)
+        assert followers[place].tolist() == following_twin(own, window)
 
 
-@given(st.lists(IDS, min_size=1, max_size=3), SOME_WINDOW, st.sampled_from([0, 254, 0xD7FF, 0xFFFE]))
-def test_repetitions_at_the_ends_of_windows_are_those_of_the_slow_twin(
-    texts: list[np.ndarray], window: int, shift: int
+@given(IDS, SOME_WINDOW, st.sampled_from([0, 254, 0xD7FF, 0xFFFE]))
+def test_what_is_found_at_the_end_of_a_window_is_that_of_the_slow_twins(
+    ids: np.ndarray, window: int, shift: int
 ) -> None:
     """Also where an id is the number of a surrogate, which no text has."""
-    texts = [ids + shift for ids in texts]
-    windows = np.full((len(texts), window), BEFORE, np.uint32)
-    for row, ids in zip(windows, texts, strict=True):
-        own = ids[-window:]
-        row[window - len(own) :] = own
-    found = newest_copies(windows)
-    assert list(zip(*found, strict=True)) == [twin(ids.tolist(), window) for ids in texts]
+    ids = ids + shift
+    last = "".join(map(chr, ids[-window:]))
+    text = chr(BEFORE) * (window - len(last)) + last
+    assert newest_copy(text) == twin(ids.tolist(), window)
+    assert newest_followers(text) == following_twin(ids.tolist(), window)
 
 
 @given(st.lists(st.text("ab", min_size=1, max_size=40), min_size=1, max_size=4), st.integers(1, 50), st.booleans())
@@ -65,11 +78,13 @@ def test_pages_do_not_show(documents: list[str], page: int, is_translated: bool)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(along, "_PAGE", page)
         patch.setattr(along, "_MOST_PAGES", 2)
-        contexts, found, recalled = Along(table, tokens, first, first, translation).at(np.arange(len(ids)))
+        contexts, followers, found, recalled = Along(table, tokens, first, first, translation).at(np.arange(len(ids)))
     for start, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True):
         own = ids[start:end].astype(np.int64)
         assert contexts[start:end].tolist() == table.read(own[None], table.no_contexts(1))[0].tolist()
-        alone = copies_along(own, np.zeros(len(own), np.int64))
+        places = Earlier(own, np.zeros(len(own), np.int64))
+        assert followers[start:end].tolist() == followers_along(places).tolist()
+        alone = copies_along(places)
         assert found.ranks[start:end].tolist() == alone.ranks.tolist()
         assert found.tokens[start:end].tolist() == alone.tokens.tolist()
         alone = table.recall.along(own, np.zeros(len(own), np.int64))
@@ -80,7 +95,7 @@ def test_pages_do_not_show(documents: list[str], page: int, is_translated: bool)
 def test_a_page_looks_back_a_whole_window() -> None:
     """A repetition from just within the window is found across the border of a page, and one beyond is not."""
     passage = np.arange(3, 9)
-    for distance, is_near in ((copies.WINDOW, False), (copies.WINDOW - 8, True)):
+    for distance, is_near in ((WINDOW, False), (WINDOW - 8, True)):
         ids = np.zeros(along._PAGE + 50, np.uint8)
         last = along._PAGE + 20
         ids[last - 5 : last + 1] = passage
@@ -92,3 +107,4 @@ def test_a_page_looks_back_a_whole_window() -> None:
         zero = np.zeros(1, np.int64)
         found = Along(table, tokens, zero, zero, None).at(np.array([last]))
         assert found.copies.tokens.tolist() == ([2] if is_near else [-1])
+        assert found.followers.tolist() == [[2, -1, -1] * 4 if is_near else [-1] * FOLLOWERS]

@@ -16,7 +16,7 @@ from charrnn.evaluation.dynamic import dynamic_score
 from charrnn.evaluation.evaluate import evaluate, open_reading
 from charrnn.evaluation.memory import memory
 from charrnn.events import Event, Finished, Notice, Validated
-from charrnn.ngrams.table import PRIOR
+from charrnn.ngrams.table import unfitted
 from charrnn.sampling.batched import write_batched
 from charrnn.sampling.beam import log_probabilities
 from charrnn.sampling.engines import open_engine
@@ -62,7 +62,7 @@ def test_the_network_is_mixed_in_the_training_in_scores_and_in_single_steps(
     checkpoint, events = trained(tiny_run(small_text, ngrams=4, **text))
     assert checkpoint.ngrams
     assert checkpoint.ngrams.longest == checkpoint.config.model.ngrams == 4
-    assert np.abs(checkpoint.ngrams.weights - PRIOR).max() > 0.01
+    assert np.abs(checkpoint.ngrams.weights - unfitted(4)["weights"]).max() > 0.01
     held_out = evaluate(checkpoint).score
     (*_, last) = (event.loss for event in events if isinstance(event, Validated))
     assert held_out.nats_per_character == pytest.approx(last, abs=1e-3)
@@ -187,7 +187,7 @@ def test_every_command_takes_such_a_model(small_text: Path, charrnn: Command) ->
     assert b"ngrams 4" in charrnn("info", "checkpoints/run").stdout
     assert charrnn("export", "checkpoints/run", "out").returncode == 0
     assert "have the text in them" in Path("out/README.md").read_text()
-    assert json.loads(Path("out/config.json").read_text())["format_version"] == 3
+    assert json.loads(Path("out/config.json").read_text())["format_version"] == 4
     same = [charrnn("eval", str(small_text), "--model", each, "-q").stdout for each in ("checkpoints/run", "out")]
     assert same[0].partition(b"model")[0] == same[1].partition(b"model")[0]
     assert charrnn("export", "checkpoints/run", "alone", "--network-only").returncode == 0
@@ -215,7 +215,7 @@ def test_a_model_is_trained_further_with_the_ngrams_of_the_new_text(small_text: 
 def test_a_file_without_ngrams_is_of_version_2_and_one_with_them_of_version_3(small_text: Path) -> None:
     checkpoint, _ = trained(tiny_run(small_text, ngrams=4, **NONE))
     alone = replace(checkpoint, ngrams=None, config=checkpoint.config.override({"ngrams": None}))
-    assert b'"version":"3"' in to_bytes(checkpoint)[:200_000]
+    assert b'"version":"4"' in to_bytes(checkpoint)[:200_000]
     assert b'"version":"2"' in to_bytes(alone)[:200_000]
     assert b'"ngrams.' not in to_bytes(alone)
     assert b'\\"ngrams\\"' not in to_bytes(alone)

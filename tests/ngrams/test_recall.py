@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.ngrams import recall
-from charrnn.ngrams.copies import BEFORE, LENGTHS
+from charrnn.ngrams.copies import LENGTHS
+from charrnn.ngrams.earlier import BEFORE
 from charrnn.ngrams.recall import Recall
 
 TEXT = st.lists(st.integers(0, 1), min_size=1, max_size=150).map(lambda ids: np.array(ids, np.uint8))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from charrnn.evaluation.with_ngrams import mixed
 from charrnn.ngrams.copies import LENGTHS, Copies
+from charrnn.ngrams.followers import FOLLOWERS
 from charrnn.ngrams.kneser_ney import GramCounts, KneserNey
 from charrnn.ngrams.table import NgramTable, Precedents, known
 from charrnn.text.tokens import tokenize
@@ -69,28 +70,45 @@ def test_contexts_are_the_numbers_of_what_stands_in_the_text(learned: list[str],
     assert known(table.read(strange, table.no_contexts(1))[0]).tolist() == [1, 1]
 
 
-def test_the_mixture_is_the_weighted_product_with_more_for_the_copied_token() -> None:
-    table = table_of(["abcabcab", "cab한"], 3)
-    random = np.random.default_rng(0)
-    weights = random.normal(size=(3, 2)).astype(np.float32)
-    copying = random.normal(size=(len(LENGTHS) + 1, 3)).astype(np.float32)
-    recalling = random.normal(size=(len(LENGTHS) + 1, 3)).astype(np.float32)
-    copying[0] = recalling[0] = 0
-    table = table.weighted(weights, copying, recalling)
-    logits = random.normal(size=(2, VOCABULARY.size)).astype(np.float32)
-    contexts = table.read(VOCABULARY.encode("ab").astype(np.int64)[None], table.no_contexts(1))[0]
-    logs = table.log_probabilities(contexts)
-    rows = [weights[1] + recalling[2, 1:], weights[2] + copying[4, 1:] + recalling[9, 1:]]
-    expected = np.stack([w * each + v * log for (w, v), each, log in zip(rows, logits, logs, strict=True)])
-    expected[1, 2] += copying[4, 0] + recalling[9, 0]
-    expected[0, 1] += recalling[2, 0]
-    copies, recalled = (
-        Copies(np.array(ranks), np.array(tokens)) for ranks, tokens in (([0, 4], [-1, 2]), ([2, 9], [1, 2]))
-    )
-    found = Precedents(contexts, copies, recalled)
-    assert table.mixed(logits, found) == pytest.approx(expected, abs=1e-5)
+def some_found(contexts: np.ndarray, random: np.random.Generator) -> Precedents:
+    """Repetitions and followers after contexts (M, N - 1), drawn at random; often there are none."""
+    rows = len(contexts)
+    followers = random.integers(-1, VOCABULARY.size, (rows, FOLLOWERS))
+    ranks = random.integers(0, len(LENGTHS) + 1, (2, rows)) * random.integers(0, 2, (2, rows))
+    both = [Copies(own, np.where(own, random.integers(0, VOCABULARY.size, rows), -1)) for own in ranks]
+    return Precedents(contexts, followers, *both)
+
+
+def drawn_weights(table: NgramTable, random: np.random.Generator) -> NgramTable:
+    mixing = {name: random.normal(size=array.shape).astype(np.float32) for name, array in table.mixing.items()}
+    mixing["copying"][0] = mixing["recalling"][0] = 0
+    return table.weighted(mixing)
+
+
+@given(st.text("abc한", min_size=1, max_size=30), st.integers(0, 2**32))
+def test_the_mixture_is_the_weighted_product_with_more_for_some_tokens(read: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    table = drawn_weights(table_of(["abcabcab", "cab한", "aaaab"], 3), random)
+    contexts = table.read(VOCABULARY.encode(read).astype(np.int64)[None], table.no_contexts(1))[0]
+    found, logs = some_found(contexts, random), table.log_probabilities(contexts)
+    logits = random.normal(size=logs.shape).astype(np.float32)
+    expected = np.empty_like(logits)
+    for row, numbers in enumerate(contexts.tolist()):
+        depth = sum(number >= 0 for number in numbers)
+        left = table.levels[depth].left[numbers[depth - 1]]
+        doubt = sum(left > border for border in (0.05, 0.2, 0.5))
+        copying, recalling = table.copying[found.copies.ranks[row]], table.recalling[found.recalled.ranks[row]]
+        w, v = table.weights[depth, doubt] + copying[1:] + recalling[1:]
+        expected[row] = w * logits[row] + v * logs[row]
+        told = [(found.copies.tokens[row], copying[0]), (found.recalled.tokens[row], recalling[0])]
+        told += zip(found.followers[row], table.following[:, doubt], strict=True)
+        for token, more in told:
+            expected[row, token] += more if token >= 0 else 0
+    assert table.mixed(logits, found) == pytest.approx(expected, abs=1e-4)
+    one_by_one = [table.mixed(logits[[row]], found.at(np.array([row])))[0] for row in range(len(logits))]
+    assert np.stack(one_by_one) == pytest.approx(expected, abs=1e-4)
     in_torch = mixed(torch.from_numpy(logits)[None], table, found)
-    assert in_torch[0].numpy() == pytest.approx(expected, abs=1e-5)
+    assert in_torch[0].numpy() == pytest.approx(expected, abs=1e-4)
 
 
 @given(DOCUMENTS, st.integers(2, 5))
@@ -126,4 +144,9 @@ def test_arrays_from_anyone_make_a_table_that_can_be_read_or_none(data: st.DataO
         return
     ids = np.array([[*VOCABULARY.encode("abc한cab"), VOCABULARY.unknown, VOCABULARY.start]])
     table.recall.along(ids[0], np.zeros(ids.shape[1], np.int64))
-    assert not np.isnan(table.log_probabilities(table.read(ids, table.no_contexts(1))[0])).any()
+    contexts = table.read(ids, table.no_contexts(1))[0]
+    assert not np.isnan(table.log_probabilities(contexts)).any()
+    random = np.random.default_rng(0)
+    assert not np.isnan(
+        table.mixed(np.zeros((len(contexts), table.vocabulary_size)), some_found(contexts, random))
+    ).any()
