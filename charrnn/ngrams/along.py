@@ -15,7 +15,7 @@ from charrnn.text.vocabulary import Ids
 
 __all__ = ["Along"]
 
-_PAGE = 2**16  # places that are looked up at a time
+_PAGE = 2**15  # places that are looked up at a time
 _MOST_PAGES = 64
 
 
