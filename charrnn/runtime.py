@@ -81,7 +81,7 @@ def choose_device(name: Device) -> torch.device:
 def multiplies_bf16(device: str) -> bool:
     """True if a kind of device has units for products in bfloat16 that are faster than those in single precision.
 
-    A CPU with the instructions is timed for some 50 ms: many have no more units for them, and lose by converting.
+    A CPU with the instructions is timed for a tenth of a second: many have no more units for them, and lose by it.
     """
     if device == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -75,7 +75,7 @@ def choose(
 
     Args:
         device: the kind of device that computes; CUDA uses this number of `gpus` together.
-        pace: measures the characters/s that one GPU learns with a configuration; without it they are estimated.
+        pace: measures the characters/s that the CPU or one GPU learns with a configuration, else they are estimated.
     """
     size = next(size for size in _SIZES if tokens.targets < size.below)
     if device == "cuda" and size.below == math.inf:
