@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,8 +43,7 @@ def mixed(logits: Tensor, table: NgramTable, found: Precedents) -> Tensor:
 
     It is `NgramTable.mixed` with gradients.
     """
-    weights, more = (torch.from_numpy(part).to(logits.device) for part in table.weights_at(found))
+    weights, copied, more = (torch.from_numpy(part).to(logits.device) for part in table.weights_at(found))
     logs = torch.from_numpy(table.log_probabilities(found.contexts)).to(logits.device)
     mixture = weights[:, :1] * logits.flatten(0, 1).float() + weights[:, 1:] * logs
-    tokens = torch.from_numpy(found.tokens.clip(min=0).astype(np.int64)).to(logits.device)
-    return mixture.scatter_add(1, tokens, more).view_as(logits)
+    return mixture.scatter_add(1, copied.clamp(min=0).long(), more).view_as(logits)

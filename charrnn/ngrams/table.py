@@ -23,13 +23,12 @@ from charrnn.ngrams.recall import Recall
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Ids, Vocabulary
 
-__all__ = ["DOUBTS", "Contexts", "Level", "NgramTable", "Precedents", "known", "unfitted"]
+__all__ = ["Contexts", "Level", "NgramTable", "Precedents", "known", "unfitted"]
 
 _LEAST = np.float32(1e-9)  # share that the longest known context leaves to others; no probability is 0
 _MOST_KEPT = 2**22  # probabilities
 _DOUBTS = np.array([0.05, 0.2, 0.5], np.float32)  # the borders between the classes of doubt
 _BORDERS = _DOUBTS.tolist()
-DOUBTS = len(_DOUBTS) + 1
 # Before they are fitted: w and v; c or d by rank, and what is added to v; e by class of doubt.
 _PAIR, _FOLLOWING = (0.5, 0.5), (0.02, 0.1, 0.18, 0.3)
 _REPETITION, _LESS = (0.1, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 1.5, 2.0), -0.1
@@ -284,23 +283,24 @@ class NgramTable:
         classes: NDArray[np.int64] = _DOUBTS.searchsorted(left)
         return classes
 
-    def weights_at(self, found: Precedents) -> tuple[Floats, Floats]:
-        """(w, v) (M, 2), and c, d and all e (M, 2 + F), which are 0 where there is no token."""
+    def weights_at(self, found: Precedents) -> tuple[Floats, NDArray[np.integer[Any]], Floats]:
+        """(w, v) (M, 2); the tokens (M, 2 + F) of repetitions and followers, -1 for none; their c, d and e, then 0."""
         copying, recalling = self.copying[found.copies.ranks], self.recalling[found.recalled.ranks]
         doubts = self.doubts(found.contexts)
         weights = self.weights[known(found.contexts), doubts] + copying[:, 1:] + recalling[:, 1:]
         more = np.concatenate([copying[:, :1], recalling[:, :1], self.following.T[doubts]], 1)
-        return weights, more * (found.tokens >= 0)
+        tokens = found.tokens
+        return weights, tokens, more * (tokens >= 0)
 
     def mixed(self, logits: Floats, found: Precedents) -> Floats:
         """The logits (M, V) of the mixture, of a network's logits (M, V)."""
         if len(logits) == 1:
             return self._mixed_one(logits, found)
-        weights, more = self.weights_at(found)
+        weights, copied, more = self.weights_at(found)
         logs = self.log_probabilities(found.contexts)
         mixture: Floats = weights[:, :1] * logits + weights[:, 1:] * logs
         rows = np.arange(len(mixture))
-        for tokens, own in zip(found.tokens.T, more.T, strict=True):
+        for tokens, own in zip(copied.T, more.T, strict=True):
             mixture[rows, tokens] += own  # which adds 0 to the last token where there is none
         return mixture
 
@@ -334,7 +334,8 @@ class NgramTable:
 
 def unfitted(longest: int) -> dict[str, Floats]:
     """The weights of a mixture by name before they are fitted: such as those of many texts are."""
-    weights, following = np.empty((longest, DOUBTS, 2), np.float32), np.empty((FOLLOWERS, DOUBTS), np.float32)
+    doubts = len(_FOLLOWING)
+    weights, following = np.empty((longest, doubts, 2), np.float32), np.empty((FOLLOWERS, doubts), np.float32)
     weights[:], following[:] = _PAIR, _FOLLOWING
     copying = np.zeros((len(LENGTHS) + 1, 3), np.float32)
     copying[1:, 0], copying[1:, 2] = _REPETITION, _LESS
