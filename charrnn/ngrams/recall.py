@@ -4,7 +4,7 @@ A hash of the last 20, 12 or 8 tokens, the longest first, leads to the newest pl
 the repetition is, is then seen by comparing, so a wrong place is never taken.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -18,7 +18,6 @@ __all__ = ["Recall"]
 
 _HASHED = (20, 12, 8)
 _BASE = 0x9E3779B97F4A7C15  # odd, so that no power of it is 0
-_SPREAD = 0xD6E8FEB86659FD93
 _WORD = 2**64
 _POWERS = [pow(_BASE, k, _WORD) for k in range(max(_HASHED))]
 _MOST = LENGTHS[-1]
@@ -33,24 +32,28 @@ class Recall:
         self.ids = ids
 
     @cached_property
-    def _places(self) -> dict[int, NDArray[np.uint32]]:
-        """For each hashed length a table by hash: the place after the newest gram of that hash, 0 for none."""
+    def _places(self) -> dict[int, tuple[Hashes, NDArray[np.uint32]]]:
+        """For each hashed length the hashes of its grams, which ascend, and the place after the newest gram of each."""
         tables = {}
         for length in _HASHED:
-            table = np.zeros(1 << len(self.ids).bit_length(), np.uint32)
-            ends = np.arange(length, len(self.ids))
-            table[_slots(_hashes(self.ids[:-1], length)[length - 1 :], len(table))] = ends
-            tables[length] = table
+            hashes = _hashes(self.ids[:-1], length)[length - 1 :]
+            order = np.argsort(hashes, kind="stable")
+            hashes = hashes[order]
+            newest = np.append(hashes[1:] != hashes[:-1], True)[: len(hashes)]
+            tables[length] = hashes[newest], (order[newest] + length).astype(np.uint32)
         return tables
 
     def along(self, ids: NDArray[np.int64], begins: NDArray[np.int64]) -> Copies:
         """The repetitions (N,) at all places of token ids (N,), of which place n looks back to `begins[n]` at most."""
         found = Copies(np.zeros(len(ids), np.int8), np.full(len(ids), -1, np.int32))
         depths = np.arange(len(ids)) - np.maximum(begins, 0) + 1
-        for length, table in self._places.items():
-            slots = _slots(_hashes(ids, length), len(table))
+        for length, (hashes, places) in self._places.items():
             open_places = np.flatnonzero((depths >= length) & (found.ranks == 0))
-            nexts = table[slots[open_places]].astype(np.int64)
+            if not len(hashes):
+                continue
+            wanted = _hashes(ids, length)[open_places]
+            at = hashes.searchsorted(wanted).clip(max=len(hashes) - 1)
+            nexts = np.where(hashes[at] == wanted, places[at], 0).astype(np.int64)
             shared = self._shared(ids, open_places, nexts, depths)
             own = shared >= length
             at, nexts = open_places[own], nexts[own]
@@ -76,10 +79,12 @@ class Recall:
         """Rank and token at the end of a window (W,): a few dozen single numbers, which Python reckons sooner."""
         last = window[-_MOST:].tolist()[::-1]
         sums = list(accumulate((token + 1) * power for token, power in zip(last, _POWERS, strict=False)))
-        for length, (table, shift) in self._views.items():
+        for length, (hashes, places) in self._views.items():
             if length > len(last):
                 continue
-            after = table[(sums[length - 1] * _SPREAD % _WORD) >> shift]
+            wanted = sums[length - 1] % _WORD
+            at = bisect_left(hashes, wanted)
+            after = places[at] if at < len(hashes) and hashes[at] == wanted else 0
             shared = 0
             for token, there in zip(last, self._ids[max(after - _MOST, 0) : after][::-1], strict=False):
                 if token != there:
@@ -90,8 +95,8 @@ class Recall:
         return 0, -1
 
     @cached_property
-    def _views(self) -> dict[int, tuple[Any, int]]:
-        return {length: (table.data, _shift(len(table))) for length, table in self._places.items()}
+    def _views(self) -> dict[int, tuple[Any, Any]]:
+        return {length: (hashes.data, places.data) for length, (hashes, places) in self._places.items()}
 
     @cached_property
     def _ids(self) -> Any:
@@ -114,13 +119,3 @@ def _hashes(ids: NDArray[np.integer[Any]], length: int) -> Hashes:
     for back in range(min(length, len(ids))):
         hashes[back:] += singles[: len(ids) - back] * np.uint64(_POWERS[back])
     return hashes
-
-
-def _slots(hashes: Hashes, size: int) -> NDArray[np.uint64]:
-    """The places of hashes in a table of a size that is a power of two."""
-    return (hashes * np.uint64(_SPREAD)) >> np.uint64(_shift(size))
-
-
-def _shift(size: int) -> int:
-    """The number of bits by which a spread hash is shifted to be a place in a table of a size."""
-    return 65 - size.bit_length()

@@ -45,7 +45,7 @@ def test_a_gram_whose_hash_is_that_of_another_is_not_taken_for_it() -> None:
     random = np.random.default_rng(0)
     text, other = (random.integers(0, 4, 400).astype(np.uint8) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recall, "_slots", lambda hashes, _: np.zeros_like(hashes))
+        patch.setattr(recall, "_hashes", lambda ids, _: np.zeros(len(ids), np.uint64))
         found = Recall(text).along(other.astype(np.int64), np.zeros(400, np.int64))
     assert not found.ranks.any()
     assert (found.tokens == -1).all()
