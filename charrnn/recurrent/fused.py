@@ -19,9 +19,12 @@ __all__ = ["FusedCore", "kernel_keeps_to"]
 def kernel_keeps_to(device: str, low: torch.dtype | None) -> bool:
     """True if torch's kernel on a kind of device multiplies in autocast's type `low`, or if autocast is off.
 
-    Autocast gives cuDNN half precision (fp16), whatever its type is; oneDNN has no fp16 LSTM.
+    Autocast gives cuDNN half precision (fp16), whatever its type is. oneDNN has no fp16 LSTM, and one in bf16 only on
+    some CPUs.
     """
-    return low is None or (device, low) in {("cuda", torch.float16), ("cpu", torch.bfloat16)}
+    if device == "cpu" and low is torch.bfloat16:
+        return not torch.backends.mkldnn.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return low is None or (device, low) == ("cuda", torch.float16)
 
 
 class FusedCore(Core):

@@ -74,8 +74,25 @@ def test_traffic_is_noticed() -> None:
         assert traffic.found == {name}
 
 
+@pytest.mark.parametrize("cpu_has_bf16", [True, False])
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
-def test_a_kernel_is_used_only_where_it_multiplies_as_asked(device: str) -> None:
+def test_a_kernel_is_used_only_where_it_multiplies_as_asked(
+    device: str, cpu_has_bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: cpu_has_bf16)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     assert kernel_keeps_to(device, None)
-    assert kernel_keeps_to(device, torch.bfloat16) == (device == "cpu")  # autocast makes fp16 of it for cuDNN
+    in_bf16 = device == "cpu" and cpu_has_bf16  # autocast makes fp16 of it for cuDNN
+    assert kernel_keeps_to(device, torch.bfloat16) == in_bf16
     assert kernel_keeps_to(device, torch.float16) == (device == "cuda")
+
+
+def test_an_lstm_learns_in_bf16_on_a_cpu_whose_kernel_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    core = core_class("lstm")(4, 8)
+    monkeypatch.setattr(core, "run_fused", None)  # which would be called, and fail
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, _ = core(torch.ones(2, 6, 4), core.initial_state(2))
+    outputs.float().sum().backward()
+    assert core.U.grad.abs().max() > 0
