@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from charrnn.errors import DivergedError
 from charrnn.evaluation.evaluate import Reading
 from charrnn.evaluation.scoring import MixedLogits, Scored, ScoreSums, carried, cost, no_alternatives
-from charrnn.evaluation.with_ngrams import network_of, table_of
+from charrnn.evaluation.with_ngrams import network_of
 from charrnn.messages import named
 from charrnn.recurrent.states import map_state
 from charrnn.runtime import without_cudnn
@@ -56,8 +56,7 @@ def dynamic_scored(reading: Reading, *, rate: float = RATE, decay: float = DECAY
     for bit.
     """
     model, tokens, vocabulary = network_of(reading.model), reading.tokens, reading.model_vocabulary
-    table, whole = table_of(reading.model), carried(reading.tokens)
-    with_table = MixedLogits(table, tokens, whole, reading.translation) if table else None
+    with_table = MixedLogits.of(reading.model, tokens, carried(tokens), reading.translation)
     parameters = list(model.parameters())
     device = parameters[0].device
     trained = [parameter.detach().clone() for parameter in parameters]

@@ -43,6 +43,7 @@ __all__ = [
 # to 2^29 nats, so lines, documents and texts add up to the last digit.
 _GRID = 2.0**24
 
+_LOGITS = 2**21  # at once: larger arrays leave the caches, and those of thousands of characters take gigabytes
 _BLOCK = 2**21  # tokens in a block, whose longest segments are read first and whose targets are then sorted
 
 
@@ -201,16 +202,30 @@ def no_alternatives(targets: int) -> tuple[NDArray[np.int32], NDArray[np.float32
     return np.empty((targets, 0), np.int32), np.empty((targets, 0), np.float32)
 
 
-class MixedLogits:
-    """The mixing of a network's logits with the n-grams of a table, along the segments of a text."""
+class MixedLogits(NamedTuple):
+    """The mixing of a network's logits with the n-grams of a table, along a text."""
 
-    def __init__(self, table: NgramTable, tokens: Tokens, segments: Segments, translation: Ids | None) -> None:
-        self._table = table
-        self.along = Along(table, tokens, segments.begin, segments.scored, translation)
+    table: NgramTable
+    along: Along
+
+    @classmethod
+    def of(
+        cls,
+        model: ScoredModel,
+        tokens: Tokens,
+        segments: Segments,
+        translation: Ids | None,
+        along: Along | None = None,
+    ) -> "MixedLogits | None":
+        """The mixing of a model's logits at the places of segments; None if it has no n-grams."""
+        table = table_of(model)
+        if table is None:
+            return None
+        return cls(table, along or Along(table, tokens, segments.begin, segments.scored, translation))
 
     def at(self, places: NDArray[np.int64], logits: Tensor) -> Tensor:
         """The logits (B, T, V) of the mixture, of the network's after the tokens at places (B, T)."""
-        return mixed(logits, self._table, self.along.at(places.ravel()))
+        return mixed(logits, self.table, self.along.at(places.ravel()))
 
 
 @torch.no_grad()
@@ -221,6 +236,7 @@ def scored(
     vocabulary: Vocabulary,
     *,
     translation: Ids | None = None,
+    along: Along | None = None,
     in_order: bool = True,
     alternatives: int = 0,
     rows: int = 64,
@@ -228,16 +244,17 @@ def scored(
 ) -> Iterator[Scored]:
     """All scored targets of segments, in the order of the text or as they come, some thousands at a time.
 
-    `rows` segments are read side by side and at most `chunk` tokens at once, in constant memory. `translation` (V',)
-    has the model's id for each id of the tokens, where these are not the model's own. `alternatives` is the number of
+    `rows` segments are read side by side and at most `chunk` tokens at once, fewer with a large vocabulary, in constant
+    memory. `translation` (V',) has the model's id for each id of the tokens, where these are not the model's own.
+    `along` is what the model's n-grams know of the tokens, where that is known already. `alternatives` is the number of
     likeliest tokens wanted for each target. Meanwhile the model is in evaluation mode; afterwards it is in its former
     mode again.
     """
+    chunk = min(chunk, max(_LOGITS // vocabulary.size, 1))
     network = network_of(model)
     was_training = network.training
     network.eval()
-    table = table_of(model)
-    with_table = MixedLogits(table, tokens, segments, translation) if table else None
+    with_table = MixedLogits.of(model, tokens, segments, translation, along)
     try:
         for block in _blocks(segments, rows):
             own = chunks(tokens, Segments(*(column[block] for column in segments)), translation, rows, chunk)
@@ -312,11 +329,20 @@ def score(
     vocabulary: Vocabulary,
     *,
     translation: Ids | None = None,
+    along: Along | None = None,
     rows: int = 64,
     chunk: int = 8192,
 ) -> ScoreSums:
     """The sums over all targets of `scored`, which are the same in any order."""
     pieces = scored(
-        model, tokens, segments, vocabulary, translation=translation, in_order=False, rows=rows, chunk=chunk
+        model,
+        tokens,
+        segments,
+        vocabulary,
+        translation=translation,
+        along=along,
+        in_order=False,
+        rows=rows,
+        chunk=chunk,
     )
     return reduce(lambda total, piece: total.plus(piece, vocabulary), pieces, ScoreSums())

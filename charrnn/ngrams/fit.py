@@ -11,6 +11,7 @@ __all__ = ["fitted_table"]
 
 _STRENGTH = 10.0  # of the prior, so that few targets move the weights little
 _STEPS = 12
+_ROWS, _LOGITS = 2**11, 2**20  # of targets that are reckoned at a time, at most: their numbers stay in the caches
 _ENOUGH = 1e-2  # nats in all that a step must gain
 
 Floats = NDArray[np.float32]
@@ -20,28 +21,32 @@ Array = NDArray[Any]
 
 
 class _Cost(NamedTuple):
-    """The cost in nats of all targets, with that of the distance from the prior; its gradient and curvature."""
+    """A cost in nats, its gradient (P,) and its curvature (P, P)."""
 
     nats: float
-    gradient: Doubles
-    curvature: Doubles
+    gradient: Array
+    curvature: Array
 
 
 def fitted_table(table: NgramTable, logits: Floats, found: Precedents, targets: Indices) -> NgramTable:
     """The table with the weights that suit a network best.
 
-    The cost of the targets is convex in all of them, so Newton's method finds its least.
+    The cost of the targets is convex in all of them, so Newton's method finds its least. It begins at the table's
+    weights, which are near it when they were fitted before.
 
     Args:
         logits: those of the network, (M, V).
         found: what is known before the targets.
         targets: token ids (M,).
     """
-    fit = _Fit(table, logits, found, targets)
-    weights, cost = fit.prior, fit.cost(fit.prior)
+    prior, rows = _in_a_row(unfitted(table.longest)), min(_ROWS, max(_LOGITS // table.vocabulary_size, 1))
+    slices = [np.arange(k, min(k + rows, len(targets))) for k in range(0, len(targets), rows)]
+    pieces = [_Piece(table, logits[own], found.at(own), targets[own]) for own in slices]
+    weights = _in_a_row(table.mixing)
+    cost = _cost(weights, prior, pieces)
     for _ in range(_STEPS):
         step, share = np.linalg.solve(cost.curvature, cost.gradient), 1.0
-        while (better := fit.cost(weights - share * step)).nats > cost.nats and share > 1e-3:
+        while (better := _cost(weights - share * step, prior, pieces)).nats > cost.nats and share > 1e-3:
             share /= 2
         gain = cost.nats - better.nats
         if gain > 0:
@@ -49,6 +54,24 @@ def fitted_table(table: NgramTable, logits: Floats, found: Precedents, targets: 
         if gain < _ENOUGH:
             break
     return table.weighted(_by_name(weights.astype(np.float32), table))
+
+
+def _cost(weights: Doubles, prior: Doubles, pieces: "list[_Piece]") -> _Cost:
+    """The cost of all targets and of the distance from a prior, with some weights (P,)."""
+    away = weights - prior
+    nats, gradient = _STRENGTH * float(away @ away), 2 * _STRENGTH * away
+    curvature = 2 * _STRENGTH * np.eye(len(weights))
+    for piece in pieces:
+        more = piece.cost(weights)
+        nats += more.nats
+        gradient += more.gradient
+        curvature += more.curvature
+    return _Cost(nats, gradient, curvature)
+
+
+def _in_a_row(mixing: dict[str, Floats]) -> Doubles:
+    """The weights (P,) one after the other."""
+    return np.concatenate([array.ravel() for array in mixing.values()]).astype(np.float64)
 
 
 def _by_name(numbers: Array, table: NgramTable) -> dict[str, Array]:
@@ -59,8 +82,8 @@ def _by_name(numbers: Array, table: NgramTable) -> dict[str, Array]:
     return {name: part.reshape(array.shape) for (name, array), part in zip(arrays.items(), parts, strict=True)}
 
 
-class _Fit:
-    """The cost as a function of all P weights, those of `NgramTable.mixing` one after the other.
+class _Piece:
+    """The cost of some targets as a function of all P weights, those of `NgramTable.mixing` one after the other.
 
     A target's logits are sums of features times weights. Two features have a number for each token: the network's
     logits and the n-grams' logarithms, (M, 2, V). The others are 1 for one token: those of `Precedents.tokens`, (M, S).
@@ -75,7 +98,6 @@ class _Fit:
         self._same = self._tokens[:, :, None] == self._tokens[:, None]
         size = sum(array.size for array in table.mixing.values())
         numbers = _by_name(np.arange(size), table)
-        self.prior = np.concatenate([array.ravel() for array in unfitted(table.longest).values()]).astype(np.float64)
         doubts = table.doubts(found.contexts)
         pair, following = numbers["weights"][known(found.contexts), doubts], numbers["following"].T[doubts]
         copying, recalling = numbers["copying"][found.copies.ranks], numbers["recalling"][found.recalled.ranks]
@@ -84,7 +106,6 @@ class _Fit:
         self._features = [0, 1] * len(sums) + list(range(2, 2 + self._tokens.shape[1]))  # theirs
         is_told = np.repeat(self._some[:, :2], 2, 1)  # the weights of a repetition stay as they are where there is none
         self._counts = np.concatenate([np.ones((len(targets), 2)), is_told, self._some], 1)
-        self._pairs = (self._own[:, :, None] * size + self._own[:, None]).ravel()
 
     def cost(self, weights: Doubles) -> _Cost:
         """The cost with some weights (P,)."""
@@ -98,15 +119,15 @@ class _Fit:
         shares = np.exp(mixed, out=mixed)
         sums = shares.sum(1, dtype=np.float64)
         shares /= sums[:, None].astype(np.float32)
-        away, size = weights - self.prior, len(weights)
-        nats = float((np.log(sums) - aimed).sum() + _STRENGTH * away @ away)
         mean, covariance = self._moments(shares)
         differences = (mean - self._at_targets())[:, self._features] * self._counts
         covariances = covariance[:, self._features][:, :, self._features]
         covariances *= self._counts[:, :, None] * self._counts[:, None]
-        gradient = 2 * _STRENGTH * away + np.bincount(self._own.ravel(), differences.ravel(), size)
-        curvature = np.bincount(self._pairs, covariances.ravel(), size**2).reshape(size, size)
-        return _Cost(nats, gradient, curvature + 2 * _STRENGTH * np.eye(size))
+        size = len(weights)
+        gradient = np.bincount(self._own.ravel(), differences.ravel(), size)
+        pairs = self._own[:, :, None] * size + self._own[:, None]
+        curvature = np.bincount(pairs.ravel(), covariances.ravel(), size**2).reshape(size, size)
+        return _Cost(float((np.log(sums) - aimed).sum()), gradient, curvature)
 
     def _moments(self, shares: Floats) -> tuple[Doubles, Doubles]:
         """Means (M, 2 + S) and covariances (M, 2 + S, 2 + S) of the features under shares (M, V)."""

@@ -247,10 +247,10 @@ def _validate(session: Session) -> Iterator[Event]:
         return
     segments = validation_segments(session.model, text)
     model: ScoredModel = session.model
-    if session.ngrams:
-        session.ngrams = fitted(session.ngrams, session.model, text, vocabulary)
+    if session.ngrams and session.along:
+        session.ngrams = fitted(session.ngrams, session.model, text, session.along, vocabulary)
         model = ModelWithNgrams(session.model, session.ngrams)
-    loss = score(model, text, segments, vocabulary).nats_per_character
+    loss = score(model, text, segments, vocabulary, along=session.along).nats_per_character
     if not math.isfinite(loss):
         raise NotFiniteError(f"the validation loss is {loss:g}")
     session.judge(loss)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from charrnn.errors import UsageError
-from charrnn.evaluation.scoring import Segments, chunks, overlapping
+from charrnn.evaluation.scoring import Segments, carried, chunks, overlapping
 from charrnn.messages import counted, named
 from charrnn.model import CharacterModel
 from charrnn.ngrams.along import Along
@@ -16,13 +16,13 @@ from charrnn.settings.run import RunConfig
 from charrnn.text.tokens import Tokens
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["choose_ngrams", "fitted"]
+__all__ = ["choose_ngrams", "fitted", "known_along"]
 
 _LENGTH = 6
 _LEAST, _MOST = 20_000, 2**22  # characters of a text; counting takes a hundred bytes for each
 
 _WINDOW, _CONTEXT = 128, 64
-_TARGETS, _LOGITS = 2**13, 2**22  # on which the weights are fitted, at most
+_TARGETS, _LOGITS = 2**15, 2**24  # on which the weights are fitted, at most
 
 
 def choose_ngrams(config: RunConfig, tokens: Tokens, *, is_judged: bool) -> tuple[RunConfig, list[str]]:
@@ -51,15 +51,22 @@ def choose_ngrams(config: RunConfig, tokens: Tokens, *, is_judged: bool) -> tupl
     return replace(config, model=replace(config.model, ngrams=chosen)), notices
 
 
-def fitted(table: NgramTable, network: CharacterModel, text: Tokens, vocabulary: Vocabulary) -> NgramTable:
+def known_along(table: NgramTable, text: Tokens) -> Along:
+    """The precedents along a held-out text, of which all validations of a training look up the same ones."""
+    documents = carried(text)
+    return Along(table, text, documents.begin, documents.scored, None)
+
+
+def fitted(
+    table: NgramTable, network: CharacterModel, text: Tokens, along: Along, vocabulary: Vocabulary
+) -> NgramTable:
     """The table with the weights that suit a network best on some thousand targets spread over a held-out text."""
     was_training, device, state = network.training, next(network.parameters()).device, None
     network.eval()
     segments = _some(text, min(_TARGETS, _LOGITS // vocabulary.size))
-    along = Along(table, text, segments.begin, segments.scored, None)
     logits, places, targets = [], [], []
     with torch.no_grad():
-        for chunk in chunks(text, segments, None, rows=64, chunk=8192):
+        for chunk in chunks(text, segments, None, rows=64, chunk=2048):
             state = network.initial_state(len(chunk.places)) if chunk.begins else state
             found, state = network(torch.from_numpy(chunk.inputs).to(device), state)
             chosen = chunk.is_scored & (chunk.targets != vocabulary.unknown)

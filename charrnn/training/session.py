@@ -11,6 +11,7 @@ from charrnn.checkpoint.store import Run
 from charrnn.distributed import Ranks, own_ranks
 from charrnn.events import Began, Finished
 from charrnn.model import CharacterModel, model_arrays, parameter_count, put_arrays
+from charrnn.ngrams.along import Along
 from charrnn.ngrams.table import NgramTable
 from charrnn.runtime import compute_with, describe_device
 from charrnn.settings.run import RunConfig
@@ -20,6 +21,7 @@ from charrnn.training.clock import Clock, RecordedClock
 from charrnn.training.finetune import begin_from
 from charrnn.training.learner import Learner
 from charrnn.training.loss_monitor import LossMonitor, NotFiniteError
+from charrnn.training.ngrams import known_along
 from charrnn.training.parallel import own_state
 from charrnn.training.resume import capture, restore
 from charrnn.training.schedule import extended, step_limit
@@ -55,6 +57,7 @@ class Session:
     counters: Counters
     step: int
     ngrams: NgramTable | None
+    along: Along | None
     ended: Literal["budget", "patience", "stopped"] | None = None
 
     @property
@@ -155,7 +158,9 @@ def open_session(setup: Setup, run: Run, resumed: Checkpoint | None) -> Session:
     clock = _clock(setup, batches.steps_per_epoch, resumed)
     monitor = LossMonitor(run, counters, batches.steps_per_epoch)
     aside = Aside(beside=setup.device.type != "cpu")
-    return Session(setup, run, ranks, model, learner, batches, clock, monitor, aside, counters, counters.step, ngrams)
+    along = known_along(ngrams, setup.validation) if ngrams and setup.validation else None
+    begun = counters, counters.step, ngrams, along
+    return Session(setup, run, ranks, model, learner, batches, clock, monitor, aside, *begun)
 
 
 def _clock(setup: Setup, steps_per_epoch: int, resumed: Checkpoint | None) -> Clock:

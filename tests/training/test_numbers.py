@@ -348,8 +348,8 @@ def test_nothing_that_is_not_finite_is_saved(
 ) -> None:
     if bad == "validation":
 
-        def scored(*arguments: Any) -> ScoreSums:
-            found = score(*arguments)
+        def scored(*arguments: Any, **along: Any) -> ScoreSums:
+            found = score(*arguments, **along)
             return found._replace(nats=math.nan) if len(steps_taken) == 8 else found
 
         monkeypatch.setattr(loop, "score", scored)
