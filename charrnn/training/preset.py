@@ -51,6 +51,7 @@ _SIZES = [
     _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
 _DROPOUTS = [(6, 0.0), (9, 0.1), (26, 0.2), (36, 0.4), (math.inf, 0.5)]  # of a text that is read fewer times than that
+_MOST_OF_LINES = 0.4  # where each line begins anew, and no long context is learned by heart
 
 # No epochs end a training on a GPU: it reads so fast that a larger network with more dropout is worth the whole time.
 # Widths are multiples of 128 and batches of 8, as cuDNN's persistent kernels need both, and so is the width of the
@@ -112,7 +113,8 @@ def _with_dropout(size: _Size, config: RunConfig, settings: TrainingConfig, toke
         characters = pace(trial)
     times = _expected_epochs(settings, tokens, characters)
     why = f"{size.why}, read {counted(max(round(times), 1), 'time')}"
-    return size._replace(dropout=_below(_DROPOUTS, times), why=why)
+    most = _MOST_OF_LINES if config.text.documents == "line" else 1
+    return size._replace(dropout=min(_below(_DROPOUTS, times), most), why=why)
 
 
 def _size_by_pace(config: RunConfig, tokens: Tokens, gpus: int, pace: Pace | None) -> _Size:

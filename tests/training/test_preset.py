@@ -173,6 +173,14 @@ def test_a_faster_machine_reads_a_text_more_often_and_gets_more_dropout(characte
     assert f"read {times} times" in notices[0]
 
 
+@pytest.mark.parametrize(("characters", "dropout"), [(1e4, 0.2), (1.6e4, 0.4), (3e4, 0.4)])
+def test_lines_that_begin_anew_get_less_dropout(characters: float, dropout: float) -> None:
+    config, _ = choose(
+        RunConfig().override({"documents": "line"}), lines(*[9] * 9_000), "cpu", pace=lambda _: characters
+    )
+    assert config.model.dropout == dropout
+
+
 def test_longer_texts_get_larger_networks() -> None:
     sizes = [choose(RunConfig(), running(length), "cpu")[0].model for length in (1_000, 30_000, 100_000)]
     assert [(each.layers, each.hidden_size) for each in sizes] == [(1, 128), (1, 128), (2, 256)]
