@@ -47,8 +47,9 @@ class Embedding(nn.Module):
 
 def build_encoder(config: ModelConfig, vocabulary_size: int, unknown: int) -> OneHot | Embedding:
     """Make the encoder that `config` names. ValueError if an embedding's size is not chosen yet."""
+    dropout = config.input_dropout or 0.0
     if config.encoder == "one-hot":
-        return OneHot(vocabulary_size, config.input_dropout)
+        return OneHot(vocabulary_size, dropout)
     if config.embedding_size is None:
         raise ValueError("embedding_size is not chosen yet")
-    return Embedding(vocabulary_size, config.embedding_size, unknown, config.input_dropout)
+    return Embedding(vocabulary_size, config.embedding_size, unknown, dropout)

@@ -39,7 +39,7 @@ def check_cell(name: str, accepted: Iterable[str] = CORES, setting: str = "cell"
 class ModelConfig(Settings):
     """The settings of a network: encoder, a stack of recurrent layers, dropout after each of them, a linear head.
 
-    The cell is `auto` until it is chosen; sizes and dropout are None until then.
+    The cell is `auto` until it is chosen; sizes, dropout and input dropout are None until then.
     """
 
     cell: str = setting(
@@ -57,8 +57,8 @@ class ModelConfig(Settings):
     dropout: float | None = setting(
         None, "Share of each layer's outputs dropped in training.", panel=_NETWORK, least=0, below=1
     )
-    input_dropout: float = setting(
-        0.0, "Share of the first layer's inputs dropped in training.", panel=_NETWORK, least=0, below=1
+    input_dropout: float | None = setting(
+        None, "Share of the first layer's inputs dropped in training.", panel=_NETWORK, least=0, below=1
     )
     recurrent_dropout: float = setting(
         0.0, "Share dropped within the layers, by one mask a sequence.", panel=_NETWORK, least=0, below=1

@@ -6,7 +6,7 @@ The trials behind these choices stand in tests/benchmarks/README.md.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from charrnn.messages import counted, named
 from charrnn.recurrent.fused import FusedCore
@@ -41,6 +41,7 @@ class _Size(NamedTuple):
     why: str
     steps: int | None = None  # after which the text is known by heart
     embedding_size: int = 64
+    input_dropout: float = 0.0
 
 
 # For each length of text the size and dropout with the lowest validation loss of those that were tried.
@@ -50,8 +51,9 @@ _SIZES = [
     _Size(LONG, "lstm", 2, 256, None, 60.0, "a text of less than 220,000 characters"),
     _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
-_DROPOUTS = [(6, 0.0), (9, 0.1), (26, 0.2), (36, 0.4), (math.inf, 0.5)]  # of a text that is read fewer times than that
-_MOST_OF_LINES = 0.4  # where each line begins anew, and no long context is learned by heart
+# Of the layers' outputs, and of the first one's inputs, for a text that is read fewer times than that.
+_DROPOUTS = [(6, (0.0, 0.0)), (9, (0.1, 0.0)), (26, (0.2, 0.0)), (36, (0.4, 0.0)), (math.inf, (0.5, 0.2))]
+_MOST_OF_LINES = (0.4, 0.0)  # where each line begins anew, and no long context is learned by heart
 
 # No epochs end a training on a GPU: it reads so fast that a larger network with more dropout is worth the whole time.
 # Widths are multiples of 128 and batches of 8, as cuDNN's persistent kernels need both, and so is the width of the
@@ -67,6 +69,7 @@ _GPU_ROWS = 8
 _MUON_RATE, _OWN_MUON_RATES = 0.012, {"lstm": 0.02, "ln-lstm": 0.02, "rnn-relu": 0.004}
 
 Pace = Callable[[RunConfig], float]
+T = TypeVar("T")
 
 
 def choose(
@@ -113,8 +116,10 @@ def _with_dropout(size: _Size, config: RunConfig, settings: TrainingConfig, toke
         characters = pace(trial)
     times = _expected_epochs(settings, tokens, characters)
     why = f"{size.why}, read {counted(max(round(times), 1), 'time')}"
-    most = _MOST_OF_LINES if config.text.documents == "line" else 1
-    return size._replace(dropout=min(_below(_DROPOUTS, times), most), why=why)
+    dropouts = _below(_DROPOUTS, times)
+    if config.text.documents == "line":
+        dropouts = min(dropouts, _MOST_OF_LINES)
+    return size._replace(dropout=dropouts[0], input_dropout=dropouts[1], why=why)
 
 
 def _size_by_pace(config: RunConfig, tokens: Tokens, gpus: int, pace: Pace | None) -> _Size:
@@ -139,7 +144,7 @@ def _size_by_pace(config: RunConfig, tokens: Tokens, gpus: int, pace: Pace | Non
     return _GPU_SIZE._replace(hidden_size=chosen, dropout=_below(_GPU_DROPOUTS, epochs(given or chosen)))
 
 
-def _below(steps: list[tuple[float, float]], number: float) -> float:
+def _below(steps: list[tuple[float, T]], number: float) -> T:
     """The value that goes with the first bound above a number."""
     return next(value for bound, value in steps if number < bound or bound == math.inf)
 
@@ -172,8 +177,11 @@ def _with_sizes(model: ModelConfig, size: _Size) -> tuple[ModelConfig, dict[str,
     sizes = {"layers": layers, "hidden_size": size.hidden_size, "dropout": size.dropout}
     if model.encoder == "embedding":
         sizes["embedding_size"] = size.embedding_size
+        if model.dropout is None and size.input_dropout:
+            sizes["input_dropout"] = size.input_dropout
     chosen: dict[str, Any] = {name: value for name, value in sizes.items() if getattr(model, name) is None}
-    return replace(model, cell=size.cell if model.cell == "auto" else model.cell, **chosen), chosen
+    settings = {"input_dropout": model.input_dropout or 0.0} | chosen
+    return replace(model, cell=size.cell if model.cell == "auto" else model.cell, **settings), chosen
 
 
 def _with_precision(training: TrainingConfig, model: ModelConfig, device: str) -> tuple[TrainingConfig, list[str]]:

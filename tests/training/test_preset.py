@@ -148,7 +148,15 @@ def test_muon_is_for_long_texts_and_lstms(cell: str) -> None:
 
 
 def test_what_is_given_stays(folder: Path) -> None:
-    given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5, "learning_rate": 0.1}
+    given = {
+        "layers": 3,
+        "hidden_size": 77,
+        "embedding_size": 9,
+        "dropout": 0.4,
+        "input_dropout": 0.1,
+        "batch_size": 5,
+        "learning_rate": 0.1,
+    }
     given |= {"precision": "fp32", "optimizer": "adamw", "cell": "gru"}
     config, notices = choose(RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu")
     assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})
@@ -168,9 +176,19 @@ def test_a_long_text_that_is_read_often_gets_dropout(budget: dict[str, float], d
 )
 def test_a_faster_machine_reads_a_text_more_often_and_gets_more_dropout(characters: float, dropout: float) -> None:
     config, notices = choose(RunConfig(), running(90_000), "cpu", pace=lambda _: characters)
-    assert config.model.dropout == dropout
+    of_inputs = 0.2 if dropout == 0.5 else 0.0
+    assert (config.model.dropout, config.model.input_dropout) == (dropout, of_inputs)
+    assert ("input dropout 0.2" in notices[0]) == (of_inputs > 0)
     times = min(round(characters * 180 / 90_000), 60)
     assert f"read {times} times" in notices[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "of_inputs"), [({"dropout": 0.5}, 0), ({"input_dropout": 0.1}, 0.1), ({"encoder": "one-hot"}, 0)]
+)
+def test_inputs_are_dropped_as_asked_and_where_they_are_vectors(given: dict[str, object], of_inputs: float) -> None:
+    config, _ = choose(RunConfig().override(given), running(90_000), "cpu", pace=lambda _: 1e6)
+    assert (config.model.dropout, config.model.input_dropout) == (0.5, of_inputs)
 
 
 @pytest.mark.parametrize(("characters", "dropout"), [(1e4, 0.2), (1.6e4, 0.4), (3e4, 0.4)])
@@ -178,7 +196,7 @@ def test_lines_that_begin_anew_get_less_dropout(characters: float, dropout: floa
     config, _ = choose(
         RunConfig().override({"documents": "line"}), lines(*[9] * 9_000), "cpu", pace=lambda _: characters
     )
-    assert config.model.dropout == dropout
+    assert (config.model.dropout, config.model.input_dropout) == (dropout, 0)
 
 
 def test_longer_texts_get_larger_networks() -> None:
