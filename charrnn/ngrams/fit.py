@@ -43,10 +43,10 @@ def fitted_table(table: NgramTable, logits: Floats, found: Precedents, targets: 
     slices = [np.arange(k, min(k + rows, len(targets))) for k in range(0, len(targets), rows)]
     pieces = [_Piece(table, logits[own], found.at(own), targets[own]) for own in slices]
     weights = _in_a_row(table.mixing)
-    cost = _cost(weights, prior, pieces)
+    cost = _cost_of_all(weights, prior, pieces)
     for _ in range(_STEPS):
         step, share = np.linalg.solve(cost.curvature, cost.gradient), 1.0
-        while (better := _cost(weights - share * step, prior, pieces)).nats > cost.nats and share > 1e-3:
+        while (better := _cost_of_all(weights - share * step, prior, pieces)).nats > cost.nats and share > 1e-3:
             share /= 2
         gain = cost.nats - better.nats
         if gain > 0:
@@ -56,7 +56,7 @@ def fitted_table(table: NgramTable, logits: Floats, found: Precedents, targets: 
     return table.weighted(_by_name(weights.astype(np.float32), table))
 
 
-def _cost(weights: Doubles, prior: Doubles, pieces: "list[_Piece]") -> _Cost:
+def _cost_of_all(weights: Doubles, prior: Doubles, pieces: "list[_Piece]") -> _Cost:
     """The cost of all targets and of the distance from a prior, with some weights (P,)."""
     away = weights - prior
     nats, gradient = _STRENGTH * float(away @ away), 2 * _STRENGTH * away

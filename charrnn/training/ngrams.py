@@ -52,7 +52,7 @@ def choose_ngrams(config: RunConfig, tokens: Tokens, *, is_judged: bool) -> tupl
 
 
 def known_along(table: NgramTable, text: Tokens) -> Along:
-    """The precedents along a held-out text, of which all validations of a training look up the same ones."""
+    """The precedents along a held-out text, looked up once for all validations of a training."""
     documents = carried(text)
     return Along(table, text, documents.begin, documents.scored, None)
 

@@ -191,12 +191,12 @@ def test_inputs_are_dropped_as_asked_and_where_they_are_vectors(given: dict[str,
     assert (config.model.dropout, config.model.input_dropout) == (0.5, of_inputs)
 
 
-@pytest.mark.parametrize(("characters", "dropout"), [(1e4, 0.2), (1.6e4, 0.4), (3e4, 0.4)])
-def test_lines_that_begin_anew_get_less_dropout(characters: float, dropout: float) -> None:
+@pytest.mark.parametrize(("characters", "dropouts"), [(1e4, (0.2, 0)), (1.6e4, (0.4, 0)), (3e4, (0.4, 0.1))])
+def test_lines_that_begin_anew_get_less_dropout(characters: float, dropouts: tuple[float, float]) -> None:
     config, _ = choose(
         RunConfig().override({"documents": "line"}), lines(*[9] * 9_000), "cpu", pace=lambda _: characters
     )
-    assert (config.model.dropout, config.model.input_dropout) == (dropout, 0)
+    assert (config.model.dropout, config.model.input_dropout) == dropouts
 
 
 def test_longer_texts_get_larger_networks() -> None:
