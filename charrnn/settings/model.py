@@ -39,7 +39,8 @@ def check_cell(name: str, accepted: Iterable[str] = CORES, setting: str = "cell"
 class ModelConfig(Settings):
     """The settings of a network: encoder, a stack of recurrent layers, dropout after each of them, a linear head.
 
-    The cell is `auto` until it is chosen; sizes, dropout and input dropout are None until then.
+    The cell is `auto` until it is chosen; sizes and dropout are None until then. An input dropout of None
+    drops nothing.
     """
 
     cell: str = setting(

@@ -180,8 +180,7 @@ def _with_sizes(model: ModelConfig, size: _Size) -> tuple[ModelConfig, dict[str,
         if model.dropout is None and size.input_dropout:
             sizes["input_dropout"] = size.input_dropout
     chosen: dict[str, Any] = {name: value for name, value in sizes.items() if getattr(model, name) is None}
-    settings = {"input_dropout": model.input_dropout or 0.0} | chosen
-    return replace(model, cell=size.cell if model.cell == "auto" else model.cell, **settings), chosen
+    return replace(model, cell=size.cell if model.cell == "auto" else model.cell, **chosen), chosen
 
 
 def _with_precision(training: TrainingConfig, model: ModelConfig, device: str) -> tuple[TrainingConfig, list[str]]:

@@ -153,7 +153,6 @@ def test_what_is_given_stays(folder: Path) -> None:
         "hidden_size": 77,
         "embedding_size": 9,
         "dropout": 0.4,
-        "input_dropout": 0.1,
         "batch_size": 5,
         "learning_rate": 0.1,
     }
@@ -176,23 +175,25 @@ def test_a_long_text_that_is_read_often_gets_dropout(budget: dict[str, float], d
 )
 def test_a_faster_machine_reads_a_text_more_often_and_gets_more_dropout(characters: float, dropout: float) -> None:
     config, notices = choose(RunConfig(), running(90_000), "cpu", pace=lambda _: characters)
-    of_inputs = 0.2 if dropout == 0.5 else 0.0
+    of_inputs = 0.2 if dropout == 0.5 else None
     assert (config.model.dropout, config.model.input_dropout) == (dropout, of_inputs)
-    assert ("input dropout 0.2" in notices[0]) == (of_inputs > 0)
+    assert ("input dropout 0.2" in notices[0]) == (of_inputs is not None)
     times = min(round(characters * 180 / 90_000), 60)
     assert f"read {times} times" in notices[0]
 
 
 @pytest.mark.parametrize(
-    ("given", "of_inputs"), [({"dropout": 0.5}, 0), ({"input_dropout": 0.1}, 0.1), ({"encoder": "one-hot"}, 0)]
+    ("given", "of_inputs"), [({"dropout": 0.5}, None), ({"input_dropout": 0.1}, 0.1), ({"encoder": "one-hot"}, None)]
 )
-def test_inputs_are_dropped_as_asked_and_where_they_are_vectors(given: dict[str, object], of_inputs: float) -> None:
+def test_inputs_are_dropped_as_asked_and_where_they_are_vectors(
+    given: dict[str, object], of_inputs: float | None
+) -> None:
     config, _ = choose(RunConfig().override(given), running(90_000), "cpu", pace=lambda _: 1e6)
     assert (config.model.dropout, config.model.input_dropout) == (0.5, of_inputs)
 
 
-@pytest.mark.parametrize(("characters", "dropouts"), [(1e4, (0.2, 0)), (1.6e4, (0.4, 0)), (3e4, (0.4, 0.1))])
-def test_lines_that_begin_anew_get_less_dropout(characters: float, dropouts: tuple[float, float]) -> None:
+@pytest.mark.parametrize(("characters", "dropouts"), [(1e4, (0.2, None)), (1.6e4, (0.4, None)), (3e4, (0.4, 0.1))])
+def test_lines_that_begin_anew_get_less_dropout(characters: float, dropouts: tuple[float, float | None]) -> None:
     config, _ = choose(
         RunConfig().override({"documents": "line"}), lines(*[9] * 9_000), "cpu", pace=lambda _: characters
     )
