@@ -148,14 +148,7 @@ def test_muon_is_for_long_texts_and_lstms(cell: str) -> None:
 
 
 def test_what_is_given_stays(folder: Path) -> None:
-    given = {
-        "layers": 3,
-        "hidden_size": 77,
-        "embedding_size": 9,
-        "dropout": 0.4,
-        "batch_size": 5,
-        "learning_rate": 0.1,
-    }
+    given = {"layers": 3, "hidden_size": 77, "embedding_size": 9, "dropout": 0.4, "batch_size": 5, "learning_rate": 0.1}
     given |= {"precision": "fp32", "optimizer": "adamw", "cell": "gru"}
     config, notices = choose(RunConfig().override(given | {"sequence_length": 11, "steps": 6}), running(50_000), "cpu")
     assert config == RunConfig().override(given | {"sequence_length": 11, "steps": 6})

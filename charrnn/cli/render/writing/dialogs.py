@@ -1,5 +1,6 @@
 """Questions that are asked over the text, and the page of keys."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -73,9 +74,9 @@ class _Dialog(ModalScreen[str]):
         else:
             self.app.post_message(events.Key(event.key, event.character))
 
+    @abstractmethod
     def work_off(self, event: events.Key) -> None:
         """Do what the key means here."""
-        raise NotImplementedError
 
 
 class AskWhich(_Dialog):
