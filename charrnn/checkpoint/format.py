@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
+from charrnn.checkpoint.container import safetensors_bytes
 from charrnn.checkpoint.header import Entry, HeaderError, open_container, read_array, read_entries, read_header
 from charrnn.checkpoint.metadata import FORMAT, Counters, RefusedError, checked_metadata, parse, progress
 from charrnn.checkpoint.versions import from_version_1, to_version_1, version_of
@@ -59,10 +59,7 @@ class Checkpoint:
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as the content of a file."""
-    model = {_MODEL + name: np.require(array, requirements="C") for name, array in checkpoint.model.items()}
     model_text = _model_text(checkpoint)
-    model |= {name: np.require(array, requirements="C") for name, array in _ngram_arrays(checkpoint.ngrams).items()}
-    training = {name: np.require(array, requirements="C") for name, array in checkpoint.training.items()}
     # Counters as in a new run are left out: a charrnn that does not know a counter reads runs that do not use it.
     new, own = asdict(Counters()), asdict(checkpoint.counters)
     counters = {key: value for key, value in own.items() if value != new[key]}
@@ -73,9 +70,10 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
         "model": model_text,
         "model_sha256": _model_digest(model_text, checkpoint.model, checkpoint.config, checkpoint.ngrams),
         "training": training_text,
-        "training_sha256": _digest(training_text, training),
+        "training_sha256": _digest(training_text, checkpoint.training),
     }
-    return save(model | training, metadata)
+    model = {_MODEL + name: array for name, array in checkpoint.model.items()}
+    return safetensors_bytes(model | _ngram_arrays(checkpoint.ngrams) | checkpoint.training, metadata)
 
 
 def model_sha256(checkpoint: Checkpoint) -> str:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
+from charrnn.checkpoint.container import safetensors_bytes
 from charrnn.checkpoint.format import Arrays, Checkpoint, model_sha256
 from charrnn.checkpoint.header import HeaderError, open_container, read_array, read_entries, read_header
 from charrnn.errors import CheckpointError
@@ -48,9 +48,8 @@ def save_state(path: Path, primed: Primed, engine: Engine, checkpoint: Checkpoin
     """
     arrays = {**_named(engine.as_arrays(primed.state)), "logits": primed.logits}
     arrays["recent"] = primed.recent.astype("<u4").view(np.uint8)
-    arrays = {name: np.require(array, requirements="C") for name, array in arrays.items()}
     metadata = {"format": _FORMAT, "version": _VERSION, "model_sha256": model_sha256(checkpoint)}
-    write_new(path, [save(arrays, {**metadata, "sha256": _digest(arrays)})], replaces=replaces)
+    write_new(path, [safetensors_bytes(arrays, {**metadata, "sha256": _digest(arrays)})], replaces=replaces)
 
 
 def load_state(path: Path, engine: Engine, checkpoint: Checkpoint) -> Primed:

@@ -96,6 +96,10 @@ def test_the_file_is_plain_safetensors() -> None:
     assert arrays["model.head.weight"].shape == (len(checkpoint().vocabulary.characters) + 3, 4)
 
 
+def test_the_same_content_has_the_same_bytes_each_time() -> None:
+    assert len({to_bytes(checkpoint()) for _ in range(8)}) == 1
+
+
 def test_damage_in_the_training_part_does_not_keep_one_from_sampling(folder: Path) -> None:
     header, body = header_of(to_bytes(checkpoint()))
     start, _ = header["rng.cpu"]["data_offsets"]  # type: ignore[index]
