@@ -52,7 +52,7 @@ _SIZES = [
     _Size(math.inf, "lstm", 2, 256, None, 25.0, "a longer text and a CPU"),
 ]
 # Of the layers' outputs, and of the first one's inputs, for a text that is read fewer times than that.
-_DROPOUTS = [(6, (0.0, 0.0)), (9, (0.1, 0.0)), (26, (0.2, 0.0)), (36, (0.4, 0.0)), (math.inf, (0.5, 0.2))]
+_DROPOUTS = [(6, (0.0, 0.0)), (9, (0.1, 0.0)), (26, (0.2, 0.0)), (36, (0.3, 0.0)), (math.inf, (0.5, 0.2))]
 _MOST_OF_LINES = (0.4, 0.1)  # where each line begins anew, and no long context is learned by heart
 
 # No epochs end a training on a GPU: it reads so fast that a larger network with more dropout is worth the whole time.
